@@ -1,0 +1,89 @@
+"""The exception tree. Messages say what was wrong, the value, the limit, and what to do.
+
+    FlashstepError
+      InvalidRequest    400  param, code
+        ContextLengthExceeded  400, code context_length_exceeded
+      AuthenticationError 401  wrong or missing API key
+      NotFound          404  unknown model
+      Overloaded        503  queue limit reached; retry_after_s
+      BackendError      502  an upstream engine failed
+      EngineDead        503  the engine thread ended
+      ConfigError        -   raised at start only: bad config, bad weights, bad flags
+"""
+
+
+class FlashstepError(Exception):
+    """Base of every error that flashstep raises on purpose; `message` is meant for people."""
+
+    status = 500
+    type = "server_error"
+    code: str | None = None
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.message = message
+
+
+class InvalidRequest(FlashstepError):
+    """The caller's request cannot be honoured; `param` names the field, `code` the kind."""
+
+    status = 400
+    type = "invalid_request_error"
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.param = param
+        self.code = code
+
+
+class ContextLengthExceeded(InvalidRequest):
+    """Prompt (plus requested output) does not fit the context window."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, param="messages", code="context_length_exceeded")
+
+
+class AuthenticationError(FlashstepError):
+    """The API key is missing or wrong."""
+
+    status = 401
+    type = "invalid_api_key"
+    code = "invalid_api_key"
+
+
+class NotFound(FlashstepError):
+    """The named thing (a model) does not exist here."""
+
+    status = 404
+    type = "invalid_request_error"
+    code = "model_not_found"
+
+
+class Overloaded(FlashstepError):
+    """The queue is full; try again after `retry_after_s` seconds."""
+
+    status = 503
+    type = "overloaded"
+    code = "overloaded"
+
+    def __init__(self, message: str, *, retry_after_s: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class BackendError(FlashstepError):
+    """An upstream engine (vLLM, llama.cpp) failed."""
+
+    status = 502
+    type = "backend_error"
+
+
+class EngineDead(FlashstepError):
+    """The engine thread has ended; no request can be served."""
+
+    status = 503
+    type = "engine_dead"
+
+
+class ConfigError(FlashstepError):
+    """A configuration, checkpoint or flag cannot work; raised at start only."""

@@ -1,0 +1,59 @@
+"""Checkpoints to and from `Transformer`, through the one table of names in `names.py`.
+
+Every parameter is loaded and every checkpoint key consumed, or ConfigError lists the offenders
+(checked by `checkpoint.py`). Files are safetensors in the official layout.
+"""
+
+from pathlib import Path
+
+import torch
+from safetensors.torch import save_file
+from torch import Tensor
+
+from flashstep.model.checkpoint import Checkpoint
+from flashstep.model.config import ModelConfig
+from flashstep.model.names import checkpoint_tensors
+from flashstep.model.transformer import Transformer
+
+
+def load_model(path: Path, dtype: torch.dtype = torch.float32) -> Transformer:
+    """Build and load the checkpoint folder `path` on the CPU in evaluation mode.
+
+    FP8 experts are dequantised. The router bias stays float32 whatever `dtype` is.
+    """
+    config = ModelConfig.load(path)
+    with torch.device("meta"):
+        model = Transformer(config)
+    model.to_empty(device="cpu")
+    load_weights(model, path, dtype)
+    return model.eval()
+
+
+def load_weights(model: Transformer, path: Path, dtype: torch.dtype = torch.float32) -> None:
+    """Fill every parameter of `model` from the checkpoint folder, converting to `dtype`."""
+    checkpoint = Checkpoint.open(path, model.config)
+    for spec in checkpoint_tensors(model.config):
+        wanted = torch.float32 if spec.is_float32 else dtype
+        tensor = torch.from_numpy(checkpoint.float32(spec)).to(wanted)
+        parameter = model.get_parameter(spec.path)
+        parameter.data = tensor.clone()
+    for module in model.modules():  # counters that no checkpoint holds
+        for buffer in module.buffers(recurse=False):
+            buffer.zero_()
+
+
+def save_weights(model: Transformer, path: Path, dtype: torch.dtype = torch.bfloat16) -> None:
+    """Write config.json and model.safetensors (official names and layout) into folder `path`.
+
+    The file appears whole or not at all: it is written beside its name and renamed.
+    """
+    path.mkdir(parents=True, exist_ok=True)
+    model.config.save(path)
+    tensors: dict[str, Tensor] = {}
+    for spec in checkpoint_tensors(model.config):
+        parameter = model.get_parameter(spec.path).detach()
+        assert tuple(parameter.shape) == spec.shape, f"{spec.path} is {tuple(parameter.shape)}, table says {spec.shape}"
+        tensors[spec.name] = parameter.to(torch.float32 if spec.is_float32 else dtype).contiguous()
+    partial = path / "model.safetensors.partial"
+    save_file(tensors, partial, metadata={"format": "pt"})
+    partial.replace(path / "model.safetensors")

@@ -1,0 +1,203 @@
+"""The shared vocabulary: what people say, what the engine is asked, what streams out.
+
+Pure values, standard library only, equality by content. `Message` never enters `engine/`;
+the engine's `Sequence` never leaves it. A stream of `Event`s ends with exactly one `Finish`.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from flashstep.errors import InvalidRequest
+
+Role = Literal["system", "user", "assistant", "tool"]
+FinishReason = Literal["stop", "length", "tool_calls", "abort", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call the model asked for; `arguments` is a dict here and a JSON string on the wire."""
+
+    id: str
+    name: str
+    arguments: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One turn of a conversation. `content` is plain text; parts are joined at the edge.
+
+    `reasoning` is an assistant's earlier thinking (None = not given). `name` distinguishes
+    e.g. an "observation" system message; `tool_call_id` names the call a tool message answers.
+    """
+
+    role: Role
+    content: str = ""
+    reasoning: str | None = None
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function the model may call. `wire` is the JSON object exactly as the client sent it
+    (the template prints it verbatim); `parameters` is its JSON schema."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+    wire: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SamplingParams:
+    """How to choose tokens. Validated on construction; raises InvalidRequest naming the field.
+
+    temperature 0 is greedy. top_k 0 and min_p 0 are off. `max_tokens` None = as much as the
+    context allows. `stop` strings end generation outside reasoning and are not returned.
+    `logprobs` None = off, n = log-probabilities of the chosen token and the n best (0-20).
+    `ignore_eos` keeps generating past stop ids (benchmarks).
+    """
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    seed: int | None = None
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    stop_token_ids: tuple[int, ...] = ()
+    logprobs: int | None = None
+    ignore_eos: bool = False
+
+    def __post_init__(self) -> None:
+        _check("temperature", self.temperature, 0.0, 2.0)
+        _check("top_p", self.top_p, 0.0, 1.0, low_open=True)
+        _check("top_k", self.top_k, 0, 1 << 31)
+        _check("min_p", self.min_p, 0.0, 1.0)
+        _check("presence_penalty", self.presence_penalty, -2.0, 2.0)
+        _check("frequency_penalty", self.frequency_penalty, -2.0, 2.0)
+        _check("repetition_penalty", self.repetition_penalty, 0.0, 10.0, low_open=True)
+        if self.max_tokens is not None:
+            _check("max_tokens", self.max_tokens, 1, 1 << 31)
+        if self.logprobs is not None:
+            _check("top_logprobs", self.logprobs, 0, 20)
+        if any(not s for s in self.stop):
+            raise InvalidRequest("stop: an empty stop string would end every answer at once", param="stop")
+
+    @property
+    def is_greedy(self) -> bool:
+        """True when the most likely token is always taken (no random numbers used)."""
+        return self.temperature == 0.0
+
+
+def _check(name: str, value: float, low: float, high: float, *, low_open: bool = False) -> None:
+    inside = (low < value if low_open else low <= value) and value <= high  # NaN fails both
+    if not inside:
+        bracket = "(" if low_open else "["
+        raise InvalidRequest(f"{name}: {value} is outside {bracket}{low}, {high}]", param=name)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the engine is asked: token ids in, sampling wishes, and the id that traces it.
+
+    `stop_token_ids` end generation (the checkpoint's EOS ids). Stop *strings* are matched by
+    the caller on decoded text, who then aborts.
+    """
+
+    request_id: str
+    trace_id: str
+    prompt_token_ids: tuple[int, ...]
+    params: SamplingParams
+    eos_token_ids: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLogprob:
+    """Natural-log probability of a chosen token and of the best alternatives (id, logprob)."""
+
+    token_id: int
+    logprob: float
+    top: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Token counts of one answer. `completion_tokens` includes reasoning."""
+
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    reasoning_tokens: int = 0
+    cached_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Timings:
+    """Seconds since arrival of the request; None = never happened.
+
+    `num_drafted`/`num_accepted` count MTP draft tokens proposed and kept.
+    """
+
+    admitted_s: float | None = None
+    first_token_s: float | None = None
+    finished_s: float | None = None
+    num_drafted: int = 0
+    num_accepted: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class TokenOutput:
+    """What a backend emits for one request after one step: new token ids, in order.
+
+    With drafting one output can hold several tokens. The last output of a request has a
+    `finish_reason`; `error` says what went wrong when it is "error".
+    """
+
+    token_ids: tuple[int, ...]
+    logprobs: tuple[TokenLogprob, ...] = ()
+    finish_reason: FinishReason | None = None
+    cached_tokens: int = 0
+    timings: Timings = Timings()
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReasoningDelta:
+    """A piece of the model's thinking."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """A piece of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCallDelta:
+    """A piece of the tool call number `index`. The first piece of a call has `id` and `name`
+    and empty `arguments`; later pieces have only fragments of the arguments' JSON text."""
+
+    index: int
+    id: str | None = None
+    name: str | None = None
+    arguments: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finish:
+    """The last event of every stream. `error` says what went wrong when reason is "error"."""
+
+    reason: FinishReason
+    usage: Usage = field(default_factory=Usage)
+    timings: Timings = field(default_factory=Timings)
+    error: str | None = None
+
+
+Event = ReasoningDelta | TextDelta | ToolCallDelta | Finish

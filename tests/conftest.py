@@ -1,0 +1,45 @@
+"""Shared fixtures: a toy checkpoint with random weights in the official layout, made with numpy."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))  # so that tests can import tests/naive
+
+from flashstep.model import presets
+from flashstep.model.config import ModelConfig
+from flashstep.model.names import TensorSpec, checkpoint_tensors
+
+
+def random_tensor(spec: TensorSpec, rng: np.random.Generator) -> np.ndarray:
+    """Weights that exercise everything: non-zero norms, a bias that changes the chosen experts."""
+    if spec.name.endswith("router_bias"):
+        return rng.uniform(-0.3, 0.3, spec.shape).astype(np.float32)
+    scale = 0.2 if "norm" in spec.name else 1.0 if "embed" in spec.name else 0.08
+    return (rng.standard_normal(spec.shape) * scale).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
+def toy_config() -> ModelConfig:
+    """The toy of `model/presets.py`: 8 layers + 3 MTP, window 5."""
+    return ModelConfig.from_hf(presets.toy())
+
+
+@pytest.fixture(scope="session")
+def toy_tensors(toy_config: ModelConfig) -> dict[str, np.ndarray]:
+    """Official name -> float32 array, random with a fixed seed."""
+    rng = np.random.default_rng(7)
+    return {spec.name: random_tensor(spec, rng) for spec in checkpoint_tensors(toy_config)}
+
+
+@pytest.fixture(scope="session")
+def toy_checkpoint(toy_config, toy_tensors, tmp_path_factory) -> Path:
+    """A folder with config.json and model.safetensors (float32); no tokenizer."""
+    from safetensors.numpy import save_file
+
+    path = tmp_path_factory.mktemp("toy-checkpoint")
+    toy_config.save(path)
+    save_file(toy_tensors, path / "model.safetensors", metadata={"format": "pt"})
+    return path

@@ -1,0 +1,71 @@
+"""Resolving `config.json`: the official spellings, and clear errors for what cannot work."""
+
+import pytest
+
+from flashstep.errors import ConfigError
+from flashstep.model import presets
+from flashstep.model.config import DenseSpec, ModelConfig, MoESpec
+
+
+def test_official_layers_follow_the_pattern():
+    config = ModelConfig.from_hf(presets.step35_flash())
+    assert len(config.layers) == 45
+    assert len(config.mtp) == 3
+    assert [i for i, s in enumerate(config.layers) if not s.is_sliding] == list(range(0, 45, 4))
+    assert {s.num_q_heads for s in config.layers if s.is_sliding} == {96}
+    assert {s.num_q_heads for s in config.layers if not s.is_sliding} == {64}
+    assert all(isinstance(s.mlp, DenseSpec) for s in (*config.layers[:3], *config.mtp))
+
+
+def test_clamps_are_asymmetric():
+    config = ModelConfig.from_hf(presets.step35_flash())
+    limits = {s.index: (s.mlp.swiglu_limit, s.mlp.shared_swiglu_limit) for s in config.layers[42:]}
+    assert limits == {42: (None, None), 43: (7.0, None), 44: (7.0, 16.0)}
+
+
+def test_enum_may_be_a_list_and_theta_a_scalar():
+    raw = presets.toy() | {"moe_layers_enum": [2, 3, 4, 5, 6, 7], "rope_theta": 10000.0}
+    config = ModelConfig.from_hf(raw)
+    assert isinstance(config.layers[2].mlp, MoESpec)
+    assert {s.rope.theta for s in config.layers} == {10000.0}
+
+
+def test_lists_without_the_mtp_tail_are_padded_with_sliding_layers():
+    raw = presets.toy()
+    for key in ("layer_types", "rope_theta", "partial_rotary_factors", "swiglu_limits", "swiglu_limits_shared"):
+        raw[key] = raw[key][:8]
+    config = ModelConfig.from_hf(raw)
+    assert config.mtp == ModelConfig.from_hf(presets.toy()).mtp
+
+
+def test_a_config_without_mtp_has_none():
+    assert ModelConfig.from_hf(presets.toy() | {"num_nextn_predict_layers": 0}).mtp == ()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"model_type": "llama"}, "model_type is 'llama'"),
+        ({"hidden_size": None}, "hidden_size"),
+        ({"vocab_size": -3}, "vocab_size"),
+        ({"moe_top_k": 13}, "moe_top_k is 13"),
+        ({"moe_layers_enum": "2,x"}, "moe_layers_enum"),
+        ({"moe_layers_enum": "2,99"}, "layer 99"),
+        ({"layer_types": ["full_attention"] * 3}, "3 entries"),
+        ({"layer_types": ["linear"] * 11}, "'linear'"),
+        ({"num_attention_groups": 3}, "do not divide"),
+        ({"rope_scaling": {"rope_type": "yarn"}}, "rope_type is 'yarn'"),
+        ({"tie_word_embeddings": True}, "tie_word_embeddings"),
+    ],
+)
+def test_a_config_that_cannot_work_is_refused_by_name(change, message):
+    with pytest.raises(ConfigError, match=message):
+        ModelConfig.from_hf(presets.toy() | change)
+
+
+def test_missing_and_broken_files_are_named(tmp_path):
+    with pytest.raises(ConfigError, match="not found"):
+        ModelConfig.load(tmp_path)
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(ConfigError, match="not valid JSON"):
+        ModelConfig.load(tmp_path)
