@@ -1,0 +1,50 @@
+"""Resumable training state: one file, written whole or not at all."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from flashstep.errors import ConfigError
+from flashstep.model.transformer import Transformer
+from flashstep.training.recipe import Recipe
+
+FILE = "training.pt"
+
+
+def save_state(
+    path: Path, recipe: Recipe, step: int, model: Transformer, optimizers: dict[str, torch.optim.Optimizer]
+) -> None:
+    """Write weights, optimizer state and the number of finished steps into folder `path`.
+
+    Nothing else is needed to resume to the bit: batches are a function of (seed, step) and
+    training draws no random numbers.
+    """
+    state = {
+        "recipe": asdict(recipe),
+        "step": step,
+        "model": model.state_dict(),
+        "optimizers": {name: o.state_dict() for name, o in optimizers.items()},
+    }
+    partial = path / (FILE + ".partial")
+    torch.save(state, partial)
+    partial.replace(path / FILE)
+
+
+def load_state(path: Path, recipe: Recipe) -> dict[str, Any] | None:
+    """The saved state of folder `path`, or None when there is none.
+
+    ConfigError when it belongs to a model of another shape.
+    """
+    file = path / FILE
+    if not file.exists():
+        return None
+    state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    saved = state["recipe"]
+    if (saved["preset"], saved["vocab_size"]) != (recipe.preset, recipe.vocab_size):
+        raise ConfigError(
+            f"{file} was made by recipe '{saved['name']}' (preset {saved['preset']}), not by '{recipe.name}'; "
+            "choose another --out folder"
+        )
+    return state

@@ -1,0 +1,169 @@
+"""The training loop: one step is build batch, forward, backward, update, balance the routers.
+
+Resumes to the bit from `checkpoint.py`'s file: every batch is a function of (seed, step).
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from flashstep.chat.template import ChatTemplate
+from flashstep.chat.tokenizer import Tokenizer
+from flashstep.errors import ConfigError
+from flashstep.model.moe import Router
+from flashstep.model.transformer import Transformer
+from flashstep.training.checkpoint import load_state, save_state
+from flashstep.training.curves import Record, plot_curves
+from flashstep.training.data import document
+from flashstep.training.loss import mtp_losses, trunk_loss
+from flashstep.training.optim import make_optimizers, schedule
+from flashstep.training.packing import Rows, encode_document, pack
+from flashstep.training.recipe import Phase, Recipe
+
+Report = Callable[[dict[str, Any]], None]
+
+
+class Trainer:
+    """Owns the model, the optimizers of the current phase and the run's folder."""
+
+    def __init__(self, recipe: Recipe, model: Transformer, out: Path) -> None:
+        self.recipe, self.model, self.out = recipe, model, out
+        self.tokenizer = Tokenizer.load(out)
+        self.template = ChatTemplate.load(out, self.tokenizer)
+        self.step = 0
+        self.tokens = 0
+        self.phase: Phase | None = None
+        self.optimizers: dict[str, torch.optim.Optimizer] = {}
+
+    def resume(self) -> None:
+        """Continue from the folder's saved state, if there is one."""
+        state = load_state(self.out, self.recipe)
+        if state is None:
+            return
+        self.model.load_state_dict(state["model"])
+        self.step = state["step"]
+        if self.step >= self.recipe.total_steps:
+            return
+        phase, inside = self.recipe.locate(self.step)
+        if inside:  # at a phase's first step the optimizers start fresh anyway
+            self._enter(phase, at_start=False)
+            for name, optimizer in self.optimizers.items():
+                optimizer.load_state_dict(state["optimizers"][name])
+
+    def run(self, report: Report, minutes: float | None = None) -> bool:
+        """Train to the recipe's end, or for `minutes`; True when the end was reached.
+
+        Saves every `checkpoint_steps` and when stopped (also by Ctrl-C).
+        """
+        deadline = time.monotonic() + minutes * 60 if minutes else float("inf")
+        record = Record(self.out, self.step)
+        try:
+            while self.step < self.recipe.total_steps and time.monotonic() < deadline:
+                row = self.train_step()
+                record.add(row)
+                report(row)
+                if self.step % self.recipe.checkpoint_steps == 0:
+                    self.save()
+        finally:
+            self.save()
+        return self.step >= self.recipe.total_steps
+
+    def save(self) -> None:
+        """Write the resumable state and the curves."""
+        save_state(self.out, self.recipe, self.step, self.model, self.optimizers)
+        if (self.out / "metrics.jsonl").exists():
+            plot_curves(self.out)
+
+    def train_step(self) -> dict[str, Any]:
+        """One optimizer step; returns its figures."""
+        started = time.perf_counter()
+        phase, inside = self.recipe.locate(self.step)
+        if phase is not self.phase:
+            self._enter(phase, at_start=inside == 0)
+        rows = self.batch(self.step)
+        loss, figures = self._loss(phase, rows)
+        loss.backward()
+        parameters = [p for p in self.model.parameters() if p.requires_grad]
+        norm = torch.nn.utils.clip_grad_norm_(parameters, self.recipe.clip_norm).item()
+        if not norm < float("inf"):
+            raise ConfigError(f"step {self.step}: the gradient norm is {norm}; lower the learning rate and resume")
+        factor = schedule(phase, inside)
+        for optimizer in self.optimizers.values():
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak_lr"] * factor
+            optimizer.step()
+            optimizer.zero_grad(set_to_none=True)
+        imbalance = self._balance(phase.balance_rate * factor) if phase.train_trunk else None
+        self.step += 1
+        self.tokens += rows.tokens_BT.numel()
+        elapsed = time.perf_counter() - started
+        return {
+            "step": self.step - 1, "phase": phase.name, "tokens": self.tokens, "loss": loss.item(), **figures,
+            "grad_norm": norm, "imbalance": imbalance, "lr": phase.learning_rate * factor,
+            "tokens_per_s": rows.tokens_BT.numel() / elapsed,
+        }  # fmt: skip
+
+    def batch(self, step: int) -> Rows:
+        """The rows of global `step`: documents [first, first + count) of the endless list."""
+        count = self.recipe.locate(step)[0].documents_per_step
+        first = self._first_document(step)
+        encoded = (self._encode(i) for i in range(first, first + count))
+        return pack([d for d in encoded if len(d.token_ids) <= self.recipe.row_tokens], self.recipe.row_tokens)
+
+    def _first_document(self, step: int) -> int:
+        first = 0
+        for phase in self.recipe.phases:
+            first += min(step, phase.steps) * phase.documents_per_step
+            step = max(0, step - phase.steps)
+        return first
+
+    def _encode(self, index: int):  # type: ignore[no-untyped-def]
+        return encode_document(document(self.recipe.seed, index, "train"), self.template, self.tokenizer)
+
+    def _loss(self, phase: Phase, rows: Rows) -> tuple[torch.Tensor, dict[str, float]]:
+        with torch.set_grad_enabled(phase.train_trunk):
+            hidden = self.model(rows.tokens_BT, rows.positions_BT, rows.documents_BT)
+        figures: dict[str, float] = {}
+        loss = hidden.new_zeros(())
+        if phase.train_trunk:
+            loss, figures["accuracy"] = trunk_loss(self.model, rows, hidden)
+        if phase.mtp_depth:
+            losses = mtp_losses(self.model, rows, hidden, phase.mtp_depth)
+            loss = loss + phase.mtp_weight * torch.stack([part for part, _ in losses]).mean()
+            figures |= {f"mtp_{k}_accuracy": hits for k, (_, hits) in enumerate(losses, start=1)}
+        return loss, figures
+
+    def _enter(self, phase: Phase, *, at_start: bool) -> None:
+        """Make `phase` current: what is trained, fresh optimizers, cloned modules."""
+        self.phase = phase
+        self.model.train(phase.train_trunk)
+        for name, p in self.model.named_parameters():
+            depth = int(name.split(".")[1]) if name.startswith("mtp.") else None
+            trained = phase.train_trunk if depth is None else depth < phase.mtp_depth
+            p.requires_grad_(trained and not name.endswith("router.bias"))
+        if phase.clone_mtp and at_start:
+            for module in list(self.model.mtp)[1:]:
+                module.load_state_dict(self.model.mtp[0].state_dict())
+        self.optimizers = make_optimizers(self.model, phase, self.recipe.optimizer, self.recipe.weight_decay)
+
+    @torch.no_grad()
+    def _balance(self, rate: float) -> float:
+        """Move router biases towards equal load (no auxiliary loss): b += rate * sign(mean - load).
+
+        Returns the worst layer's max / mean load of this step.
+        """
+        worst = 1.0
+        for router in routers(self.model):
+            load_E = router.take_load()
+            worst = max(worst, (load_E.max() / load_E.mean()).item())
+            if router.spec.has_router_bias:
+                router.bias += rate * torch.sign(load_E.mean() - load_E)
+        return worst
+
+
+def routers(model: Transformer) -> Iterator[Router]:
+    """All routers of a model, in layer order."""
+    return (m for m in model.modules() if isinstance(m, Router))

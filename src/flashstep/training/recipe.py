@@ -1,0 +1,112 @@
+"""Training recipes: frozen, complete descriptions of a run. A recipe is a function that returns one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flashstep.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phase:
+    """One stretch of training with a learning-rate schedule of its own.
+
+    train_trunk False freezes the trunk and trains MTP modules alone; `mtp_depth` modules get a
+    loss (their mean times `mtp_weight`); `clone_mtp` copies module 1 into the others at the start.
+    learning_rate is Muon's (RMS-matched to AdamW); AdamW parameters use it times `adam_scale`.
+    The rate warms up over `warmup_steps`, stays, and falls linearly to 0 over the last
+    `decay_fraction` of the phase.
+    """
+
+    name: str
+    steps: int
+    documents_per_step: int
+    learning_rate: float
+    adam_scale: float = 1.0
+    warmup_steps: int = 50
+    decay_fraction: float = 0.35
+    train_trunk: bool = True
+    mtp_depth: int = 0
+    mtp_weight: float = 0.3
+    clone_mtp: bool = False
+    balance_rate: float = 2e-3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A whole run: the model's preset, the data's seed, the row length (tokens) and the phases.
+
+    optimizer: "muon" for matrices inside layers and AdamW for the rest, or "adamw" for all.
+    """
+
+    name: str
+    preset: str
+    phases: tuple[Phase, ...]
+    seed: int = 0
+    row_tokens: int = 256
+    vocab_size: int = 2048
+    tokenizer_documents: int = 60_000
+    optimizer: str = "muon"
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    checkpoint_steps: int = 100
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of all phases."""
+        return sum(p.steps for p in self.phases)
+
+    def locate(self, step: int) -> tuple[Phase, int]:
+        """The phase that global `step` lies in, and the step within it."""
+        for phase in self.phases:
+            if step < phase.steps:
+                return phase, step
+            step -= phase.steps
+        raise ConfigError(f"step lies {step} beyond the end of recipe {self.name}")
+
+
+def nano_cpu() -> Recipe:
+    """flashstep-nano on a CPU: about 15M tokens for the trunk, then the MTP modules."""
+    return Recipe(
+        name="nano-cpu",
+        preset="nano",
+        phases=(
+            Phase(name="trunk", steps=2600, documents_per_step=40, learning_rate=4e-3, adam_scale=0.75),
+            Phase(
+                name="mtp-1", steps=200, documents_per_step=40, learning_rate=3e-3,
+                train_trunk=False, mtp_depth=1, mtp_weight=1.0, warmup_steps=10, decay_fraction=0.2,
+            ),
+            Phase(
+                name="mtp-3", steps=300, documents_per_step=40, learning_rate=2e-3,
+                train_trunk=False, mtp_depth=3, mtp_weight=1.0, clone_mtp=True, warmup_steps=10,
+            ),
+        ),
+    )  # fmt: skip
+
+
+def smoke() -> Recipe:
+    """A run of seconds that touches every phase; for tests and for trying a change."""
+    return Recipe(
+        name="smoke",
+        preset="toy",
+        vocab_size=384,
+        tokenizer_documents=300,
+        checkpoint_steps=2,
+        phases=(
+            Phase(name="trunk", steps=4, documents_per_step=4, learning_rate=3e-3, warmup_steps=1),
+            Phase(name="mtp-1", steps=2, documents_per_step=4, learning_rate=3e-3, train_trunk=False, mtp_depth=1),
+            Phase(
+                name="mtp-3", steps=2, documents_per_step=4, learning_rate=3e-3,
+                train_trunk=False, mtp_depth=3, clone_mtp=True,
+            ),
+        ),
+    )  # fmt: skip
+
+
+RECIPES: dict[str, Callable[[], Recipe]] = {"nano-cpu": nano_cpu, "smoke": smoke}
+
+
+def get_recipe(name: str) -> Recipe:
+    """Look a recipe up by name; ConfigError lists the names there are."""
+    if name not in RECIPES:
+        raise ConfigError(f"no recipe is called '{name}'; there are: {', '.join(RECIPES)}")
+    return RECIPES[name]()

@@ -1,0 +1,91 @@
+"""`flashstep train`: prepare the run's folder, train with a progress display, export the checkpoint."""
+
+import itertools
+import sys
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from flashstep.chat.template import builtin_template
+from flashstep.chat.tokenizer import Tokenizer
+from flashstep.model import presets
+from flashstep.model.config import ModelConfig
+from flashstep.model.init import init_weights
+from flashstep.model.transformer import Transformer
+from flashstep.model.weights import save_weights
+from flashstep.training.data import tokenizer_corpus
+from flashstep.training.loop import Trainer
+from flashstep.training.recipe import Recipe, get_recipe
+from flashstep.training.tokenizer import save_tokenizer, train_tokenizer
+
+
+def train_command(
+    recipe: str, out: Path, *, resume: bool = True, minutes: float | None = None, threads: int | None = None
+) -> bool:
+    """Run `recipe` into folder `out`; True when its end was reached.
+
+    The folder ends up a loadable checkpoint (config, weights, tokenizer, template) beside the
+    run's records (training.pt, metrics.jsonl, curves.png). `resume` False starts over.
+    `minutes` stops early, resumable. `threads` None = torch's default.
+    """
+    if threads is not None:
+        torch.set_num_threads(threads)
+    chosen = get_recipe(recipe)
+    out.mkdir(parents=True, exist_ok=True)
+    if not resume:
+        for name in ("training.pt", "metrics.jsonl", "tokenizer.json"):
+            (out / name).unlink(missing_ok=True)
+    trainer = make_trainer(chosen, out)
+    trainer.resume()
+    with _Display(chosen, trainer.step) as display:
+        finished = trainer.run(display.report, minutes)
+    save_weights(trainer.model, out)
+    return finished
+
+
+def make_trainer(recipe: Recipe, out: Path) -> Trainer:
+    """Tokenizer (trained when the folder has none), fresh weights, trainer at step 0."""
+    if not (out / "tokenizer.json").exists():
+        corpus = itertools.islice(tokenizer_corpus(recipe.tokenizer_documents), recipe.tokenizer_documents)
+        save_tokenizer(train_tokenizer(corpus, recipe.vocab_size), out, builtin_template())
+    Tokenizer.load(out)  # a broken file is reported before anything is built
+    model = Transformer(ModelConfig.from_hf(getattr(presets, recipe.preset)()))
+    init_weights(model, recipe.seed)
+    return Trainer(recipe, model, out)
+
+
+class _Display:
+    """A live bar on a terminal, a line every 50 steps elsewhere."""
+
+    def __init__(self, recipe: Recipe, first_step: int) -> None:
+        self.console = Console(file=sys.stderr)
+        columns = (
+            TextColumn("{task.fields[phase]}"), BarColumn(), MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]:.4f} acc {task.fields[hits]:.3f} {task.fields[speed]:.0f} tok/s"),
+            TimeRemainingColumn(),
+        )  # fmt: skip
+        self.progress = Progress(*columns, console=self.console, disable=not self.console.is_terminal)
+        fields = {"phase": "", "loss": float("nan"), "hits": float("nan"), "speed": 0.0}
+        self.task = self.progress.add_task("train", total=recipe.total_steps, completed=first_step, **fields)
+
+    def __enter__(self) -> "_Display":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.progress.stop()
+
+    def report(self, row: dict[str, Any]) -> None:
+        """Show one step's figures."""
+        hits = row.get("accuracy", row.get("mtp_1_accuracy", float("nan")))
+        values = {"phase": row["phase"], "loss": row["loss"], "hits": hits, "speed": row["tokens_per_s"]}
+        self.progress.update(self.task, advance=1, **values)
+        if not self.console.is_terminal and row["step"] % 50 == 0:
+            self.console.print(
+                f"{row['phase']} step {row['step']} loss {row['loss']:.4f} accuracy {hits:.4f} "
+                f"imbalance {row['imbalance'] or 0:.2f} grad {row['grad_norm']:.2f} {row['tokens_per_s']:.0f} tok/s",
+                highlight=False,
+            )

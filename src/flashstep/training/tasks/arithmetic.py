@@ -1,0 +1,147 @@
+"""Adding and subtracting up to five digits, column by column from the right.
+
+After each column the result so far is written again in full, so the next step looks back one line:
+
+    48+75          52-17            12-345 is negative, so 345-12:
+    8+5=13: 3      2+10-7=5: 5      5-2=3: 3
+    4+7+1=12: 23   5-1-1=3: 35      4-1=3: 33
+    0+0+1=1: 123   So 35.           3-0=3: 333
+    So 123.                         So -333.
+
+A missing digit is 0. In an addition `+1` behind a column is the carry. In a subtraction `-1` behind the
+top digit pays the borrow of the column before, `+10` takes a new one.
+"""
+
+import random
+import re
+
+from flashstep.training.tasks.base import Example, Split, pair_subject, split_of
+from flashstep.training.tasks.wording import dress
+
+_ADD_TRAIN = (
+    "What is {a} + {b}?", "What is {a}+{b}?", "{a}+{b}", "{a} + {b}", "{a}+{b}=", "{a} + {b} = ?", "{a}+{b}=?",
+    "{a} + {b}?", "{a} plus {b}", "What is {a} plus {b}?", "Add {a} and {b}.", "Add {b} to {a}.",
+    "Please add {a} and {b}.", "Can you add {a} and {b}?", "What is the sum of {a} and {b}?",
+    "Sum of {a} and {b}", "Find the sum of {a} and {b}.", "Calculate {a} + {b}.", "Compute {a} + {b}.",
+    "Compute {a}+{b}", "How much is {a} + {b}?", "How much is {a} plus {b}?", "What's {a} + {b}?",
+    "What do you get if you add {a} and {b}?", "Solve {a} + {b}.", "{a} plus {b} is what?",
+    "Tell me {a} plus {b}.", "What does {a} + {b} equal?", "{a} and {b} together make how much?",
+    "I have {a} and get {b} more. How many do I have?", "Work out {a} + {b}.", "Give me {a} + {b}.",
+)  # fmt: skip
+_SUBTRACT_TRAIN = (
+    "What is {a} - {b}?", "What is {a}-{b}?", "{a}-{b}", "{a} - {b}", "{a}-{b}=", "{a} - {b} = ?", "{a}-{b}=?",
+    "{a} - {b}?", "{a} minus {b}", "What is {a} minus {b}?", "Subtract {b} from {a}.",
+    "Please subtract {b} from {a}.", "Can you subtract {b} from {a}?", "Take {b} away from {a}.",
+    "Take {b} from {a}.", "Calculate {a} - {b}.", "Compute {a} - {b}.", "Compute {a}-{b}",
+    "How much is {a} - {b}?", "How much is {a} minus {b}?", "What's {a} - {b}?", "Solve {a} - {b}.",
+    "What do you get if you subtract {b} from {a}?", "What is left if you take {b} away from {a}?",
+    "{a} minus {b} is what?", "Tell me {a} minus {b}.", "What does {a} - {b} equal?",
+    "I have {a} and give away {b}. How many are left?", "Work out {a} - {b}.", "Give me {a} - {b}.",
+)  # fmt: skip
+_ADD_EVAL = (
+    "Determine {a} + {b}.", "Could you compute the sum of {a} and {b}?", "{a} added to {b} gives what?",
+    "What number is {a} + {b}?", "Please work out {a} plus {b}.", "Evaluate {a} + {b}",
+    "Find {a} + {b}.", "I need to add {a} to {b}.", "What total do {a} and {b} make?",
+    "{a} + {b} equals what?", "Say what {a} plus {b} is.", "Do the sum {a} + {b}.",
+)  # fmt: skip
+_SUBTRACT_EVAL = (
+    "Determine {a} - {b}.", "Could you take {b} off {a}?", "{b} subtracted from {a} gives what?",
+    "What number is {a} - {b}?", "Please work out {a} minus {b}.", "Evaluate {a} - {b}",
+    "Find {a} - {b}.", "I need to subtract {b} from {a}.", "What remains of {a} without {b}?",
+    "{a} - {b} equals what?", "Say what {a} minus {b} is.", "Do the subtraction {a} - {b}.",
+)  # fmt: skip
+ADD: dict[Split, tuple[str, ...]] = {"train": _ADD_TRAIN, "eval": _ADD_EVAL}
+SUBTRACT: dict[Split, tuple[str, ...]] = {"train": _SUBTRACT_TRAIN, "eval": _SUBTRACT_EVAL}
+
+MAX_DIGITS = 5
+
+
+def phrasings(split: Split) -> tuple[str, ...]:
+    """The question templates of one split."""
+    return ADD[split] + SUBTRACT[split]
+
+
+def generate(rng: random.Random, split: Split) -> Example:
+    """Ask for a sum or a difference of two non-negative integers of 1 to 5 digits."""
+    a, b = _sample_pair(rng, split)
+    subtracts = rng.random() < 0.5
+    if subtracts and a < b and rng.random() < 0.5:
+        a, b = b, a
+    sign, result = ("-", a - b) if subtracts else ("+", a + b)
+    templates = (SUBTRACT if subtracts else ADD)[split]
+    return Example(
+        family="arithmetic",
+        question=dress(rng, split, rng.choice(templates).format(a=a, b=b)),
+        reasoning=_subtraction(a, b) if subtracts else _addition(a, b),
+        answer=f"{a} {sign} {b} = {result}",
+        key=str(result),
+        subject=pair_subject(str(a), str(b)),
+    )
+
+
+def verify(example: Example, answer_text: str) -> bool:
+    """True when the last integer of the answer is the result; thousands separators are ignored."""
+    text = re.sub(r"(?<=\d),(?=\d{3})", "", answer_text.replace("−", "-"))
+    return re.findall(r"(?<!\d)-?\d+", text)[-1:] == [example.key]
+
+
+def _addition(a: int, b: int) -> str:
+    lines, done, carry = [f"{a}+{b}"], "", 0
+    for top, bottom in _columns(a, b):
+        total = top + bottom + carry
+        done = f"{total % 10}{done}"
+        lines.append(f"{top}+{bottom}{'+1' if carry else ''}={total}: {done}")
+        carry = total // 10
+    if carry:
+        done = f"1{done}"
+        lines.append(f"0+0+1=1: {done}")
+    return "\n".join([*lines, f"So {int(done)}."])
+
+
+def _subtraction(a: int, b: int) -> str:
+    if a < b:
+        lines, sign, a, b = [f"{a}-{b} is negative, so {b}-{a}:"], "-", b, a
+    else:
+        lines, sign = [f"{a}-{b}"], ""
+    done, borrow = "", 0
+    for top, bottom in _columns(a, b):
+        paid = "-1" if borrow else ""
+        difference = top - borrow - bottom
+        borrow = int(difference < 0)
+        difference += 10 * borrow
+        done = f"{difference}{done}"
+        lines.append(f"{top}{paid}{'+10' if borrow else ''}-{bottom}={difference}: {done}")
+    return "\n".join([*lines, f"So {sign}{int(done)}."])
+
+
+def _columns(a: int, b: int) -> list[tuple[int, int]]:
+    width = max(len(str(a)), len(str(b)))
+    digits = zip(reversed(f"{a:0{width}}"), reversed(f"{b:0{width}}"), strict=True)
+    return [(int(top), int(bottom)) for top, bottom in digits]
+
+
+def _sample_pair(rng: random.Random, split: Split) -> tuple[int, int]:
+    while True:
+        a = _sample_number(rng)
+        draw = rng.random()
+        if draw < 0.04:
+            b = a
+        elif draw < 0.12:
+            b = _carrying_partner(rng, a)
+        else:
+            b = _sample_number(rng)
+        if split_of(pair_subject(str(a), str(b))) == split:
+            return a, b
+
+
+def _sample_number(rng: random.Random) -> int:
+    digits = rng.randint(1, MAX_DIGITS)
+    if rng.random() < 0.1:  # 9s and 0s make long chains of carries and borrows
+        return int("".join(rng.choices("9900158", k=digits)))
+    return rng.randrange(10 ** (digits - 1) if digits > 1 else 0, 10**digits)
+
+
+def _carrying_partner(rng: random.Random, a: int) -> int:
+    """A number whose columns with `a` sum to about 9, so that one carry runs through all of them."""
+    complement = 10 ** len(str(a)) - 1 - a
+    return complement + rng.randint(0, min(3, a))

@@ -1,0 +1,83 @@
+"""Writing a word backwards: number its letters, list them from the last to the first, join."""
+
+import random
+import re
+
+from flashstep.training.tasks.base import Example, Split, lettered
+from flashstep.training.tasks.spelling import letter_line
+from flashstep.training.tasks.wording import dress, quoted
+from flashstep.training.tasks.words import sample_word, written
+
+TRAIN_PHRASINGS = (
+    "Write {w} backwards.",
+    "Write the word {w} backwards.",
+    "Write {w} backwards",
+    "write {w} in reverse",
+    "Spell {w} backwards.",
+    "Spell the word {w} backwards.",
+    "Can you spell {w} backwards?",
+    "Could you write {w} backwards?",
+    "Reverse {w}.",
+    "Reverse the word {w}.",
+    "Reverse the letters of {w}.",
+    "Reverse the string {w}.",
+    "What is {w} backwards?",
+    "What is {w} spelled backwards?",
+    "What is the word {w} in reverse?",
+    "What is the reverse of {w}?",
+    "What's {w} backwards?",
+    "What do you get when you reverse {w}?",
+    "How do you write {w} backwards?",
+    "How do you spell {w} backwards?",
+    "How is {w} spelled backwards?",
+    "Say {w} backwards.",
+    "{w} backwards",
+    "{w} backwards?",
+    "{w} in reverse?",
+    "Turn the word {w} around.",
+    "Give me {w} backwards.",
+    "Give me the letters of {w} in reverse order.",
+    "Tell me what {w} is backwards.",
+    "Tell me the reverse of the word {w}.",
+    "Show {w} in reverse.",
+    "If I read {w} backwards, what do I get?",
+)
+EVAL_PHRASINGS = (
+    "Flip the word {w}.",
+    "Flip {w} so that its last letter comes first.",
+    "Print {w} in backwards order.",
+    "How does {w} look when written backwards?",
+    "Read {w} from the end to the start.",
+    "Please put the letters of {w} in reverse order.",
+    "What would {w} be if spelled in reverse?",
+    "Backwards, what is the word {w}?",
+    "Invert the order of letters in {w}.",
+    "I would like {w} written backwards.",
+    "Show me the word {w} reversed.",
+    "Now say the word {w} from back to front.",
+)
+
+
+def phrasings(split: Split) -> tuple[str, ...]:
+    """The question templates of one split."""
+    return TRAIN_PHRASINGS if split == "train" else EVAL_PHRASINGS
+
+
+def generate(rng: random.Random, split: Split) -> Example:
+    """Ask for a word in reverse."""
+    word = sample_word(rng, split)
+    phrasing = rng.choice(phrasings(split))
+    reverse_line = "".join(f" {c}{index}" for index, c in reversed(list(enumerate(word, 1))))
+    return Example(
+        family="backwards",
+        question=dress(rng, split, phrasing.format(w=quoted(rng, written(rng, word), 0.65))),
+        reasoning=f"Letters:\n{letter_line(word)}\nBackwards:\n{reverse_line}",
+        answer=lettered(word[::-1]),
+        key=word[::-1],
+        subject=word,
+    )
+
+
+def verify(example: Example, answer_text: str) -> bool:
+    """True when the last word of the answer is the reversed word."""
+    return re.findall(r"[a-z]+", answer_text.lower())[-1:] == [example.key]

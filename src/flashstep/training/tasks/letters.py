@@ -1,0 +1,174 @@
+"""Counting a letter in a word: spell the word, number each match, read off the last number.
+
+Reasoning, always in lower case:
+
+    Letter r:
+     s1 t2 r3 #1 a4 w5 b6 e7 r8 #2 r9 #3 y10
+    So r appears 3 times.
+"""
+
+import random
+import re
+from string import ascii_lowercase
+
+from flashstep.training.tasks.base import Example, Split, lettered
+from flashstep.training.tasks.wording import dress, quoted
+from flashstep.training.tasks.words import sample_word, written
+
+# {p}: the letter as a plural ('r's), {s}: the letter as a noun (the letter r), {w}: the word.
+TRAIN_PHRASINGS = (
+    "How many {p} are in the word {w}?",
+    "How many {p} are there in the word {w}?",
+    "How many {p} are in {w}?",
+    "How many {p} are there in {w}?",
+    "How many {p} in {w}?",
+    "How many {p} in the word {w}?",
+    "How many {p} does {w} have?",
+    "How many {p} does the word {w} have?",
+    "How many {p} does {w} contain?",
+    "How many {p} does the word {w} contain?",
+    "How many {p} do you see in {w}?",
+    "How many {p} can you find in {w}?",
+    "How many {p} has {w}?",
+    "How many {p} has the word {w} got?",
+    "How many times does {s} appear in {w}?",
+    "How many times does {s} appear in the word {w}?",
+    "How many times does {s} occur in {w}?",
+    "How many times does {s} occur in the word {w}?",
+    "How many times does {s} show up in {w}?",
+    "How many times is {s} in {w}?",
+    "How many times is {s} used in {w}?",
+    "How many times do you find {s} in the word {w}?",
+    "How many times can {s} be found in {w}?",
+    "How often does {s} appear in {w}?",
+    "How often does {s} occur in the word {w}?",
+    "How often is {s} in {w}?",
+    "How often do you see {s} in {w}?",
+    "Count the {p} in {w}.",
+    "Count the {p} in the word {w}.",
+    "Count {p} in {w}",
+    "Count how many {p} are in {w}.",
+    "Count how many times {s} appears in {w}.",
+    "Count how often {s} occurs in {w}.",
+    "Tell me how many {p} are in {w}.",
+    "Tell me how many {p} there are in the word {w}.",
+    "Tell me how often {s} appears in {w}.",
+    "Tell me the number of {p} in {w}.",
+    "Can you count the {p} in {w}?",
+    "Can you tell me how many {p} are in {w}?",
+    "Could you count the {p} in the word {w}?",
+    "What is the number of {p} in {w}?",
+    "What is the number of {p} in the word {w}?",
+    "What's the number of {p} in {w}?",
+    "What is the count of {s} in {w}?",
+    "Number of {p} in {w}?",
+    "number of {p} in {w}",
+    "In the word {w}, how many {p} are there?",
+    "In {w}, how many {p} are there?",
+    "In {w}, how often does {s} appear?",
+    "In the word {w}, how many times does {s} occur?",
+    "In {w} how many times is {s} used?",
+    "The word {w} has how many {p}?",
+    "{w} contains how many {p}?",
+    "{w}: how many {p}?",
+    "For the word {w}, count the {p}.",
+    "For {w}, give the number of {p}.",
+    "Find the number of {p} in {w}.",
+    "Find how many times {s} appears in {w}.",
+    "Give me the number of {p} in the word {w}.",
+    "Take the word {w}. How many {p} does it have?",
+    "Look at the word {w}. How often does {s} occur in it?",
+    "I wrote {w}. How many {p} did I write?",
+    "Here is a word: {w}. Count the {p}.",
+    "If you spell {w}, how many {p} do you write?",
+    "When I spell {w}, how many {p} do I need?",
+    "Do you know how many {p} are in {w}?",
+    "I want to know how many {p} {w} has.",
+)
+EVAL_PHRASINGS = (
+    "What's the total of {p} within {w}?",
+    "Exactly how many {p} make up part of {w}?",
+    "Work out how many {p} the word {w} includes.",
+    "Please determine the number of {p} found in {w}.",
+    "How frequently does {s} turn up in {w}?",
+    "I need the count of {p} inside {w}.",
+    "Within the word {w}, what is the number of {p}?",
+    "Say how many {p} {w} has.",
+    "Could you say how many times {s} is present in {w}?",
+    "How many of the letters in {w} are {p}?",
+    "Spelling {w}, how many {p} will I use?",
+    "Give the frequency of {s} in the word {w}.",
+    "Let me know how many {p} are inside {w}.",
+    "Among the letters of {w}, how many times do we meet {s}?",
+)
+
+_NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+
+
+def phrasings(split: Split) -> tuple[str, ...]:
+    """The question templates of one split."""
+    return TRAIN_PHRASINGS if split == "train" else EVAL_PHRASINGS
+
+
+def generate(rng: random.Random, split: Split) -> Example:
+    """Ask for a letter that is in the word four times out of five, more likely a repeated one."""
+    word = sample_word(rng, split)
+    letter = _choose_letter(rng, word)
+    phrasing = rng.choice(phrasings(split))
+    question = phrasing.format(
+        p=_plural(rng, letter), s=_noun(rng, letter), w=quoted(rng, written(rng, word), 0.6)
+    )
+    count = word.count(letter)
+    return Example(
+        family="letters",
+        question=dress(rng, split, question),
+        reasoning=f"Letter {letter}:\n{_marked(word, letter)}\n"
+        f"So {letter} appears {count} time{'' if count == 1 else 's'}.",
+        answer=f"There is 1 '{letter}' in \"{lettered(word)}\"."
+        if count == 1
+        else f"There are {count} '{letter}'s in \"{lettered(word)}\".",
+        key=str(count),
+        subject=word,
+    )
+
+
+def verify(example: Example, answer_text: str) -> bool:
+    """True when the only number in the answer, in digits or words, is the count."""
+    text = answer_text.lower().replace(example.subject, " ")
+    found = set(re.findall(r"\d+", text))
+    found |= {str(n) for n, name in enumerate(_NUMBER_WORDS) if re.search(rf"\b{name}\b", text)}
+    return found == {example.key}
+
+
+def _choose_letter(rng: random.Random, word: str) -> str:
+    absent = sorted(set(ascii_lowercase) - set(word))
+    if rng.random() < 0.2:
+        return rng.choice(absent)
+    letters = sorted(set(word))
+    return rng.choices(letters, [word.count(c) ** 2 for c in letters])[0]
+
+
+def _marked(word: str, letter: str) -> str:
+    line, seen = "", 0
+    for index, c in enumerate(word, 1):
+        line += f" {c}{index}"
+        if c == letter:
+            seen += 1
+            line += f" #{seen}"
+    return line
+
+
+def _cased(rng: random.Random, letter: str) -> str:
+    return letter.upper() if rng.random() < 0.15 else letter
+
+
+def _plural(rng: random.Random, letter: str) -> str:
+    forms = ("'{}'s", '"{}"s', "{}'s", "{}s", "letter {}'s", "letters {}", "letter {}", "'{}'", "`{}`s",
+             "{}", "‘{}’s", "{}’s", "“{}”s", "letter '{}'", "occurrences of {}", "{} letters")  # fmt: skip
+    weights = (6, 5, 6, 4, 2, 2, 2, 2, 1, 2, 1, 2, 1, 1, 1, 1)
+    return rng.choices(forms, weights)[0].format(_cased(rng, letter))
+
+
+def _noun(rng: random.Random, letter: str) -> str:
+    article = rng.choice(("the letter ", "the letter ", "letter ", ""))
+    return article + quoted(rng, _cased(rng, letter), 0.5)

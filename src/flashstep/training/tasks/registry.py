@@ -1,0 +1,14 @@
+"""All task families by name, with their share of the training documents."""
+
+from flashstep.training.tasks import arithmetic, backwards, comparison, identity, letters, outside, spelling
+from flashstep.training.tasks.base import Family
+
+FAMILIES: dict[str, Family] = {
+    "letters": Family(letters.generate, letters.verify, 0.26, letters.phrasings),
+    "spelling": Family(spelling.generate, spelling.verify, 0.10, spelling.phrasings),
+    "backwards": Family(backwards.generate, backwards.verify, 0.15, backwards.phrasings),
+    "arithmetic": Family(arithmetic.generate, arithmetic.verify, 0.22, arithmetic.phrasings),
+    "comparison": Family(comparison.generate, comparison.verify, 0.11, comparison.phrasings),
+    "identity": Family(identity.generate, identity.verify, 0.05, identity.phrasings, holds_out_subjects=False),
+    "outside": Family(outside.generate, outside.verify, 0.11, outside.phrasings),
+}

@@ -1,0 +1,58 @@
+"""How people type: politeness around a question, sloppy case and punctuation, quoting styles.
+
+The wrappers are shared by all families, so that they say nothing about the kind of question. Train
+and eval use different ones.
+"""
+
+import random
+
+from flashstep.training.tasks.base import Split
+
+_OPENERS: dict[Split, tuple[str, ...]] = {
+    "train": (
+        "Please tell me: ", "Hi, ", "Hey, ", "Hello! ", "Quick question: ", "Question: ", "Please: ",
+        "I have a question. ", "Can you help? ", "Tell me, ", "Okay, ", "Now ", "So, ", "Next: ", "Q: ",
+        "Could you help me with this? ", "Hi there! ", "Good morning. ", "One more: ", "Please help. ",
+        "I want to know: ", "Let me ask you something. ", "Answer this: ", "Think carefully. ", "Well, ",
+    ),
+    "eval": (
+        "Excuse me, ", "Hey there! ", "Just wondering: ", "A question for you: ", "Be so kind: ",
+        "Let us try this one: ", "Good day. ", "Help me out here: ",
+    ),
+}  # fmt: skip
+_CLOSERS: dict[Split, tuple[str, ...]] = {
+    "train": (
+        " Thanks.", " Thanks!", " Thank you.", " Please.", " please", " Please answer.", " Thank you!",
+        " Think step by step.", " Be careful.", " Answer briefly.", " I need to know.", " thx", " Any idea?",
+        " Just the answer.", " Explain.", " Can you tell me?", " Do you know?", " Let me know.",
+    ),
+    "eval": (
+        " Cheers.", " Many thanks.", " I am curious.", " Take your time.", " Give me the answer.",
+        " Help would be nice.",
+    ),
+}  # fmt: skip
+_QUOTES = ("'{}'", '"{}"', "“{}”", "‘{}’", "`{}`")
+_QUOTE_WEIGHTS = (4, 5, 1, 1, 1)
+
+
+def dress(rng: random.Random, split: Split, question: str) -> str:
+    """`question` as typed by someone: perhaps with an opener or a closer, in lower case, or without
+    its last punctuation mark. The words of the question stay as they are."""
+    if rng.random() < 0.08:
+        question = question.lower()
+    if rng.random() < 0.12:
+        question = question.rstrip("?.!")
+    draw = rng.random()
+    if draw < 0.12:
+        return rng.choice(_OPENERS[split]) + question
+    if draw < 0.20:
+        closer = rng.choice(_CLOSERS[split])
+        return question + closer if question[-1:] in "?.!" else f"{question}.{closer}"
+    return question
+
+
+def quoted(rng: random.Random, text: str, plain: float) -> str:
+    """`text` bare with probability `plain`, else in one of the common kinds of quotation marks."""
+    if rng.random() < plain:
+        return text
+    return rng.choices(_QUOTES, _QUOTE_WEIGHTS)[0].format(text)

@@ -1,0 +1,69 @@
+"""Samples words to count, spell and reverse: real words, invented ones, and random strings.
+
+Every word is 3 to 12 letters a-z and belongs to the wanted split. Invented words are pieces of real
+*train* words glued together, or syllables; they teach what letters each vocabulary piece has. Random
+strings over a small alphabet make high letter counts common.
+"""
+
+import random
+import re
+from functools import cache
+from importlib import resources
+from string import ascii_lowercase
+
+from flashstep.training.tasks.base import Split, split_of
+
+MIN_LETTERS, MAX_LETTERS = 3, 12
+
+_ONSETS = "b c d f g h j k l m n p r s t v w y z bl br ch cl cr dr fl gr pl pr qu sh sl sp st th tr".split()
+_VOWELS = "a e i o u ai ea ee ie oa oo ou".split()
+_CODAS = ["", "", "", *"b ck d g l ll m n nd ng nt p r rd rr s ss st t tt x".split()]
+_ENDINGS = "s ed er est ing ly ness less ful able y ment".split()
+
+
+@cache
+def common_words(split: Split) -> tuple[str, ...]:
+    """The hand-picked English words of one split, in file order."""
+    text = resources.files(__package__).joinpath("words.txt").read_text(encoding="ascii")
+    return tuple(w for w in text.split() if split_of(w) == split)
+
+
+def sample_word(rng: random.Random, split: Split) -> str:
+    """A lower-case word of `split`; about two in five are real."""
+    if rng.random() < 0.4:
+        return rng.choice(common_words(split))
+    make = rng.choice((_spliced, _syllables, _random_letters, _few_letters))
+    while True:
+        word = make(rng)
+        if MIN_LETTERS <= len(word) <= MAX_LETTERS and split_of(word) == split:
+            return word
+
+
+def written(rng: random.Random, word: str) -> str:
+    """`word` as a person may type it: mostly lower case, at times Capitalised or UPPER."""
+    draw = rng.random()
+    if draw < 0.80:
+        return word
+    return word.capitalize() if draw < 0.93 else word.upper()
+
+
+def _spliced(rng: random.Random) -> str:
+    words = common_words("train")
+    head, tail = rng.choice(words), rng.choice(words)
+    if rng.random() < 0.3:
+        return head + rng.choice(_ENDINGS)
+    return head[: rng.randint(2, len(head))] + tail[rng.randint(1, len(tail) - 1) :]
+
+
+def _syllables(rng: random.Random) -> str:
+    parts = (rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(rng.randint(1, 4)))
+    return re.sub(r"(.)\1\1+", r"\1\1", "".join(parts))
+
+
+def _random_letters(rng: random.Random) -> str:
+    return "".join(rng.choices(ascii_lowercase, k=rng.randint(MIN_LETTERS, MAX_LETTERS)))
+
+
+def _few_letters(rng: random.Random) -> str:
+    alphabet = rng.sample(ascii_lowercase, rng.randint(2, 5))
+    return "".join(rng.choices(alphabet, k=rng.randint(MIN_LETTERS, MAX_LETTERS)))

@@ -1,0 +1,78 @@
+"""The loop itself: every phase runs, a killed run resumes to the bit, one batch can be learnt."""
+
+import torch
+
+from flashstep.training.loop import routers
+from flashstep.training.recipe import smoke
+from flashstep.training.run import make_trainer, train_command
+
+
+def _weights(trainer):
+    return {k: v.clone() for k, v in trainer.model.state_dict().items()}
+
+
+def test_resuming_gives_bit_for_bit_the_weights_of_an_unbroken_run(tmp_path):
+    whole = make_trainer(smoke(), tmp_path / "whole") if (tmp_path / "whole").mkdir() is None else None
+    for _ in range(whole.recipe.total_steps):
+        whole.train_step()
+
+    (tmp_path / "broken").mkdir()
+    for _ in range(whole.recipe.total_steps):  # a new process for every single step
+        trainer = make_trainer(smoke(), tmp_path / "broken")
+        trainer.resume()
+        trainer.train_step()
+        trainer.save()
+
+    expected, got = _weights(whole), _weights(trainer)
+    assert expected.keys() == got.keys()
+    assert all(torch.equal(expected[k], got[k]) for k in expected)
+
+
+def test_mtp_phases_leave_the_trunk_alone_and_clone_the_first_module(tmp_path):
+    trainer = make_trainer(smoke(), tmp_path)
+    for _ in range(4):
+        trainer.train_step()
+    trunk = {k: v for k, v in _weights(trainer).items() if not k.startswith("mtp.")}
+    for _ in range(2):
+        trainer.train_step()
+    phase, _ = trainer.recipe.locate(trainer.step)
+    trainer._enter(phase, at_start=True)
+    first, last = trainer.model.mtp[0].state_dict(), trainer.model.mtp[2].state_dict()
+    assert all(torch.equal(first[k], last[k]) for k in first)
+    trainer.train_step()
+    after = _weights(trainer)
+    assert all(torch.equal(trunk[k], after[k]) for k in trunk)
+
+
+def test_one_batch_is_learnt(tmp_path):
+    trainer = make_trainer(smoke(), tmp_path)
+    trainer._enter(trainer.recipe.phases[0], at_start=True)
+    rows = trainer.batch(0)
+    losses = []
+    for _ in range(30):
+        loss, _ = trainer._loss(trainer.phase, rows)
+        loss.backward()
+        for optimizer in trainer.optimizers.values():
+            optimizer.step()
+            optimizer.zero_grad()
+        losses.append(loss.item())
+    assert losses[-1] < 0.5 * losses[0]
+
+
+def test_router_bias_moves_against_the_load(tmp_path):
+    trainer = make_trainer(smoke(), tmp_path)
+    router = next(routers(trainer.model))
+    router.load_E += torch.arange(router.spec.num_experts)
+    trainer._balance(0.01)
+    assert router.bias[0] > 0 > router.bias[-1]
+    assert router.load_E.sum() == 0
+
+
+def test_the_command_leaves_a_loadable_checkpoint_and_the_curves(tmp_path):
+    from flashstep.model.weights import load_model
+
+    assert train_command("smoke", tmp_path)
+    model = load_model(tmp_path)
+    assert len(model.mtp) == 3
+    assert (tmp_path / "curves.png").stat().st_size > 1000
+    assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == smoke().total_steps
