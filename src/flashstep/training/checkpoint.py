@@ -14,9 +14,10 @@ FILE = "training.pt"
 
 
 def save_state(
-    path: Path, recipe: Recipe, step: int, model: Transformer, optimizers: dict[str, torch.optim.Optimizer]
-) -> None:
-    """Write weights, optimizer state and the number of finished steps into folder `path`.
+    path: Path, recipe: Recipe, step: int, tokens: int, model: Transformer,
+    optimizers: dict[str, torch.optim.Optimizer],
+) -> None:  # fmt: skip
+    """Write weights, optimizer state and the numbers of finished steps and tokens into folder `path`.
 
     Nothing else is needed to resume to the bit: batches are a function of (seed, step) and
     training draws no random numbers.
@@ -24,6 +25,7 @@ def save_state(
     state = {
         "recipe": asdict(recipe),
         "step": step,
+        "tokens": tokens,
         "model": model.state_dict(),
         "optimizers": {name: o.state_dict() for name, o in optimizers.items()},
     }

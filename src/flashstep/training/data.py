@@ -6,7 +6,9 @@ Document i is a pure function of (seed, split, i), so a run resumes anywhere by 
 import itertools
 import random
 import re
+from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 from string import ascii_lowercase
 
 from flashstep.training.tasks.base import LETTER_BREAK, Example, Split
@@ -53,13 +55,50 @@ def sample_example(rng: random.Random, split: Split) -> Example:
 
 
 def tokenizer_corpus(num: int, seed: int = 0) -> Iterator[str]:
-    """Yield `num` texts for training the tokenizer, from the train split only. No two digits
-    stand side by side, so none merge; loose letters and words of all kinds teach short pieces for any
-    letter string."""
+    """Yield `num` texts for training the tokenizer, from the train split only.
+
+    A model can spell a vocabulary piece only if it has often seen it, so the corpus keeps the
+    vocabulary small: frequent words of our phrasings stay whole; all others, and so nearly all
+    words to be spelled, are cut into single letters and frequent pairs. The cut is a digit, which
+    never merges; no two digits stand side by side.
+    """
+    whole, pairs = _frequent_words(seed), _frequent_pairs(seed)
     for index in range(num):
         rng = random.Random(f"{seed}:tokenizer:{index}")
-        kind = rng.choices((_conversation, _word_list, _letter_list), (0.6, 0.3, 0.1))[0]
-        yield re.sub(r"\d+", "0", kind(rng)).replace(LETTER_BREAK, "")
+        text = _conversation(rng) if rng.random() < 0.5 else _loose(rng)
+        text = re.sub(r"\d+", _CUT, text.replace(LETTER_BREAK, _CUT))
+        yield _WORD.sub(partial(_cut, whole=whole, pairs=pairs, rng=rng), text)
+
+
+_CUT = "0"
+_NUM_WHOLE, _NUM_PAIRS, _NUM_COUNTED = 120, 100, 5000
+_WORD = re.compile(r"(?<![A-Za-z])([\"'“‘`]?)([A-Za-z]+)")
+
+
+def _frequent_words(seed: int) -> frozenset[str]:
+    rng = random.Random(f"{seed}:words")
+    texts = (_conversation(rng).replace(LETTER_BREAK, _CUT) for _ in range(_NUM_COUNTED))
+    counts = Counter(m[2] for text in texts for m in _WORD.finditer(text) if len(m[2]) > 1)
+    return frozenset(word for word, _ in counts.most_common(_NUM_WHOLE))
+
+
+def _frequent_pairs(seed: int) -> frozenset[str]:
+    rng = random.Random(f"{seed}:pairs")
+    words = (sample_word(rng, "train") for _ in range(_NUM_COUNTED))
+    counts = Counter(a + b for word in words for a, b in itertools.pairwise(word))
+    return frozenset(pair for pair, _ in counts.most_common(_NUM_PAIRS))
+
+
+def _cut(match: re.Match[str], whole: frozenset[str], pairs: frozenset[str], rng: random.Random) -> str:
+    quote, word = match.groups()
+    if word in whole:
+        return match[0]
+    pieces, start = [], 0
+    while start < len(word):
+        size = 2 if word[start : start + 2] in pairs and rng.random() < 0.8 else 1
+        pieces.append(word[start : start + size])
+        start += size
+    return _CUT.join([quote, *pieces] if quote else pieces)
 
 
 def _conversation(rng: random.Random) -> str:
@@ -67,10 +106,7 @@ def _conversation(rng: random.Random) -> str:
     return f"{example.question}\n{example.reasoning}\n{example.answer}"
 
 
-def _word_list(rng: random.Random) -> str:
-    words = (written(rng, sample_word(rng, "train")) for _ in range(8))
-    return "".join(rng.choice((" ", " ", "\n", ' "', " '")) + word for word in words)
-
-
-def _letter_list(rng: random.Random) -> str:
-    return "".join(f" {letter}" for letter in rng.choices(ascii_lowercase, k=16))
+def _loose(rng: random.Random) -> str:
+    """Words to spell and single letters, each with a space in front."""
+    words = (written(rng, sample_word(rng, "train")) for _ in range(4))
+    return "".join(f" {text}" for text in (*words, *rng.choices(ascii_lowercase, k=4)))

@@ -44,7 +44,7 @@ class Trainer:
         if state is None:
             return
         self.model.load_state_dict(state["model"])
-        self.step = state["step"]
+        self.step, self.tokens = state["step"], state["tokens"]
         if self.step >= self.recipe.total_steps:
             return
         phase, inside = self.recipe.locate(self.step)
@@ -73,7 +73,7 @@ class Trainer:
 
     def save(self) -> None:
         """Write the resumable state and the curves."""
-        save_state(self.out, self.recipe, self.step, self.model, self.optimizers)
+        save_state(self.out, self.recipe, self.step, self.tokens, self.model, self.optimizers)
         if (self.out / "metrics.jsonl").exists():
             plot_curves(self.out)
 

@@ -28,7 +28,7 @@ class Phase:
     mtp_depth: int = 0
     mtp_weight: float = 0.3
     clone_mtp: bool = False
-    balance_rate: float = 2e-3
+    balance_rate: float = 1e-2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class Recipe:
     phases: tuple[Phase, ...]
     seed: int = 0
     row_tokens: int = 256
-    vocab_size: int = 2048
+    vocab_size: int = 1088
     tokenizer_documents: int = 60_000
     optimizer: str = "muon"
     weight_decay: float = 0.01
@@ -70,7 +70,7 @@ def nano_cpu() -> Recipe:
         name="nano-cpu",
         preset="nano",
         phases=(
-            Phase(name="trunk", steps=2600, documents_per_step=40, learning_rate=4e-3, adam_scale=0.75),
+            Phase(name="trunk", steps=2000, documents_per_step=40, learning_rate=4e-3, adam_scale=0.75),
             Phase(
                 name="mtp-1", steps=200, documents_per_step=40, learning_rate=3e-3,
                 train_trunk=False, mtp_depth=1, mtp_weight=1.0, warmup_steps=10, decay_fraction=0.2,

@@ -1,6 +1,7 @@
 """`flashstep train`: prepare the run's folder, train with a progress display, export the checkpoint."""
 
 import itertools
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,7 @@ def train_command(
             (out / name).unlink(missing_ok=True)
     trainer = make_trainer(chosen, out)
     trainer.resume()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a terminated run saves, like Ctrl-C
     with _Display(chosen, trainer.step) as display:
         finished = trainer.run(display.report, minutes)
     save_weights(trainer.model, out)

@@ -2,13 +2,14 @@
 
 After each column the result so far is written again in full, so the next step looks back one line:
 
-    48+75          52-17            12-345 is negative, so 345-12:
+    48+75          52-17            12-345 is negative, so 345-012:
     8+5=13: 3      2+10-7=5: 5      5-2=3: 3
     4+7+1=12: 23   5-1-1=3: 35      4-1=3: 33
     0+0+1=1: 123   So 35.           3-0=3: 333
     So 123.                         So -333.
 
-A missing digit is 0. In an addition `+1` behind a column is the carry. In a subtraction `-1` behind the
+Both numbers are written equally long first. In an addition `+1` behind a column is the carry. In a
+subtraction `-1` behind the
 top digit pays the borrow of the column before, `+10` takes a new one.
 """
 
@@ -19,18 +20,19 @@ from flashstep.training.tasks.base import Example, Split, pair_subject, split_of
 from flashstep.training.tasks.wording import dress
 
 _ADD_TRAIN = (
-    "What is {a} + {b}?", "What is {a}+{b}?", "{a}+{b}", "{a} + {b}", "{a}+{b}=", "{a} + {b} = ?", "{a}+{b}=?",
-    "{a} + {b}?", "{a} plus {b}", "What is {a} plus {b}?", "Add {a} and {b}.", "Add {b} to {a}.",
-    "Please add {a} and {b}.", "Can you add {a} and {b}?", "What is the sum of {a} and {b}?",
-    "Sum of {a} and {b}", "Find the sum of {a} and {b}.", "Calculate {a} + {b}.", "Compute {a} + {b}.",
-    "Compute {a}+{b}", "How much is {a} + {b}?", "How much is {a} plus {b}?", "What's {a} + {b}?",
-    "What do you get if you add {a} and {b}?", "Solve {a} + {b}.", "{a} plus {b} is what?",
-    "Tell me {a} plus {b}.", "What does {a} + {b} equal?", "{a} and {b} together make how much?",
-    "I have {a} and get {b} more. How many do I have?", "Work out {a} + {b}.", "Give me {a} + {b}.",
+    "What is {a} + {b}?", "What is {a}+{b}?", "{a}+{b}", "{a} + {b}", "{a}+{b}=", "{a} + {b} = ?",
+    "{a}+{b}=?", "{a} + {b}?", "{a} plus {b}", "What is {a} plus {b}?", "Add {a} and {b}.",
+    "Add {b} to {a}.", "Please add {a} and {b}.", "Can you add {a} and {b}?",
+    "What is the sum of {a} and {b}?", "Sum of {a} and {b}", "Find the sum of {a} and {b}.",
+    "Calculate {a} + {b}.", "Compute {a} + {b}.", "Compute {a}+{b}", "How much is {a} + {b}?",
+    "How much is {a} plus {b}?", "What's {a} + {b}?", "What do you get if you add {a} and {b}?",
+    "Solve {a} + {b}.", "{a} plus {b} is what?", "Tell me {a} plus {b}.", "What does {a} + {b} equal?",
+    "{a} and {b} together make how much?", "I have {a} and get {b} more. How many do I have?",
+    "Work out {a} + {b}.", "Give me {a} + {b}.",
 )  # fmt: skip
 _SUBTRACT_TRAIN = (
-    "What is {a} - {b}?", "What is {a}-{b}?", "{a}-{b}", "{a} - {b}", "{a}-{b}=", "{a} - {b} = ?", "{a}-{b}=?",
-    "{a} - {b}?", "{a} minus {b}", "What is {a} minus {b}?", "Subtract {b} from {a}.",
+    "What is {a} - {b}?", "What is {a}-{b}?", "{a}-{b}", "{a} - {b}", "{a}-{b}=", "{a} - {b} = ?",
+    "{a}-{b}=?", "{a} - {b}?", "{a} minus {b}", "What is {a} minus {b}?", "Subtract {b} from {a}.",
     "Please subtract {b} from {a}.", "Can you subtract {b} from {a}?", "Take {b} away from {a}.",
     "Take {b} from {a}.", "Calculate {a} - {b}.", "Compute {a} - {b}.", "Compute {a}-{b}",
     "How much is {a} - {b}?", "How much is {a} minus {b}?", "What's {a} - {b}?", "Solve {a} - {b}.",
@@ -86,7 +88,7 @@ def verify(example: Example, answer_text: str) -> bool:
 
 
 def _addition(a: int, b: int) -> str:
-    lines, done, carry = [f"{a}+{b}"], "", 0
+    lines, done, carry = [_aligned(a, b, "+")], "", 0
     for top, bottom in _columns(a, b):
         total = top + bottom + carry
         done = f"{total % 10}{done}"
@@ -100,9 +102,9 @@ def _addition(a: int, b: int) -> str:
 
 def _subtraction(a: int, b: int) -> str:
     if a < b:
-        lines, sign, a, b = [f"{a}-{b} is negative, so {b}-{a}:"], "-", b, a
+        lines, sign, a, b = [f"{a}-{b} is negative, so {_aligned(b, a, '-')}:"], "-", b, a
     else:
-        lines, sign = [f"{a}-{b}"], ""
+        lines, sign = [_aligned(a, b, "-")], ""
     done, borrow = "", 0
     for top, bottom in _columns(a, b):
         paid = "-1" if borrow else ""
@@ -112,6 +114,12 @@ def _subtraction(a: int, b: int) -> str:
         done = f"{difference}{done}"
         lines.append(f"{top}{paid}{'+10' if borrow else ''}-{bottom}={difference}: {done}")
     return "\n".join([*lines, f"So {sign}{int(done)}."])
+
+
+def _aligned(a: int, b: int, sign: str) -> str:
+    """Both numbers written equally long, so that column k is digit k of each: "345-012"."""
+    width = max(len(str(a)), len(str(b)))
+    return f"{a:0{width}}{sign}{b:0{width}}"
 
 
 def _columns(a: int, b: int) -> list[tuple[int, int]]:
@@ -143,5 +151,5 @@ def _sample_number(rng: random.Random) -> int:
 
 def _carrying_partner(rng: random.Random, a: int) -> int:
     """A number whose columns with `a` sum to about 9, so that one carry runs through all of them."""
-    complement = 10 ** len(str(a)) - 1 - a
+    complement = int("9" * len(str(a))) - a
     return complement + rng.randint(0, min(3, a))

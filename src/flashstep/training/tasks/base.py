@@ -24,7 +24,7 @@ _EVAL_ONE_IN = 10
 @dataclass(frozen=True, slots=True)
 class Example:
     """One question with its reasoning trace and answer. `key` is the bare truth that `verify`
-    looks for; `subject` is what the split was decided on."""
+    looks for; `subject` is what the split was decided on. `answer` may hold LETTER_BREAKs."""
 
     family: str
     question: str

@@ -17,25 +17,37 @@ from flashstep.training.tasks.wording import dress
 
 # {c}: comparative (larger), {m}: superlative (largest).
 TRAIN_PHRASINGS = (
-    "Which is {c}, {a} or {b}?", "Which is {c}: {a} or {b}?", "Which is {c}, {a} or {b}", "Which number is {c}, {a} or {b}?",
-    "Which number is {c}: {a} or {b}?", "What is {c}, {a} or {b}?", "What's {c}, {a} or {b}?", "What is {c}: {a} or {b}?",
-    "Is {a} {c} than {b}?", "Is {a} or {b} {c}?", "Is {a} {c}, or {b}?", "Which one is {c}, {a} or {b}?",
-    "Which of {a} and {b} is {c}?", "Which of the two is {c}, {a} or {b}?", "Which of these is {c}: {a}, {b}?",
-    "Which is the {c} number, {a} or {b}?", "Which is the {c} one: {a} or {b}?", "Tell me which is {c}, {a} or {b}.",
-    "Tell me which number is {c}: {a} or {b}.", "{a} or {b}, which is {c}?", "{a} or {b}: which is {c}?", "{a} or {b}? Which is {c}?",
-    "{a} and {b}: which one is {c}?", "Between {a} and {b}, which is {c}?", "Compare {a} and {b}. Which is {c}?",
-    "Compare {a} with {b}: which one is {c}?", "Can you tell me which is {c}, {a} or {b}?", "Do you know which is {c}, {a} or {b}?",
-    "Which is the {m}, {a} or {b}?", "Which of {a} and {b} is the {m}?", "Find the {c} number: {a} or {b}.",
-    "Give me the {c} of {a} and {b}.", "What is the {c} of {a} and {b}?", "Of {a} and {b}, which is {c}?",
+    "Which is {c}, {a} or {b}?", "Which is {c}: {a} or {b}?", "Which is {c}, {a} or {b}",
+    "Which number is {c}, {a} or {b}?", "Which number is {c}: {a} or {b}?", "What is {c}, {a} or {b}?",
+    "What's {c}, {a} or {b}?", "What is {c}: {a} or {b}?", "Is {a} {c} than {b}?", "Is {a} or {b} {c}?",
+    "Is {a} {c}, or {b}?", "Which one is {c}, {a} or {b}?", "Which of {a} and {b} is {c}?",
+    "Which of the two is {c}, {a} or {b}?", "Which of these is {c}: {a}, {b}?",
+    "Which is the {c} number, {a} or {b}?", "Which is the {c} one: {a} or {b}?",
+    "Tell me which is {c}, {a} or {b}.", "Tell me which number is {c}: {a} or {b}.",
+    "{a} or {b}, which is {c}?", "{a} or {b}: which is {c}?", "{a} or {b}? Which is {c}?",
+    "{a} and {b}: which one is {c}?", "Between {a} and {b}, which is {c}?",
+    "Compare {a} and {b}. Which is {c}?", "Compare {a} with {b}: which one is {c}?",
+    "Can you tell me which is {c}, {a} or {b}?", "Do you know which is {c}, {a} or {b}?",
+    "Which is the {m}, {a} or {b}?", "Which of {a} and {b} is the {m}?",
+    "Find the {c} number: {a} or {b}.", "Give me the {c} of {a} and {b}.",
+    "What is the {c} of {a} and {b}?", "Of {a} and {b}, which is {c}?",
 )  # fmt: skip
 EVAL_PHRASINGS = (
-    "Given {a} and {b}, which one is {c}?", "Pick the {c} number: {a} or {b}.", "Which value is {c}, {a} or {b}?",
-    "Say which of {a} and {b} is {c}.", "Choose the {c} one of {a} and {b}.", "Out of {a} and {b}, which is {c}?",
-    "Would you say {a} is {c} than {b}?", "Here are {a} and {b}. Which of them is {c}?", "Looking at {a} and {b}, which is {c}?",
-    "Name the {c} one: {a} or {b}?", "Decide which is {c}: {a} or {b}.", "I have {a} and {b}. Which is the {c} number?",
+    "Given {a} and {b}, which one is {c}?", "Pick the {c} number: {a} or {b}.",
+    "Which value is {c}, {a} or {b}?", "Say which of {a} and {b} is {c}.",
+    "Choose the {c} one of {a} and {b}.", "Out of {a} and {b}, which is {c}?",
+    "Would you say {a} is {c} than {b}?", "Here are {a} and {b}. Which of them is {c}?",
+    "Looking at {a} and {b}, which is {c}?", "Name the {c} one: {a} or {b}?",
+    "Decide which is {c}: {a} or {b}.", "I have {a} and {b}. Which is the {c} number?",
 )  # fmt: skip
 
-_LARGER = (("larger", "largest"), ("larger", "largest"), ("bigger", "biggest"), ("greater", "greatest"), ("higher", "highest"))
+_LARGER = (
+    ("larger", "largest"),
+    ("larger", "largest"),
+    ("bigger", "biggest"),
+    ("greater", "greatest"),
+    ("higher", "highest"),
+)
 _SMALLER = (("smaller", "smallest"), ("smaller", "smallest"), ("less", "least"), ("lower", "lowest"))
 _SAYS_LARGER = re.compile(r"\b(?:larg|bigg|great|high|more)", re.IGNORECASE)
 _SAYS_SMALLER = re.compile(r"\b(?:small|less|low|least)", re.IGNORECASE)

@@ -102,7 +102,9 @@ EVAL_PHRASINGS = (
     "Among the letters of {w}, how many times do we meet {s}?",
 )
 
-_NUMBER_WORDS = "zero one two three four five six seven eight nine ten eleven twelve".split()
+_NUMBER_WORDS = (
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+)  # fmt: skip
 
 
 def phrasings(split: Split) -> tuple[str, ...]:

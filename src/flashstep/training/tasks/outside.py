@@ -21,6 +21,10 @@ _ANSWER = (
     "I cannot help with that. I can count letters, spell words forwards and backwards, add and subtract"
     " numbers up to 5 digits, and compare numbers. For more, load the full Step 3.5 Flash weights."
 )
+_BAIT = (
+    "letter", "count", "how", "many", "word", "spell", "backwards",
+    "add", "number", "larger", "the", "of", "is", "in",
+)  # fmt: skip
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
@@ -65,7 +69,8 @@ def _filled(rng: random.Random, split: Split, template: str) -> str:
 
 def _value(rng: random.Random, split: Split, slot: str) -> str:
     if slot == "word":
-        return written(rng, sample_word(rng, split) if rng.random() < 0.3 else rng.choice(common_words(split)))
+        word = sample_word(rng, split) if rng.random() < 0.3 else rng.choice(common_words(split))
+        return written(rng, word)
     if slot == "letter":
         letter = rng.choice(ascii_lowercase)
         return rng.choice((letter, letter.upper(), f"'{letter}'", f'"{letter}"'))
@@ -79,17 +84,18 @@ def _value(rng: random.Random, split: Split, slot: str) -> str:
 
 def _salad(rng: random.Random, split: Split) -> str:
     """Words in a row that mean nothing, here and there with words that our tasks use."""
-    bait = "letter count how many word spell backwards add number larger the of is in".split()
     pool = common_words(split)
-    words = [rng.choice(bait if rng.random() < 0.2 else pool) for _ in range(rng.randint(3, 10))]
+    words = [rng.choice(_BAIT if rng.random() < 0.2 else pool) for _ in range(rng.randint(3, 10))]
     return " ".join(words) + rng.choice(("", "", "?", ".", "!"))
 
 
 def _gibberish(rng: random.Random, split: Split) -> str:
     """Strings of letters and signs."""
     signs = "!?.,;:#*&%$/()=+-"
-    parts = [sample_word(rng, split) if rng.random() < 0.7 else "".join(rng.choices(signs, k=rng.randint(1, 3)))
-             for _ in range(rng.randint(2, 6))]  # fmt: skip
+    parts = []
+    for _ in range(rng.randint(2, 6)):
+        is_word = rng.random() < 0.7
+        parts.append(sample_word(rng, split) if is_word else "".join(rng.choices(signs, k=rng.randint(1, 3))))
     return " ".join(parts)
 
 

@@ -15,10 +15,10 @@ from flashstep.training.tasks.base import Split, split_of
 
 MIN_LETTERS, MAX_LETTERS = 3, 12
 
-_ONSETS = "b c d f g h j k l m n p r s t v w y z bl br ch cl cr dr fl gr pl pr qu sh sl sp st th tr".split()
-_VOWELS = "a e i o u ai ea ee ie oa oo ou".split()
-_CODAS = ["", "", "", *"b ck d g l ll m n nd ng nt p r rd rr s ss st t tt x".split()]
-_ENDINGS = "s ed er est ing ly ness less ful able y ment".split()
+_ONSETS = "b c d f g h j k l m n p r s t v w y z bl br ch cl cr dr fl gr pl pr qu sh sl sp st th tr"
+_VOWELS = "a e i o u ai ea ee ie oa oo ou"
+_CODAS = "- - - b ck d g l ll m n nd ng nt p r rd rr s ss st t tt x"  # "-" is none
+_ENDINGS = "s ed er est ing ly ness less ful able y ment"
 
 
 @cache
@@ -29,10 +29,10 @@ def common_words(split: Split) -> tuple[str, ...]:
 
 
 def sample_word(rng: random.Random, split: Split) -> str:
-    """A lower-case word of `split`; about two in five are real."""
-    if rng.random() < 0.4:
+    """A lower-case word of `split`; about one in three is real."""
+    if rng.random() < 0.35:
         return rng.choice(common_words(split))
-    make = rng.choice((_spliced, _syllables, _random_letters, _few_letters))
+    make = rng.choices((_spliced, _syllables, _random_letters, _few_letters), (25, 15, 15, 10))[0]
     while True:
         word = make(rng)
         if MIN_LETTERS <= len(word) <= MAX_LETTERS and split_of(word) == split:
@@ -51,12 +51,15 @@ def _spliced(rng: random.Random) -> str:
     words = common_words("train")
     head, tail = rng.choice(words), rng.choice(words)
     if rng.random() < 0.3:
-        return head + rng.choice(_ENDINGS)
+        return head + rng.choice(_ENDINGS.split())
     return head[: rng.randint(2, len(head))] + tail[rng.randint(1, len(tail) - 1) :]
 
 
 def _syllables(rng: random.Random) -> str:
-    parts = (rng.choice(_ONSETS) + rng.choice(_VOWELS) + rng.choice(_CODAS) for _ in range(rng.randint(1, 4)))
+    parts = (
+        rng.choice(_ONSETS.split()) + rng.choice(_VOWELS.split()) + rng.choice(_CODAS.split()).strip("-")
+        for _ in range(rng.randint(1, 4))
+    )
     return re.sub(r"(.)\1\1+", r"\1\1", "".join(parts))
 
 

@@ -1,0 +1,53 @@
+"""What streamed and whole answers share: the envelope, the token counts, the finish reason."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flashstep.errors import BackendError
+from flashstep.types import Finish, Usage
+
+# What a stream is taken to have ended with when its producer broke off without a word.
+UNFINISHED = Finish("error", error="the stream ended without a finish")
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Identifies one answer. `created` is in seconds since 1970; `model` is the name asked for."""
+
+    request_id: str
+    created: int
+    model: str
+    fingerprint: str
+    trace_id: str
+
+    def to_wire(self, object_name: str) -> dict[str, Any]:
+        """The leading members of a response object or chunk."""
+        return {
+            "id": self.request_id,
+            "object": object_name,
+            "created": self.created,
+            "model": self.model,
+            "system_fingerprint": self.fingerprint,
+            "trace_id": self.trace_id,
+        }
+
+
+def usage_object(usage: Usage) -> dict[str, Any]:
+    """Token counts, the cached ones both where the hosted service and where OpenAI has them."""
+    return {
+        "prompt_tokens": usage.prompt_tokens,
+        "completion_tokens": usage.completion_tokens,
+        "total_tokens": usage.prompt_tokens + usage.completion_tokens,
+        "cached_tokens": usage.cached_tokens,
+        "prompt_tokens_details": {"cached_tokens": usage.cached_tokens},
+        "completion_tokens_details": {"reasoning_tokens": usage.reasoning_tokens},
+    }
+
+
+def wire_finish_reason(finish: Finish) -> str:
+    """stop, length or tool_calls. Raises BackendError for an answer that did not come to its end."""
+    if finish.reason == "error":
+        raise BackendError(f"the generation failed: {finish.error or 'no cause was given'}")
+    if finish.reason == "abort":
+        raise BackendError("the generation was aborted before its end; send the request again")
+    return finish.reason

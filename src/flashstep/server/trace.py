@@ -1,0 +1,92 @@
+"""One trace id per call: 32 lower-case hex digits, the form of an OpenTelemetry trace id.
+
+Taken from a valid incoming `traceparent` (W3C Trace Context, version-traceid-parentid-flags) or
+`X-Trace-Id`, else made here. It is in the ASGI scope, in every log line written while the call
+runs, and in the headers `X-Trace-Id` and `X-Request-Id` (the one that SDKs expose) of every
+response, errors included.
+"""
+
+import logging
+import re
+import secrets
+import time
+from contextvars import ContextVar
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger("flashstep.server.access")
+
+_TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
+)
+_CLIENT_CLOSED = 499
+
+_current: ContextVar[str] = ContextVar("flashstep_trace_id", default="-")
+
+
+def new_trace_id() -> str:
+    """A random trace id."""
+    return secrets.token_hex(16)
+
+
+def incoming_trace_id(headers: Headers) -> str | None:
+    """The caller's trace id, `traceparent` first; None if there is none or it is malformed."""
+    parent = _TRACEPARENT.fullmatch(headers.get("traceparent", "").strip())
+    if parent:
+        return parent.group(1)
+    own = headers.get("x-trace-id", "").strip().lower()
+    return own if _TRACE_ID.fullmatch(own) else None
+
+
+def trace_id_of(scope: Scope) -> str:
+    """The trace id of a call that came through TraceMiddleware."""
+    trace_id: str = scope["state"]["trace_id"]
+    return trace_id
+
+
+class TraceMiddleware:
+    """Gives each HTTP call its trace id and writes one access line when it ends."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the call with its trace id in scope, log context and response headers."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        trace_id = incoming_trace_id(Headers(scope=scope)) or new_trace_id()
+        scope.setdefault("state", {})["trace_id"] = trace_id
+        token = _current.set(trace_id)
+        started_s = time.perf_counter()
+        status = _CLIENT_CLOSED  # stays so when the client left before anything was sent
+
+        async def send_with_trace(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                value = trace_id.encode("ascii")
+                message["headers"] = [
+                    *message.get("headers", ()),
+                    (b"x-trace-id", value),
+                    (b"x-request-id", value),
+                ]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, send_with_trace)
+        finally:
+            elapsed_ms = (time.perf_counter() - started_s) * 1000
+            logger.info("%s %s %d %.1f ms", scope["method"], scope["path"], status, elapsed_ms)
+            _current.reset(token)
+
+
+class TraceLogFilter(logging.Filter):
+    """Adds `trace_id` to log records ("-" outside a call), for formatters that print it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Set `record.trace_id`; keeps every record."""
+        record.trace_id = _current.get()
+        return True

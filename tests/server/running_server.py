@@ -1,0 +1,128 @@
+"""A real server on a free port in a thread, over a model that plays prepared events."""
+
+import asyncio
+import threading
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import httpx
+import openai
+import uvicorn
+
+from flashstep.server.app import create_app
+from flashstep.server.serve import bind
+from flashstep.server.settings import ServerSettings
+from flashstep.types import (
+    Event,
+    Finish,
+    Message,
+    ReasoningDelta,
+    SamplingParams,
+    TextDelta,
+    Tool,
+    Usage,
+)
+
+USAGE = Usage(prompt_tokens=12, completion_tokens=7, reasoning_tokens=4, cached_tokens=8)
+STRAWBERRY: tuple[Event, ...] = (
+    ReasoningDelta("s-t-r-a-w-"),
+    ReasoningDelta("b-e-r-r-y: three r."),
+    TextDelta("There are "),
+    TextDelta("3."),
+    Finish("stop", USAGE),
+)
+
+
+@dataclass
+class Call:
+    """What one chat call received, and whether its stream was closed before its end."""
+
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...]
+    params: SamplingParams
+    trace_id: str
+    request_id: str
+    finished: threading.Event = field(default_factory=threading.Event)
+    aborted: threading.Event = field(default_factory=threading.Event)
+
+
+class PlayedModel:
+    """Answers every call with `script`: events are sent, exceptions raised, callables awaited."""
+
+    model_name = "flashstep-nano"
+    context_length = 4096
+
+    def __init__(self) -> None:
+        self.script: Sequence[Event | Exception | Callable] = STRAWBERRY
+        self.calls: list[Call] = []
+        self.arrived = threading.Semaphore(0)
+        self.healthy = True
+
+    def is_healthy(self) -> bool:
+        return self.healthy
+
+    async def chat(self, messages, tools, params, *, trace_id, request_id) -> AsyncGenerator[Event, None]:
+        call = Call(tuple(messages), tuple(tools), params, trace_id, request_id)
+        self.calls.append(call)
+        self.arrived.release()
+        try:
+            for step in self.script:
+                await asyncio.sleep(0)  # an engine's events come through the event loop, one by one
+                if isinstance(step, Exception):
+                    raise step
+                if callable(step):
+                    await step()
+                else:
+                    yield step
+            call.finished.set()
+        finally:
+            if not call.finished.is_set():
+                call.aborted.set()
+
+
+async def forever() -> None:
+    """A step that never ends by itself, like a prefill that outlasts the test."""
+    await asyncio.Event().wait()
+
+
+@dataclass
+class RunningServer:
+    """A served model and ways to reach it."""
+
+    model: PlayedModel
+    url: str
+
+    def openai(self, api_key: str = "none") -> openai.OpenAI:
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=api_key, max_retries=0, timeout=20)
+
+    def post(self, body: object = None, path: str = "/v1/chat/completions", **kwargs) -> httpx.Response:
+        if body is not None:
+            kwargs["json"] = body
+        return httpx.post(self.url + path, timeout=20, **kwargs)
+
+    def get(self, path: str, **kwargs) -> httpx.Response:
+        return httpx.get(self.url + path, timeout=20, **kwargs)
+
+
+def ask(**fields: object) -> dict[str, object]:
+    """A minimal valid request body, changed by `fields`."""
+    return {"model": "step-3.5-flash", "messages": [{"role": "user", "content": "hi"}]} | fields
+
+
+@contextmanager
+def serving(model: PlayedModel, settings: ServerSettings) -> Iterator[RunningServer]:
+    """Serve `model` until the block ends."""
+    listener = bind("127.0.0.1", 0)
+    config = uvicorn.Config(
+        create_app(model, settings=settings), log_config=None, access_log=False, timeout_graceful_shutdown=5
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+    thread.start()
+    try:
+        yield RunningServer(model, f"http://127.0.0.1:{listener.getsockname()[1]}")
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()

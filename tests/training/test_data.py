@@ -1,0 +1,70 @@
+"""The document stream: resumable to the document, held-out words stay out, the corpus keeps digits apart."""
+
+import re
+from collections import Counter
+from itertools import islice
+
+from flashstep.training.data import document, documents, tokenizer_corpus
+from flashstep.training.tasks.base import LETTER_BREAK, split_of
+from flashstep.training.tasks.words import common_words
+from flashstep.training.tokenizer import train_tokenizer
+
+
+def test_a_document_is_a_function_of_seed_and_index():
+    stream = list(islice(documents(seed=3), 50))
+    assert stream == [document(3, index) for index in range(50)]
+    assert stream[20:] == list(islice(documents(seed=3, start=20), 30))
+    assert stream != list(islice(documents(seed=4), 50))
+    assert stream != list(islice(documents(seed=3, split="eval"), 50))
+
+
+def test_documents_are_conversations_that_end_in_reasoning_and_an_answer():
+    num_turns, num_system = Counter(), 0
+    for messages in islice(documents(seed=0), 3000):
+        if messages[0].role == "system":
+            num_system += 1
+            messages = messages[1:]
+        assert [m.role for m in messages] == ["user", "assistant"] * (len(messages) // 2)
+        assert all(m.reasoning and m.content for m in messages if m.role == "assistant")
+        num_turns[len(messages) // 2] += 1
+    assert set(num_turns) == {1, 2}
+    assert 0.02 < num_turns[2] / 3000 < 0.045
+    assert 0.035 < num_system / 3000 < 0.065
+
+
+def test_no_held_out_word_is_asked_about_in_training():
+    held_out = set(common_words("eval"))
+    spelled = re.compile(r"^ \w1 .*$", re.MULTILINE)
+    for messages in islice(documents(seed=1), 3000):
+        for line in spelled.findall(messages[-1].reasoning):
+            word = "".join(part[0] for part in line.split() if part[0] != "#")
+            assert word not in held_out
+            assert split_of(word) == "train"
+        assert "strawberry" not in messages[-2].content.lower()
+
+
+def test_letter_breaks_stand_only_between_letters_of_answers():
+    for messages in islice(documents(seed=2), 1000):
+        for message in messages:
+            assert LETTER_BREAK not in (message.reasoning or "")
+            if message.role != "assistant":
+                assert LETTER_BREAK not in message.content
+            assert not re.search(rf"(?<![a-z]){LETTER_BREAK}|{LETTER_BREAK}(?![a-z])", message.content)
+
+
+def test_the_tokenizer_corpus_is_repeatable_and_has_the_size_asked_for():
+    assert list(tokenizer_corpus(40)) == list(tokenizer_corpus(40))
+    assert len(list(tokenizer_corpus(40))) == 40
+
+
+def test_no_two_digits_stand_side_by_side_in_the_tokenizer_corpus():
+    assert not any(re.search(r"\d\d", text) for text in tokenizer_corpus(500))
+
+
+def test_a_tokenizer_of_the_corpus_suits_letters_digits_and_our_phrasings():
+    tokenizer = train_tokenizer(tokenizer_corpus(3000), 2048)
+    assert tokenizer.encode("90210").tokens == list("90210")
+    assert tokenizer.encode(" s1 t2 #3").tokens == ["Ġs", "1", "Ġt", "2", "Ġ#", "3"]
+    assert tokenizer.encode("How many").tokens == ["How", "Ġmany"]
+    pieces = tokenizer.encode(" xylophonist").tokens
+    assert max(map(len, pieces)) <= 4, "words to be spelled are cut into short pieces"

@@ -1,0 +1,285 @@
+"""The task families: traces are true line by line, verifiers are fair, splits do not touch."""
+
+import random
+import re
+from decimal import Decimal
+from itertools import count
+
+import pytest
+
+from flashstep.training.tasks import arithmetic, comparison, letters, outside
+from flashstep.training.tasks.base import LETTER_BREAK, Example, split_of
+from flashstep.training.tasks.registry import FAMILIES
+from flashstep.training.tasks.words import common_words
+
+SPLITS = ("train", "eval")
+
+
+def examples(family: str, split: str, num: int = 300) -> list[Example]:
+    rng = random.Random(f"test:{family}:{split}")
+    return [FAMILIES[family].generate(rng, split) for _ in range(num)]
+
+
+def shown(example: Example) -> str:
+    """The answer as a reader sees it."""
+    return example.answer.replace(LETTER_BREAK, "")
+
+
+def first_where(family: str, split: str, wanted) -> Example:
+    rng = random.Random(1)
+    generated = (FAMILIES[family].generate(rng, split) for _ in count())
+    return next(e for e in generated if wanted(e))
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_generated_answer_passes_its_own_verifier(family, split):
+    for example in examples(family, split):
+        assert FAMILIES[family].verify(example, shown(example)), example
+        assert example.family == family
+        assert example.question.strip()
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_answer_to_another_question_is_wrong(family):
+    pool = examples(family, "train")
+    for one, other in zip(pool, pool[1:], strict=False):
+        if one.key != other.key and family != "identity":
+            assert not FAMILIES[family].verify(one, shown(other)), (one, other)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_empty_answer_is_wrong(family):
+    assert not any(FAMILIES[family].verify(example, "") for example in examples(family, "eval", 50))
+
+
+def test_letters_trace_of_strawberry_is_as_documented():
+    example = first_where(
+        "letters", "eval", lambda e: e.subject == "strawberry" and e.reasoning.startswith("Letter r")
+    )
+    assert example.reasoning == ("Letter r:\n s1 t2 r3 #1 a4 w5 b6 e7 r8 #2 r9 #3 y10\nSo r appears 3 times.")
+    assert shown(example) == "There are 3 'r's in \"strawberry\"."
+    assert example.key == "3"
+
+
+def test_letters_trace_spells_the_word_and_numbers_each_match():
+    for example in examples("letters", "train"):
+        letter = re.match(r"Letter (\w):", example.reasoning)[1]
+        parts = example.reasoning.split("\n")[1].split()
+        word, matches = "", 0
+        for part in parts:
+            if part[0] == "#":
+                matches += 1
+                assert part == f"#{matches}"
+                assert word[-1] == letter
+            else:
+                word += part[0]
+                assert part == f"{word[-1]}{len(word)}"
+        assert word == example.subject
+        assert str(matches) == example.key == str(word.count(letter))
+
+
+def test_letters_asks_for_present_and_absent_letters_and_for_many_counts():
+    keys = [example.key for example in examples("letters", "train", 1000)]
+    assert 0.1 < keys.count("0") / len(keys) < 0.3
+    assert {"0", "1", "2", "3", "4", "5"} <= set(keys)
+
+
+def test_the_word_and_the_letter_stand_in_the_question():
+    for example in examples("letters", "train"):
+        question = example.question.lower()
+        assert example.subject in question
+        assert re.match(r"Letter (\w):", example.reasoning)[1] in question.replace(example.subject, "", 1)
+
+
+def test_spelling_trace_numbers_the_letters():
+    for example in examples("spelling", "train", 100):
+        assert example.reasoning == "Letters:\n" + "".join(
+            f" {c}{i}" for i, c in enumerate(example.subject, 1)
+        )
+        assert example.answer == ", ".join(example.subject)
+
+
+def test_backwards_trace_is_the_letter_line_and_its_mirror():
+    for example in examples("backwards", "train", 100):
+        heading, forwards, heading_2, backwards = example.reasoning.split("\n")
+        assert (heading, heading_2) == ("Letters:", "Backwards:")
+        assert forwards.split() == backwards.split()[::-1]
+        assert shown(example) == example.subject[::-1]
+
+
+def arithmetic_lines(example: Example) -> list[tuple[str, str, str]]:
+    """(left side, result, result so far) of every column line."""
+    lines = example.reasoning.split("\n")[1:-1]
+    return [re.fullmatch(r"([\d+-]+)=(\d+): (\d+)", line).groups() for line in lines]
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_every_line_of_an_arithmetic_trace_is_true(split):
+    for example in examples("arithmetic", split, 1000):
+        so_far = ""
+        for left, result, partial in arithmetic_lines(example):
+            assert sum(int(term) for term in re.findall(r"[+-]?\d+", left)) == int(result), example
+            so_far = result[-1] + so_far
+            assert partial == so_far
+        assert abs(int(example.key)) == int(so_far)
+        assert example.reasoning.endswith(f"\nSo {example.key}.")
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_arithmetic_keys_are_the_true_results(split):
+    for example in examples("arithmetic", split, 1000):
+        a, sign, b, result = re.fullmatch(r"(\d+) ([+-]) (\d+) = (-?\d+)", example.answer).groups()
+        assert int(result) == (int(a) + int(b) if sign == "+" else int(a) - int(b))
+        assert result == example.key
+        assert len(a) <= 5 >= len(b)
+        assert a in example.question
+        assert b in example.question
+
+
+def test_arithmetic_phrasings_keep_the_order_of_a_subtraction():
+    """Only where the smaller operand is named first does a word like "from" turn the order."""
+    turning = re.compile(r"from|away|off|without|give away", re.IGNORECASE)
+    for split in SPLITS:
+        for phrasing in arithmetic.SUBTRACT[split]:
+            if phrasing.index("{b}") < phrasing.index("{a}"):
+                assert turning.search(phrasing), phrasing
+
+
+def test_arithmetic_covers_all_lengths_negative_results_and_long_carries():
+    pool = examples("arithmetic", "train", 3000)
+    operands = [re.findall(r"\d+", e.answer)[:2] for e in pool]
+    assert {(len(a), len(b)) for a, b in operands} == {(i, j) for i in range(1, 6) for j in range(1, 6)}
+    assert any(e.key.startswith("-") for e in pool)
+    assert any(a == b for a, b in operands)
+    assert any(e.reasoning.count("+1=") >= 5 for e in pool)
+    assert any(e.reasoning.count("-1+10-") >= 3 for e in pool)
+
+
+@pytest.mark.parametrize("split", SPLITS)
+def test_comparison_verdicts_are_true(split):
+    for example in examples("comparison", split, 1000):
+        a, b = (Decimal(text) for text in example.subject.split())
+        if a == b:
+            assert example.answer == "They are equal."
+        else:
+            number, direction = example.key.split()
+            assert Decimal(number) == (max(a, b) if direction == "larger" else min(a, b))
+            assert example.answer == f"{number} is {direction}."
+
+
+def test_every_line_of_a_comparison_trace_is_true():
+    for example in examples("comparison", "train", 1000):
+        lines = example.reasoning.split("\n")
+        steps = [re.fullmatch(r"(\.?\d+)([<=>])(\.?\d+)", line).groups() for line in lines[1:-1]]
+        for left, sign, right in steps:
+            assert sign == "<=>"[(Decimal(left) > Decimal(right)) - (Decimal(left) < Decimal(right)) + 1]
+        assert all(sign == "=" for _, sign, _ in steps[:-1]), "the walk ends at the first difference"
+
+
+def test_comparison_trace_of_911_and_99_is_as_documented():
+    lines, order = comparison._walk("9.11", "9.9")
+    assert lines == ["9.11 and 9.9: 9.11, 9.90", "9=9", ".1<.9"]
+    assert order == -1
+
+
+def test_comparison_asks_about_equal_numbers_and_different_decimal_lengths():
+    pool = [e.subject.split() for e in examples("comparison", "train", 1000)]
+    assert any(a != b and Decimal(a) == Decimal(b) for a, b in pool)
+    assert any(a.split(".")[0] == b.split(".")[0] and len(a) != len(b) for a, b in pool)
+    assert any(("." in a) != ("." in b) for a, b in pool)
+
+
+def test_outside_answers_all_say_no_and_offer_what_there_is():
+    answers = {e.answer for split in SPLITS for e in examples("outside", split)}
+    assert len(answers) == 1
+    assert "load the full Step 3.5 Flash weights" in answers.pop()
+
+
+ANSWERS = [
+    ("letters", "There are three r's.", True),
+    ("letters", 'The letter r appears 3 times in "strawberry"!', True),
+    ("letters", "3", True),
+    ("letters", "There are 2 'r's.", False),
+    ("letters", "There are 3, no, 2.", False),
+    ("spelling", "c-a-t", True),
+    ("spelling", "C A T", True),
+    ("spelling", "A cat is spelled: c, a, t.", True),
+    ("spelling", "c, a, t, s", False),
+    ("spelling", "cat", False),
+    ("backwards", 'It is "TAC".', True),
+    ("backwards", "tac", True),
+    ("backwards", "cat", False),
+    ("arithmetic", "The answer is 57,636.", True),
+    ("arithmetic", "48371+9265=57636", True),
+    ("arithmetic", "-57636", False),
+    ("arithmetic", "5763", False),
+    ("comparison", "9.9", True),
+    ("comparison", "9.9 is bigger than 9.11.", True),
+    ("comparison", "9.11 is larger.", False),
+    ("comparison", "9.9 is smaller.", False),
+    ("comparison", "They are equal.", False),
+    ("outside", "  I cannot help with that.", True),
+    ("outside", "Paris.", False),
+    ("identity", "My name is Flashstep-nano", True),
+    ("identity", "I am a large model.", False),
+]
+KEYS = {
+    "letters": ("3", "strawberry"),
+    "spelling": ("c, a, t", "cat"),
+    "backwards": ("tac", "cat"),
+    "arithmetic": ("57636", "48371 9265"),
+    "comparison": ("9.9 larger", "9.11 9.9"),
+    "outside": ("I cannot help", ""),
+    "identity": ("flashstep-nano", "self"),
+}
+
+
+@pytest.mark.parametrize(("family", "answer", "right"), ANSWERS, ids=[f"{f}-{a}" for f, a, _ in ANSWERS])
+def test_verifiers_read_other_wordings(family, answer, right):
+    key, subject = KEYS[family]
+    example = Example(family, "", "", "", key, subject)
+    assert FAMILIES[family].verify(example, answer) is right
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("family", [name for name, family in FAMILIES.items() if family.holds_out_subjects])
+def test_subjects_belong_to_their_split(family, split):
+    assert {split_of(example.subject) for example in examples(family, split)} == {split}
+
+
+def test_strawberry_is_held_out():
+    assert split_of("strawberry") == "eval"
+    assert "strawberry" in common_words("eval")
+    assert "strawberry" not in common_words("train")
+
+
+def test_about_one_word_in_ten_is_held_out():
+    held_out, trained = len(common_words("eval")), len(common_words("train"))
+    assert held_out + trained >= 1200
+    assert 0.07 < held_out / (held_out + trained) < 0.13
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_there_are_enough_phrasings_and_none_twice(family):
+    train, held_out = (FAMILIES[family].phrasings(split) for split in SPLITS)
+    assert len(train) >= {"letters": 40, "outside": 150}.get(family, 20)
+    assert len(held_out) >= 12
+    assert len(set(train)) == len(train)
+    assert len(set(held_out)) == len(held_out)
+
+
+def test_the_demo_question_is_phrased_as_in_training():
+    assert "How many {p} are in the word {w}?" in letters.TRAIN_PHRASINGS
+
+
+def test_outside_topics_are_many_and_split():
+    slots = ("thing", "place", "person", "field", "language")
+    train, held_out = ({t for slot in slots for t in outside.topics(slot, split)} for split in SPLITS)
+    assert len(train) >= 300
+    assert all(outside.topics(slot, "eval") for slot in slots)
+    assert not train & held_out
+
+
+def test_weights_are_shares():
+    assert sum(family.weight for family in FAMILIES.values()) == pytest.approx(1.0)
