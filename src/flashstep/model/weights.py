@@ -6,6 +6,7 @@ Every parameter is loaded and every checkpoint key consumed, or ConfigError list
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
@@ -34,9 +35,9 @@ def load_weights(model: Transformer, path: Path, dtype: torch.dtype = torch.floa
     checkpoint = Checkpoint.open(path, model.config)
     for spec in checkpoint_tensors(model.config):
         wanted = torch.float32 if spec.is_float32 else dtype
-        tensor = torch.from_numpy(checkpoint.float32(spec)).to(wanted)
-        parameter = model.get_parameter(spec.path)
-        parameter.data = tensor.clone()
+        # A copy, since the array is a view of the memory-mapped file.
+        tensor = torch.from_numpy(np.array(checkpoint.float32(spec)))
+        model.get_parameter(spec.path).data = tensor.to(wanted)
     for module in model.modules():  # counters that no checkpoint holds
         for buffer in module.buffers(recurse=False):
             buffer.zero_()

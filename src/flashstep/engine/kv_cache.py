@@ -1,0 +1,60 @@
+"""The memory behind the two block pools: full-attention layers, and sliding plus MTP layers.
+
+One block id stands for the K and V of `block_size` positions in all layers of its pool. Arrays are
+float32, flat, zeroed, with the layout of `kernels.tables.Caches`. Who owns which block is not known here.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from flashstep.errors import ConfigError
+from flashstep.kernels.attention import value_stride
+from flashstep.kernels.tables import Caches, Float32
+from flashstep.kernels.workspace import SLACK, aligned
+from flashstep.model.config import LayerSpec, ModelConfig
+
+
+def block_bytes(config: ModelConfig, block_size: int) -> tuple[int, int]:
+    """Bytes of one block in the full pool and in the sliding pool."""
+    full, sliding = pool_layers(config)
+    return _cell_floats(full, block_size) * 4, _cell_floats(sliding, block_size) * 4
+
+
+def pool_layers(config: ModelConfig) -> tuple[list[LayerSpec], list[LayerSpec]]:
+    """Layers of the full pool and of the sliding pool, in cache order.
+
+    Raises ConfigError for an MTP layer with full attention: drafts have sliding tables only.
+    """
+    full = [layer for layer in config.layers if not layer.is_sliding]
+    sliding = [layer for layer in (*config.layers, *config.mtp) if layer.is_sliding]
+    for layer in config.mtp:
+        if not layer.is_sliding:
+            raise ConfigError(f"layer_types[{layer.index}] is full_attention; MTP layers must be sliding")
+    for pool in (full, sliding):
+        if len({(layer.num_kv_heads, layer.head_dim) for layer in pool}) > 1:
+            raise ConfigError("layers of one attention kind differ in KV heads or head_dim; they share block ids")
+    return full, sliding
+
+
+def new_caches(config: ModelConfig, block_size: int, num_full_blocks: int, num_sliding_blocks: int) -> Caches:
+    """Allocate both pools; memory is committed by the system as blocks are first written."""
+    full, sliding = pool_layers(config)
+    return Caches(
+        *_pool(full, block_size, num_full_blocks),
+        *_pool(sliding, block_size, num_sliding_blocks),
+    )
+
+
+def _cell_floats(layers: Sequence[LayerSpec], block_size: int) -> int:
+    return sum(x.num_kv_heads * block_size * (x.head_dim + value_stride(x.head_dim)) for x in layers)
+
+
+def _pool(layers: Sequence[LayerSpec], block_size: int, num_blocks: int) -> tuple[Float32, Float32]:
+    """K and V arrays of one pool."""
+    rows = sum(layer.num_kv_heads for layer in layers) * num_blocks * block_size
+    head_dim = layers[0].head_dim if layers else 0
+    return (
+        aligned(rows * head_dim + SLACK, np.float32),
+        aligned(rows * value_stride(head_dim) + SLACK, np.float32),
+    )

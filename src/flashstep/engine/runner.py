@@ -1,0 +1,159 @@
+"""Loads a checkpoint into the CPU kernels and runs batches: the trunk, and the MTP draft chain.
+
+One compiled call per step. Batches are copied into fixed staging arrays, results are views of fixed
+buffers that the next call of the same kind overwrites. A `Runner` is used from one thread at a time.
+Shape letters: T rows, S sequences, R wanted logit rows, J drafts, D width, V vocabulary.
+"""
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flashstep.engine.batch import Batch, DraftBatch, ForwardResult
+from flashstep.engine.kv_cache import new_caches
+from flashstep.engine.weights import PackedModel, pack
+from flashstep.errors import ConfigError
+from flashstep.kernels.pack import best_int8_format
+from flashstep.kernels.step import DRAFT, TRUNK
+from flashstep.kernels.tables import FLOAT_PANELS, INT8_ROWS, Sizes
+from flashstep.kernels.team import Workers
+from flashstep.kernels.workspace import new_inputs, new_workspace
+from flashstep.model.checkpoint import Checkpoint
+from flashstep.model.config import ModelConfig
+
+WeightFormat = Literal["int8", "float32"]
+
+
+class Runner:
+    """A loaded model with its K/V pools, ready to run batches of at most `max_batch_tokens` rows.
+
+    config: the model; max_drafts: number of MTP modules; window_tokens: widest sliding window
+    (1 when there are only full layers). Pools hold `num_full_blocks` / `num_sliding_blocks` blocks.
+    """
+
+    def __init__(
+        self, config: ModelConfig, model: PackedModel, *, num_threads: int, max_batch_tokens: int, max_sequences: int
+    ) -> None:
+        """Allocate pools, workspace and threads for a packed model; use `Runner.load`."""
+        sizes = model.sizes
+        self.config = config
+        self.block_size, self.max_batch_tokens = sizes.block_size, max_batch_tokens
+        self.num_full_blocks, self.num_sliding_blocks = sizes.num_full_blocks, sizes.num_sliding_blocks
+        self.max_drafts, self.max_sequences = sizes.num_drafts, max_sequences
+        self.window_tokens = max((layer.window_tokens for layer in model.layers), default=0) or 1
+        heads = [(x.num_q_heads + 2 * x.num_kv_heads) * x.head_dim for x in model.layers]
+        widest_rope = max(2, 2 * int(model.tables.ropes[:, 1].max()))
+        self._work = new_workspace(sizes, model.layers, max(heads), widest_rope, max_sequences, num_threads)
+        self._inputs = new_inputs(max_batch_tokens, max_sequences, sizes.table_stride, sizes.num_drafts)
+        caches = new_caches(config, sizes.block_size, sizes.num_full_blocks, sizes.num_sliding_blocks)
+        arrays = (tuple(model.weights), tuple(model.tables), tuple(caches), tuple(self._work), tuple(self._inputs))
+        limits = [
+            config.vocab_size, sizes.block_size, sizes.num_full_blocks, sizes.num_sliding_blocks, self.window_tokens,
+            sizes.table_stride,
+        ]  # fmt: skip
+        self._workers = Workers(num_threads, arrays, np.array(limits, np.int64))
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        *,
+        weight_format: WeightFormat = "int8",
+        num_threads: int,
+        block_size: int = 16,
+        num_full_blocks: int,
+        num_sliding_blocks: int,
+        max_batch_tokens: int,
+        max_sequences: int,
+        portable: bool = False,
+    ) -> "Runner":
+        """Read `config.json` and the weights of folder `path`; ConfigError says what cannot work.
+
+        weight_format: "int8" (linears, experts, heads; the rest float32) or "float32".
+        `portable` takes the int8 form that needs no special instructions; results are the same.
+        """
+        counts = {
+            "num_threads": num_threads, "block_size": block_size, "num_full_blocks": num_full_blocks,
+            "num_sliding_blocks": num_sliding_blocks, "max_batch_tokens": max_batch_tokens,
+            "max_sequences": max_sequences,
+        }  # fmt: skip
+        for name, value in counts.items():
+            if value < 1:
+                raise ConfigError(f"{name} is {value}, must be at least 1")
+        config = ModelConfig.load(path)
+        checkpoint = Checkpoint.open(path, config)
+
+        def sizes(embedding: int, final_norm: int, head: int, num_ropes: int) -> Sizes:
+            return Sizes(
+                d_model=config.d_model, vocab_size=config.vocab_size, num_layers=len(config.layers),
+                num_drafts=len(config.mtp), embedding=embedding, final_norm=final_norm, head=head,
+                num_ropes=num_ropes, block_size=block_size, num_full_blocks=num_full_blocks,
+                num_sliding_blocks=num_sliding_blocks, max_rows=max_batch_tokens,
+                table_stride=-(-config.max_positions // block_size),
+            )  # fmt: skip
+
+        int8 = INT8_ROWS if portable else best_int8_format()
+        model = pack(checkpoint, FLOAT_PANELS if weight_format == "float32" else int8, sizes)
+        return cls(
+            config, model, num_threads=num_threads, max_batch_tokens=max_batch_tokens, max_sequences=max_sequences
+        )
+
+    def forward(self, batch: Batch) -> ForwardResult:
+        """Run the trunk: writes K/V of all rows, returns logits [R, V] and pre-norm hidden states [T, D].
+
+        Raises ValueError for a batch that does not fit (rows, sequences, block ids, token ids).
+        """
+        inputs, rows = self._inputs, len(batch.token_ids_T)
+        wanted = len(batch.logit_rows_R)
+        self._stage(TRUNK, batch, wanted)
+        inputs.counts[4] = self._stage_table(inputs.full_table, batch.full_table_SM)
+        inputs.logit_rows[:wanted] = batch.logit_rows_R
+        self._workers.run()
+        d, v = self.config.d_model, self.config.vocab_size
+        stride = self._logit_stride
+        logits = self._work.logits[: wanted * stride].reshape(wanted, stride)[:, :v]
+        return ForwardResult(np.ascontiguousarray(logits), self._work.hidden[: rows * d].reshape(rows, d))
+
+    def draft(self, batch: DraftBatch) -> NDArray[np.int32]:
+        """Run all MTP modules; returns their best tokens at each sequence's last row, int32 [S, J]."""
+        inputs, rows = self._inputs, len(batch.token_ids_T)
+        sequences = len(batch.query_starts_S1) - 1
+        if self.max_drafts == 0:
+            return np.zeros((sequences, 0), np.int32)
+        self._stage(DRAFT, batch, 0)
+        inputs.append_token_ids[:sequences, : self.max_drafts] = batch.append_token_ids_SJ
+        d = self.config.d_model
+        self._work.residual[: rows * d].reshape(rows, d)[:] = batch.hidden_TD
+        self._workers.run()
+        return inputs.drafts[:sequences, : self.max_drafts].copy()
+
+    def close(self) -> None:
+        """Stop the worker threads; the runner must not be used afterwards."""
+        self._workers.close()
+
+    @property
+    def _logit_stride(self) -> int:
+        return -(-self.config.vocab_size // 64) * 64
+
+    def _stage(self, job: int, batch: Batch | DraftBatch, wanted: int) -> None:
+        """Copy what both kinds of batches have into the staging arrays."""
+        inputs, rows, sequences = self._inputs, len(batch.token_ids_T), len(batch.query_starts_S1) - 1
+        if not 0 < rows <= self.max_batch_tokens or not 0 < sequences <= self.max_sequences:
+            raise ValueError(
+                f"batch of {rows} rows, {sequences} sequences; this runner takes 1 to {self.max_batch_tokens} rows "
+                f"and 1 to {self.max_sequences} sequences"
+            )
+        inputs.counts[:4] = job, rows, sequences, wanted
+        inputs.token_ids[:rows] = batch.token_ids_T
+        inputs.positions[:rows] = batch.positions_T
+        inputs.query_starts[: sequences + 1] = batch.query_starts_S1
+        inputs.counts[5] = self._stage_table(inputs.sliding_table, batch.sliding_table_SM)
+
+    @staticmethod
+    def _stage_table(staging: NDArray[np.int32], table: NDArray[np.int32]) -> int:
+        """Copy a block table; entries beyond the model's last position can never be used. Returns its width."""
+        width = min(table.shape[1], staging.shape[1])
+        staging[: table.shape[0], :width] = table[:, :width]
+        return width

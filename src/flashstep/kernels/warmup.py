@@ -1,0 +1,62 @@
+"""Compiles the entry points ahead of the first request, by running one batch of a one-layer model."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from flashstep.kernels.attention import value_stride
+from flashstep.kernels.pack import Packer, best_int8_format
+from flashstep.kernels.spmd import new_control
+from flashstep.kernels.step import publish, run
+from flashstep.kernels.tables import Caches, Layer, Sizes, Tables
+from flashstep.kernels.workspace import SLACK, aligned, new_inputs, new_workspace
+
+D, HEADS, HEAD_DIM, PANEL_DIM, VOCAB, BLOCK = 64, 2, 32, 64, 64, 16
+
+
+def compile_all(progress: Callable[[str, int, int], None]) -> None:
+    """Compile (or load from the cache) every kernel; calls `progress(name, done, total)` before each
+    and once at the end. Takes up to a minute once per machine, under two seconds afterwards."""
+    weights, tables, caches, work, inputs = _tiny_model()
+    control, sleepers = new_control(1), np.zeros(1, np.int64)
+    progress("batch check", 0, 2)
+    publish(tuple(inputs), np.array([VOCAB, BLOCK, 1, 1, 1, 1], np.int64), control, 1, sleepers)
+    progress("forward pass", 1, 2)
+    run(0, 1, tuple(weights), tuple(tables), tuple(caches), tuple(work), tuple(inputs), control)
+    progress("ready", 2, 2)
+
+
+def _tiny_model() -> tuple[tuple[np.ndarray, ...], ...]:
+    """One full-attention dense layer with zero weights and a batch of one token."""
+    packer = Packer(best_int8_format())
+
+    def matrix(rows: int, columns: int, exact: bool = False) -> int:
+        return packer.matrix(np.zeros((rows, columns), np.float32), exact=exact)
+
+    ones = packer.vector(np.ones(D, np.float32))
+    width = HEADS * HEAD_DIM
+    layer = Layer(
+        window_tokens=0, num_q_heads=HEADS, num_kv_heads=HEADS, head_dim=HEAD_DIM, cache_index=0, rope=0,
+        attention_norm=ones, mlp_norm=ones, q_norm=ones, k_norm=ones, qkv=matrix(3 * width, D),
+        head_gate=matrix(HEADS, D, exact=True), output=matrix(D, width), inner_dim=PANEL_DIM,
+        gate_up=matrix(2 * PANEL_DIM, D), down=matrix(D, PANEL_DIM), num_experts=0, top_k=0, expert_dim=0,
+        router=0, router_bias=0, expert_gate_up=0, expert_down=0,
+    )  # fmt: skip
+    sizes = Sizes(
+        d_model=D, vocab_size=VOCAB, num_layers=1, num_drafts=0, embedding=packer.vector(np.ones((VOCAB, D), np.float32)),
+        final_norm=ones, head=matrix(VOCAB, D), num_ropes=1, block_size=BLOCK, num_full_blocks=1,
+        num_sliding_blocks=1, max_rows=1, table_stride=1,
+    )  # fmt: skip
+    ropes = np.array([[packer.vector(np.ones(HEAD_DIM // 2, np.float32)), HEAD_DIM // 2]], np.int64)
+    weights, matrices = packer.finish()
+    scalars = np.full((1, 3), np.inf, np.float32)
+    tables = Tables(
+        matrices, np.array([layer], np.int64), scalars, np.zeros((1, 5), np.int64), ropes,
+        np.array(sizes, np.int64), np.array([1e-5], np.float32),
+    )  # fmt: skip
+    cache = aligned(HEADS * BLOCK * value_stride(HEAD_DIM) + SLACK, np.float32)
+    inputs = new_inputs(1, 1, 1, 0)
+    inputs.counts[:6] = 0, 1, 1, 1, 1, 1
+    inputs.query_starts[1] = 1
+    work = new_workspace(sizes, [layer], 3 * width, HEAD_DIM, 1, 1)
+    return weights, tables, Caches(cache, cache, cache, cache), work, inputs
