@@ -1,0 +1,56 @@
+"""One interface for everything that answers token ids with token ids.
+
+A chat, a template and a parser sit above it once, whichever engine is below.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from flashstep.types import Request, TokenOutput
+
+
+class TokenStream(Protocol):
+    """The outputs of one request; the last one, and only it, has a finish reason."""
+
+    def __aiter__(self) -> AsyncIterator[TokenOutput]:
+        """Itself."""
+        ...
+
+    async def __anext__(self) -> TokenOutput:
+        """The next output; StopAsyncIteration behind the last one."""
+        ...
+
+    async def aclose(self) -> None:
+        """Abort the request at once unless it has ended; safe to call twice."""
+        ...
+
+
+class Backend(Protocol):
+    """Where tokens come from. `context_length` counts prompt and answer together."""
+
+    @property
+    def model_name(self) -> str:
+        """The loaded model's own name."""
+        ...
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that prompt and answer may have together."""
+        ...
+
+    def generate(self, request: Request) -> TokenStream:
+        """Start a request, inside an event loop.
+
+        Raises InvalidRequest, Overloaded or EngineDead when it cannot be started; afterwards
+        trouble arrives as an output with the finish reason "error". Whoever stops reading early
+        must close the stream.
+        """
+        ...
+
+    def is_healthy(self) -> bool:
+        """False once no request can be answered any more."""
+        ...
+
+    def close(self) -> None:
+        """End all requests and give resources back; blocks until done."""
+        ...

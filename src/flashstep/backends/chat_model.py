@@ -1,0 +1,162 @@
+"""Messages in, events out, over any backend: template, context check, decoding, usage.
+
+Every stream that started ends with exactly one `Finish`, and closing it early aborts the
+generation at once. Whether a token is text, reasoning or a call is `ResponseDecoder`'s business.
+"""
+
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from flashstep.backends.base import Backend
+from flashstep.chat.response_decoder import ResponseDecoder
+from flashstep.chat.template import ChatTemplate
+from flashstep.chat.tokenizer import Tokenizer
+from flashstep.engine.config import EngineConfig
+from flashstep.errors import ContextLengthExceeded
+from flashstep.model.config import ModelConfig
+from flashstep.types import (
+    Event,
+    Finish,
+    FinishReason,
+    Message,
+    Request,
+    SamplingParams,
+    Timings,
+    TokenOutput,
+    Tool,
+    Usage,
+)  # fmt: skip
+
+
+class ChatModel:
+    """A conversation partner: a backend with the tokenizer and template of its weights.
+
+    eos_token_ids: the checkpoint's ids that end a turn.
+    """
+
+    def __init__(
+        self, backend: Backend, tokenizer: Tokenizer, template: ChatTemplate, eos_token_ids: frozenset[int]
+    ) -> None:
+        self._backend = backend
+        self._tokenizer = tokenizer
+        self._template = template
+        self._eos_token_ids = eos_token_ids
+
+    @classmethod
+    def load(
+        cls,
+        path: Path,
+        engine_config: EngineConfig | None = None,
+        on_progress: Callable[[str], None] | None = None,
+    ) -> "ChatModel":
+        """A checkpoint folder on the embedded engine; `on_progress` gets a line before slow parts.
+
+        ConfigError when a file is missing or broken, or the sizes cannot work.
+        """
+        # Only here: over another backend no engine and no kernels are imported.
+        from flashstep.backends.embedded import EmbeddedBackend
+
+        tokenizer = Tokenizer.load(path)
+        template = ChatTemplate.load(path, tokenizer)
+        config = ModelConfig.load(path)
+        num_valid_tokens = min(tokenizer.vocab_size, config.vocab_size)
+        backend = EmbeddedBackend.load(
+            path, engine_config or EngineConfig(), num_valid_tokens=num_valid_tokens, on_progress=on_progress
+        )
+        return cls(backend, tokenizer, template, frozenset(config.eos_token_ids))
+
+    @property
+    def model_name(self) -> str:
+        """The loaded model's own name."""
+        return self._backend.model_name
+
+    @property
+    def context_length(self) -> int:
+        """Tokens that prompt and answer may have together."""
+        return self._backend.context_length
+
+    def is_healthy(self) -> bool:
+        """False once no request can be answered any more."""
+        return self._backend.is_healthy()
+
+    def close(self) -> None:
+        """End all answers and close the backend."""
+        self._backend.close()
+
+    async def chat(
+        self, messages: Sequence[Message], tools: Sequence[Tool], params: SamplingParams, *,
+        trace_id: str, request_id: str,
+    ) -> AsyncIterator[Event]:  # fmt: skip
+        """Answer a conversation; the last event, and only it, is a Finish.
+
+        Raises InvalidRequest (ContextLengthExceeded), Overloaded or EngineDead before the first
+        event; later trouble is a Finish with the reason "error". Close the iterator to abort.
+        """
+        request = self._request(messages, tools, params, trace_id, request_id)
+        decoder = ResponseDecoder(self._tokenizer, tools=tools, stop=params.stop)
+        answer = _Answer(request)
+        async with aclosing(self._backend.generate(request)) as outputs:
+            async for output in outputs:
+                for event in decoder.feed(answer.add(output)):
+                    yield event
+                if decoder.stopped or output.finish_reason is not None:
+                    break
+        events, reason = decoder.finish("stop" if decoder.stopped else answer.reason)
+        for event in events:
+            yield event
+        yield answer.finish(reason, decoder.reasoning_tokens)
+
+    def _request(
+        self, messages: Sequence[Message], tools: Sequence[Tool], params: SamplingParams,
+        trace_id: str, request_id: str,
+    ) -> Request:  # fmt: skip
+        token_ids = self._template.encode(messages, tools)
+        if len(token_ids) >= self.context_length:
+            raise ContextLengthExceeded(
+                f"the conversation has {len(token_ids)} tokens, and the context of {self.context_length} "
+                f"tokens must also hold the answer; shorten the messages"
+            )
+        return Request(request_id, trace_id, tuple(token_ids), params, self._eos_token_ids)
+
+
+@dataclass(slots=True)
+class _Answer:
+    """What has arrived from the backend so far; `reason` is "error" until it says otherwise."""
+
+    request: Request
+    reason: FinishReason = "error"
+    error: str | None = "the backend ended its stream without a finish reason"
+    num_tokens: int = 0
+    cached_tokens: int = 0
+    timings: Timings = field(default_factory=Timings)
+    started_s: float = field(default_factory=time.monotonic)
+
+    def add(self, output: TokenOutput) -> tuple[int, ...]:
+        """Count an output; returns its ids without the one that only ended the answer."""
+        self.num_tokens += len(output.token_ids)
+        self.cached_tokens = max(self.cached_tokens, output.cached_tokens)
+        self.timings = output.timings
+        if output.finish_reason is not None:
+            self.reason, self.error = output.finish_reason, output.error
+        if output.finish_reason == "stop" and self._ends_in_stop_id(output.token_ids):
+            return output.token_ids[:-1]
+        return output.token_ids
+
+    def finish(self, reason: FinishReason, reasoning_tokens: int) -> Finish:
+        """The last event."""
+        usage = Usage(
+            len(self.request.prompt_token_ids), self.num_tokens, reasoning_tokens, self.cached_tokens
+        )
+        timings = self.timings
+        if timings.finished_s is None:  # a stop string ended it, of which the backend knows nothing
+            timings = replace(timings, finished_s=time.monotonic() - self.started_s)
+        return Finish(reason, usage, timings, self.error if reason == "error" else None)
+
+    def _ends_in_stop_id(self, token_ids: tuple[int, ...]) -> bool:
+        last = token_ids[-1:]
+        return bool(last) and (
+            last[0] in self.request.eos_token_ids or last[0] in self.request.params.stop_token_ids
+        )

@@ -1,0 +1,43 @@
+"""The engine of this package as a backend, in a thread of this process."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from flashstep.engine.async_engine import AsyncEngine, TokenStream
+from flashstep.engine.config import EngineConfig
+from flashstep.engine.loading import load_engine
+from flashstep.types import Request
+
+
+class EmbeddedBackend:
+    """A backend over an `AsyncEngine`, which it owns."""
+
+    def __init__(self, engine: AsyncEngine, *, model_name: str) -> None:
+        self._engine = engine
+        self.model_name = model_name
+        self.context_length = engine.context_length
+
+    @classmethod
+    def load(
+        cls, path: Path, config: EngineConfig, *, num_valid_tokens: int,
+        on_progress: Callable[[str], None] | None = None,
+    ) -> "EmbeddedBackend":  # fmt: skip
+        """Load a checkpoint folder and start the engine's thread; the folder's name is the model's.
+
+        ConfigError when the folder, the weights or the sizes cannot work.
+        """
+        engine = load_engine(path, config, num_valid_tokens=num_valid_tokens, on_progress=on_progress)
+        max_live = config.max_sequences + config.max_waiting
+        return cls(AsyncEngine(engine, max_live=max_live), model_name=path.resolve().name)
+
+    def generate(self, request: Request) -> TokenStream:
+        """Start a request; errors as in `Backend.generate`."""
+        return self._engine.submit(request)
+
+    def is_healthy(self) -> bool:
+        """False once the engine's thread has ended."""
+        return self._engine.is_alive
+
+    def close(self) -> None:
+        """Abort all requests and end the thread."""
+        self._engine.close()

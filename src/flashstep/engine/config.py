@@ -1,0 +1,142 @@
+"""What an engine may use and how it works; block counts follow from memory and model.
+
+Automatic choices happen in `resolve`, which returns a new object and changes nothing.
+"""
+
+import difflib
+import os
+import sys
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+from flashstep.engine.block_manager import min_sliding_blocks
+from flashstep.errors import ConfigError
+from flashstep.model.config import LayerSpec, ModelConfig
+
+WeightFormat = Literal["int8", "float32"]
+BYTES_PER_CACHED_NUMBER = 4  # K and V are stored as float32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineConfig:
+    """Settings of one engine; ConfigError names a field that cannot work.
+
+    num_threads: compute threads; None = one per usable core.
+    weight_format: how weights are held in memory; "float32" is exact and slow.
+    block_size: tokens per cache block.
+    max_batch_tokens: most rows of one step; longer prompts are computed in chunks.
+    max_sequences: most requests computed at once; others wait.
+    kv_memory_bytes: memory for the K/V caches of all requests; it bounds the context length.
+    num_draft_tokens: tokens the MTP modules draft per step; 0 = off.
+    max_waiting: requests that may wait before further ones are refused.
+    """
+
+    num_threads: int | None = None
+    weight_format: WeightFormat = "int8"
+    block_size: int = 16
+    max_batch_tokens: int = 512
+    max_sequences: int = 64
+    kv_memory_bytes: int = 1 << 30
+    num_draft_tokens: int = 3
+    max_waiting: int = 256
+
+    def __post_init__(self) -> None:
+        for name in ("block_size", "max_batch_tokens", "max_sequences", "kv_memory_bytes", "max_waiting"):
+            _at_least(name, getattr(self, name), 1)
+        _at_least("num_draft_tokens", self.num_draft_tokens, 0)
+        if self.num_threads is not None:
+            _at_least("num_threads", self.num_threads, 1)
+        if self.weight_format not in ("int8", "float32"):
+            raise ConfigError(f"weight_format is {self.weight_format!r}; choose 'int8' or 'float32'")
+
+    @classmethod
+    def from_options(cls, options: dict[str, Any]) -> "EngineConfig":
+        """Build from keyword options; an unknown name is a ConfigError with the nearest valid one."""
+        names = [f.name for f in fields(cls)]
+        for name in options:
+            if name not in names:
+                near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
+                raise ConfigError(f"unknown engine option '{name}'; did you mean '{near}'?")
+        return cls(**options)
+
+    def resolve(self, model: ModelConfig) -> "ResolvedConfig":
+        """Decide threads, drafts and block counts for `model`. ConfigError when memory is too small.
+
+        The sliding pool is made so large that it never runs out; the full pool gets the rest, but
+        not more than every sequence could use.
+        """
+        num_drafts = min(self.num_draft_tokens, len(model.mtp))
+        num_stale_rows = max(0, len(model.mtp) - 1) if num_drafts else 0
+        self._check_budget(num_drafts, num_stale_rows)
+        num_sliding = self._num_sliding_blocks(model, num_drafts, num_stale_rows)
+        full_bytes, sliding_bytes = _block_bytes(model, self.block_size)
+        left_bytes = self.kv_memory_bytes - num_sliding * sliding_bytes
+        if left_bytes < full_bytes:
+            needed_bytes = num_sliding * sliding_bytes + full_bytes
+            raise ConfigError(
+                f"kv_memory_bytes is {self.kv_memory_bytes}, but max_sequences={self.max_sequences} and "
+                f"max_batch_tokens={self.max_batch_tokens} need more than {needed_bytes} for this model; "
+                f"raise kv_memory_bytes or lower max_sequences"
+            )
+        most = self.max_sequences * -(-model.max_positions // self.block_size)
+        num_full = min(left_bytes // max(1, full_bytes), most)
+        return ResolvedConfig(
+            num_threads=self.num_threads or usable_cores(),
+            num_draft_tokens=num_drafts,
+            num_full_blocks=num_full,
+            num_sliding_blocks=num_sliding,
+        )
+
+    def _check_budget(self, num_drafts: int, num_stale_rows: int) -> None:
+        needed = self.max_sequences * (1 + num_drafts + num_stale_rows)
+        if self.max_batch_tokens < needed:
+            raise ConfigError(
+                f"max_batch_tokens is {self.max_batch_tokens}, but {self.max_sequences} sequences with "
+                f"{num_drafts} drafts each need {needed} per step; raise it or lower max_sequences"
+            )
+
+    def _num_sliding_blocks(self, model: ModelConfig, num_drafts: int, num_stale_rows: int) -> int:
+        window = model_window(model)
+        per_sequence = min_sliding_blocks(window + num_drafts, num_stale_rows, self.block_size)
+        chunks = -(-self.max_batch_tokens // self.block_size)
+        return self.max_sequences * (per_sequence + 1) + chunks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResolvedConfig:
+    """The choices that `EngineConfig.resolve` made for one model."""
+
+    num_threads: int
+    num_draft_tokens: int
+    num_full_blocks: int
+    num_sliding_blocks: int
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on; all of the machine's where the system cannot tell."""
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def model_window(model: ModelConfig) -> int:
+    """The widest window of the sliding layers, counting the current token; 1 without such layers."""
+    windows = [layer.window_tokens for layer in (*model.layers, *model.mtp)]
+    return max((w for w in windows if w is not None), default=1)
+
+
+def _block_bytes(model: ModelConfig, block_size: int) -> tuple[int, int]:
+    """Bytes of one block in the full pool and in the sliding pool."""
+    layers = (*model.layers, *model.mtp)
+    full = sum(_kv_numbers(layer) for layer in layers if not layer.is_sliding)
+    sliding = sum(_kv_numbers(layer) for layer in layers if layer.is_sliding)
+    return full * block_size * BYTES_PER_CACHED_NUMBER, sliding * block_size * BYTES_PER_CACHED_NUMBER
+
+
+def _kv_numbers(layer: LayerSpec) -> int:
+    return 2 * layer.num_kv_heads * layer.head_dim
+
+
+def _at_least(name: str, value: int, low: int) -> None:
+    if value < low:
+        raise ConfigError(f"{name} is {value}; it must be at least {low}")

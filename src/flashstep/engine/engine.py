@@ -1,0 +1,223 @@
+"""Continuous batching around a runner: token ids in, token ids out, one step at a time.
+
+A step drafts, schedules, runs and postprocesses. Every request that `add` accepted ends in exactly
+one output with a finish reason: from `step`, or from `abort`. Not thread-safe: one thread drives
+an engine (`async_engine.py` is that thread); only `validate` may be called from others.
+"""
+
+import time
+
+from flashstep.engine.batch import Float32, ForwardResult
+from flashstep.engine.batch_builder import Share, build_batch
+from flashstep.engine.block_manager import BlockManager, min_sliding_blocks
+from flashstep.engine.metrics import Metrics
+from flashstep.engine.runner_protocol import RunnerProtocol
+from flashstep.engine.sampler import Sampler
+from flashstep.engine.scheduler import Scheduler
+from flashstep.engine.sequence import Sequence
+from flashstep.engine.speculative import Drafter, verify
+from flashstep.engine.stop import truncate
+from flashstep.errors import ConfigError, ContextLengthExceeded, InvalidRequest
+from flashstep.types import FinishReason, Request, TokenLogprob, TokenOutput
+
+
+class Engine:
+    """Owns all requests from `add` to their last output.
+
+    num_draft_tokens: drafts per step, at most what the runner has modules for; 0 = off.
+    num_valid_tokens: ids below are real tokens (the tokenizer's size); None = all of them.
+    """
+
+    def __init__(
+        self, runner: RunnerProtocol, *, num_draft_tokens: int = 0, num_valid_tokens: int | None = None
+    ) -> None:
+        self._runner = runner
+        self._num_drafts = min(num_draft_tokens, runner.max_drafts)
+        num_stale_rows = runner.max_drafts - 1 if self._num_drafts else 0
+        _check_sizes(runner, self._num_drafts, num_stale_rows)
+        self.num_valid_tokens = num_valid_tokens or runner.config.vocab_size
+        self._blocks = BlockManager(
+            block_size=runner.block_size,
+            num_full_blocks=runner.num_full_blocks,
+            num_sliding_blocks=runner.num_sliding_blocks,
+            window_tokens=runner.window_tokens,
+            num_stale_rows=num_stale_rows,
+        )
+        self._scheduler = Scheduler(
+            self._blocks,
+            max_batch_tokens=runner.max_batch_tokens,
+            max_sequences=runner.max_sequences,
+            num_stale_rows=num_stale_rows,
+        )
+        self._sampler = Sampler(self.num_valid_tokens)
+        self._drafter = Drafter(runner, num_stale_rows)
+        self._sequences: dict[str, Sequence] = {}
+        self.metrics = Metrics.for_drafts(self._num_drafts)
+        self.context_length = min(runner.config.max_positions, self._blocks.capacity_tokens)
+        self.eos_token_ids = frozenset(runner.config.eos_token_ids)
+
+    @property
+    def has_work(self) -> bool:
+        """True while a `step` would compute something."""
+        return bool(self._sequences)
+
+    @property
+    def num_live(self) -> int:
+        """Requests added and not finished."""
+        return len(self._sequences)
+
+    @property
+    def num_running(self) -> int:
+        """Requests being computed."""
+        return len(self._scheduler.running)
+
+    @property
+    def num_waiting(self) -> int:
+        """Requests not admitted yet, or preempted."""
+        return len(self._scheduler.waiting)
+
+    def validate(self, request: Request) -> None:
+        """Raise InvalidRequest (ContextLengthExceeded) when this engine can never serve `request`."""
+        ids = request.prompt_token_ids
+        if not ids:
+            raise InvalidRequest("the prompt has no tokens; send at least one", param="messages")
+        if min(ids) < 0 or max(ids) >= self.num_valid_tokens:
+            bad = next(i for i in ids if not 0 <= i < self.num_valid_tokens)
+            raise InvalidRequest(f"token id {bad} is outside [0, {self.num_valid_tokens})", param="messages")
+        if len(ids) >= self.context_length:
+            raise ContextLengthExceeded(
+                f"the prompt has {len(ids)} tokens; with at least one token of answer it must fit "
+                f"into {self.context_length}; shorten it or give the engine more K/V memory"
+            )
+
+    def add(self, request: Request, arrived_s: float | None = None) -> None:
+        """Queue a request. `arrived_s` is a `time.monotonic` reading, None = now.
+
+        Raises what `validate` raises, and InvalidRequest when the id is in use.
+        """
+        self.validate(request)
+        if request.request_id in self._sequences:
+            raise InvalidRequest(f"request id {request.request_id!r} is already in use; choose another")
+        seq = Sequence(
+            request,
+            max_total_tokens=self._max_total_tokens(request),
+            num_drafts=self._num_drafts,
+            num_valid_tokens=self.num_valid_tokens,
+            arrived_s=time.monotonic() if arrived_s is None else arrived_s,
+        )
+        self._sequences[seq.request_id] = seq
+        self._scheduler.add(seq)
+        self.metrics.num_requests += 1
+        self.metrics.num_prompt_tokens += seq.num_prompt_tokens
+
+    def abort(self, request_id: str) -> TokenOutput | None:
+        """End a request now and free its blocks; returns its last output, None if it is not live."""
+        seq = self._sequences.get(request_id)
+        if seq is None:
+            return None
+        self._finish(seq, "abort")
+        return TokenOutput((), finish_reason="abort", timings=seq.timings(time.monotonic()))
+
+    def step(self) -> list[tuple[str, TokenOutput]]:
+        """Compute one batch; returns (request id, output) for each request that got tokens.
+
+        Drafting comes first: it reads the hidden states of the step before, but must not delay
+        that step's outputs.
+        """
+        self._drafter.propose()
+        plan = self._scheduler.schedule(time.monotonic())
+        if not plan:
+            return []
+        result = self._runner.forward(build_batch(plan))
+        return self._postprocess(plan, result)
+
+    def check(self) -> None:
+        """Assert the block equation of both pools and every sequence's counters (tests, idle)."""
+        self._blocks.check(self._scheduler)
+        for seq in self._scheduler:
+            seq.check()
+        assert sum(1 for _ in self._scheduler) == len(self._sequences), "a sequence is queued nowhere"
+
+    def close(self) -> None:
+        """Close the runner; nothing may be called after it."""
+        self._runner.close()
+
+    def _max_total_tokens(self, request: Request) -> int:
+        max_tokens = request.params.max_tokens
+        if max_tokens is None:
+            return self.context_length
+        return min(self.context_length, len(request.prompt_token_ids) + max_tokens)
+
+    def _postprocess(self, plan: list[Share], result: ForwardResult) -> list[tuple[str, TokenOutput]]:
+        """Verify, append, stop or note for drafting, sequence after sequence."""
+        now_s = time.monotonic()
+        outputs: list[tuple[str, TokenOutput]] = []
+        row = logit_row = 0
+        for share in plan:
+            seq = share.sequence
+            num_final = share.query_len
+            reason: FinishReason | None = None
+            if share.wants_logits:
+                end = logit_row + 1 + share.num_drafts
+                output, num_accepted = self._advance(seq, result.logits_RV[logit_row:end], now_s)
+                outputs.append((seq.request_id, output))
+                num_final -= share.num_drafts - num_accepted
+                reason = output.finish_reason
+                logit_row = end
+            seq.num_computed_tokens += num_final
+            if reason is None:
+                self._drafter.note(seq, num_final, result.hidden_TD[row : row + num_final])
+            row += share.query_len
+        self._count_step(row)
+        return outputs
+
+    def _advance(self, seq: Sequence, logits_JV: Float32, now_s: float) -> tuple[TokenOutput, int]:
+        """Append what the logits say; returns the output and the number of accepted drafts."""
+        drafts = seq.draft_token_ids
+        verdict = verify(self._sampler.choices(seq, logits_JV), drafts)
+        seq.draft_token_ids = []
+        new = [*drafts[: verdict.num_accepted], verdict.bonus_token_id]
+        new, reason = truncate(seq, new)
+        seq.num_drafted += len(drafts)
+        seq.num_accepted += verdict.num_accepted
+        self.metrics.count_verification(len(drafts), verdict.num_accepted)
+        self.metrics.num_generated_tokens += len(new)
+        seq.append(new, now_s)
+        timings = seq.timings(now_s if reason else None)
+        output = TokenOutput(tuple(new), self._logprobs(seq, new, logits_JV), reason, timings=timings)
+        if reason is not None:
+            self._finish(seq, reason)
+        return output, verdict.num_accepted
+
+    def _logprobs(self, seq: Sequence, new: list[int], logits_JV: Float32) -> tuple[TokenLogprob, ...]:
+        num_top = seq.params.logprobs
+        if num_top is None:
+            return ()
+        rows = zip(new, logits_JV, strict=False)  # rows behind the accepted drafts have no token
+        return tuple(self._sampler.logprob(row_V, token_id, num_top) for token_id, row_V in rows)
+
+    def _finish(self, seq: Sequence, reason: FinishReason) -> None:
+        self._scheduler.finish(seq)
+        del self._sequences[seq.request_id]
+        self.metrics.num_finished[reason] += 1
+
+    def _count_step(self, num_rows: int) -> None:
+        self.metrics.num_steps += 1
+        self.metrics.num_batch_tokens += num_rows
+        self.metrics.num_preemptions = self._scheduler.num_preemptions
+
+
+def _check_sizes(runner: RunnerProtocol, num_drafts: int, num_stale_rows: int) -> None:
+    """ConfigError unless every sequence can always move on by one token."""
+    rows = runner.max_sequences * (1 + num_drafts + num_stale_rows)
+    if runner.max_batch_tokens < rows:
+        raise ConfigError(
+            f"max_batch_tokens is {runner.max_batch_tokens}; {runner.max_sequences} sequences with "
+            f"{num_drafts} drafts need {rows}; raise it or lower max_sequences"
+        )
+    blocks = min_sliding_blocks(runner.window_tokens, num_stale_rows, runner.block_size)
+    if runner.num_sliding_blocks < blocks:
+        raise ConfigError(
+            f"num_sliding_blocks is {runner.num_sliding_blocks}; one sequence with a window of "
+            f"{runner.window_tokens} tokens needs {blocks}"
+        )

@@ -1,0 +1,66 @@
+"""What the engine needs from the thing that computes: batches in, logits and drafts out.
+
+The CPU runner is one; anything with these attributes and methods can be scheduled. The engine
+calls a runner from one thread only and never looks inside a batch's results beyond their shapes.
+"""
+
+from typing import Protocol
+
+from flashstep.engine.batch import Batch, DraftBatch, ForwardResult, Int32
+from flashstep.model.config import ModelConfig
+
+
+class RunnerProtocol(Protocol):
+    """A model with its two cache pools, sized once."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """The loaded model's shape."""
+        ...
+
+    @property
+    def block_size(self) -> int:
+        """Tokens per cache block, the same in both pools."""
+        ...
+
+    @property
+    def num_full_blocks(self) -> int:
+        """Blocks in the pool of the full attention layers."""
+        ...
+
+    @property
+    def num_sliding_blocks(self) -> int:
+        """Blocks in the pool of the sliding layers and the MTP modules."""
+        ...
+
+    @property
+    def max_batch_tokens(self) -> int:
+        """Most rows of one batch, trunk or draft."""
+        ...
+
+    @property
+    def max_sequences(self) -> int:
+        """Most sequences of one batch."""
+        ...
+
+    @property
+    def max_drafts(self) -> int:
+        """Number of MTP modules, so of columns that `draft` returns; 0 = cannot draft."""
+        ...
+
+    @property
+    def window_tokens(self) -> int:
+        """Window of the sliding layers, counting the current token."""
+        ...
+
+    def forward(self, batch: Batch) -> ForwardResult:
+        """One trunk pass; results may be views that the next `forward` overwrites."""
+        ...
+
+    def draft(self, batch: DraftBatch) -> Int32:
+        """One pass of all MTP modules; the greedy drafts behind each sequence's last row, [S, J]."""
+        ...
+
+    def close(self) -> None:
+        """Give threads and memory back; no call may follow."""
+        ...

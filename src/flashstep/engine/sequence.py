@@ -1,0 +1,132 @@
+"""The engine's private, mutable state of one request. Never leaves `engine/`.
+
+Few integers are stored, the rest are properties: `num_computed_tokens <= num_tokens <=
+max_total_tokens`, asserted in `check`. A draft is not a token: it enters `token_ids` only when
+verified.
+"""
+
+import enum
+
+import numpy as np
+
+from flashstep.engine.batch import Float32
+from flashstep.engine.block_table import BlockTable
+from flashstep.engine.penalties import Penalties
+from flashstep.types import Request, Timings
+
+
+class SequenceStatus(enum.Enum):
+    """Where a sequence is: queued (new or preempted), owning blocks, or over."""
+
+    WAITING = "waiting"
+    RUNNING = "running"
+    FINISHED = "finished"
+
+
+class Sequence:
+    """One request on its way.
+
+    max_total_tokens: prompt and answer together end here at the latest.
+    num_drafts: most drafts a step may propose for it; 0 = never drafts.
+    num_valid_tokens: ids from here on are padding of the vocabulary and never chosen.
+    arrived_s: reading of the monotonic clock.
+    """
+
+    __slots__ = (
+        "_admitted_s", "_first_token_s", "arrived_s", "draft_token_ids", "full_table", "history_TD",
+        "is_plain_greedy", "max_total_tokens", "num_accepted", "num_computed_tokens", "num_drafted",
+        "num_drafts", "num_prompt_tokens", "params", "penalties", "request", "request_id", "rng",
+        "sliding_table", "status", "stop_token_ids", "token_ids",
+    )  # fmt: skip
+
+    def __init__(
+        self, request: Request, *, max_total_tokens: int, num_drafts: int, num_valid_tokens: int,
+        arrived_s: float,
+    ) -> None:  # fmt: skip
+        params = request.params
+        self.request = request
+        self.request_id = request.request_id
+        self.params = params
+        self.status = SequenceStatus.WAITING
+        self.token_ids = list(request.prompt_token_ids)
+        self.num_prompt_tokens = len(self.token_ids)
+        self.num_computed_tokens = 0
+        self.max_total_tokens = max_total_tokens
+        self.stop_token_ids = stop_token_ids(request)
+        self.full_table = BlockTable()
+        self.sliding_table = BlockTable()
+        # The first token rarely comes with a draft, and the last needs none behind it.
+        self.num_drafts = num_drafts if max_total_tokens - self.num_prompt_tokens >= 3 else 0
+        self.draft_token_ids: list[int] = []
+        self.history_TD: Float32 | None = None
+        self.penalties = Penalties.create(params, self.token_ids, num_valid_tokens)
+        self.rng = None if params.is_greedy else generator(params.seed)
+        self.is_plain_greedy = params.is_greedy and self.penalties is None
+        self.arrived_s = arrived_s
+        self._admitted_s: float | None = None
+        self._first_token_s: float | None = None
+        self.num_drafted = 0
+        self.num_accepted = 0
+
+    @property
+    def num_tokens(self) -> int:
+        """Known tokens: prompt and verified answer."""
+        return len(self.token_ids)
+
+    @property
+    def num_uncomputed_tokens(self) -> int:
+        """Known tokens without K/V: 1 in decode, more in prefill."""
+        return len(self.token_ids) - self.num_computed_tokens
+
+    @property
+    def is_decoding(self) -> bool:
+        """True when only the newest token is left to compute."""
+        return len(self.token_ids) - self.num_computed_tokens == 1
+
+    @property
+    def max_useful_drafts(self) -> int:
+        """How many drafts the next step could keep: it emits one token more than it accepts."""
+        return min(self.num_drafts, self.max_total_tokens - len(self.token_ids) - 1)
+
+    def mark_admitted(self, now_s: float) -> None:
+        """Remember the first admission; a later one after preemption changes nothing."""
+        if self._admitted_s is None:
+            self._admitted_s = now_s - self.arrived_s
+
+    def append(self, token_ids: list[int], now_s: float) -> None:
+        """Add verified tokens to the answer."""
+        if self._first_token_s is None:
+            self._first_token_s = now_s - self.arrived_s
+        self.token_ids.extend(token_ids)
+
+    def reset(self) -> None:
+        """Forget everything computed (preemption); tokens, random state and penalties stay."""
+        self.num_computed_tokens = 0
+        self.draft_token_ids = []
+        self.history_TD = None
+        self.status = SequenceStatus.WAITING
+
+    def timings(self, finished_at_s: float | None = None) -> Timings:
+        """Seconds since arrival so far; `finished_at_s` is a clock reading, None = not finished."""
+        finished_s = None if finished_at_s is None else finished_at_s - self.arrived_s
+        return Timings(self._admitted_s, self._first_token_s, finished_s, self.num_drafted, self.num_accepted)
+
+    def check(self) -> None:
+        """Assert the order of the counters, and that only running sequences hold blocks and drafts."""
+        counts = (self.num_computed_tokens, self.num_tokens, self.max_total_tokens)
+        assert 0 <= counts[0] <= counts[1] <= counts[2], f"{self.request_id}: {counts} not ascending"
+        if self.status is not SequenceStatus.RUNNING:
+            held = self.full_table.num_blocks + self.sliding_table.num_blocks + len(self.draft_token_ids)
+            assert held == 0, f"{self.request_id}: {self.status.value} but holds {held} blocks or drafts"
+
+
+def stop_token_ids(request: Request) -> frozenset[int]:
+    """The ids that end this request; `ignore_eos` drops the checkpoint's, not the caller's own."""
+    own = frozenset(request.params.stop_token_ids)
+    return own if request.params.ignore_eos else own | request.eos_token_ids
+
+
+def generator(seed: int | None) -> np.random.Generator:
+    """A request's own random numbers: one is drawn per emitted token, whatever the batch looks
+    like, so a seed gives the same answer alone, in company, and with or without drafting."""
+    return np.random.Generator(np.random.Philox(None if seed is None else seed % (1 << 64)))

@@ -1,0 +1,71 @@
+"""What the engine tests share: requests, an engine on the hash-model runner, and driving it."""
+
+from flashstep.engine.engine import Engine
+from flashstep.model.config import ModelConfig
+from flashstep.types import Request, SamplingParams
+from naive.generate import generate
+from naive.runner import FakeRunner
+
+VOCAB, WINDOW = 384, 5
+EOS = frozenset({1, 2, 7})
+
+
+def request(request_id="a", prompt=(5, 6, 7), *, eos=EOS, **params) -> Request:
+    """A greedy request unless `params` say otherwise."""
+    wishes = SamplingParams(**{"temperature": 0.0, "max_tokens": 20, **params})
+    return Request(request_id, f"trace-{request_id}", tuple(prompt), wishes, eos)
+
+
+def prompt(length: int, salt: int = 0) -> tuple[int, ...]:
+    """Token ids that differ by salt, free of stop ids."""
+    return tuple(10 + (i * 7 + salt * 13) % 300 for i in range(length))
+
+
+def mixed_requests(count=8, **params) -> list[Request]:
+    """Greedy, sampled and penalised requests with prompts from 1 token to several chunks."""
+    kinds = [
+        {},
+        {"temperature": 0.8, "top_p": 0.9},
+        {"temperature": 1.2, "top_k": 20, "min_p": 0.02},
+        {"frequency_penalty": 0.7, "presence_penalty": 0.3},
+        {"temperature": 0.9, "repetition_penalty": 1.3},
+    ]
+    lengths = [1, 3, 17, 40, 90, 8, 64, 65]
+    wishes = [{"seed": i, **kinds[i % 5], **params} for i in range(count)]
+    return [request(f"r{i}", prompt(lengths[i % 8], i), **wishes[i]) for i in range(count)]
+
+
+def make_engine(config: ModelConfig, *, num_draft_tokens=0, num_valid_tokens=None, **sizes) -> Engine:
+    """An engine on a `FakeRunner`; `sizes` go to the runner."""
+    runner = FakeRunner(config, **sizes)
+    return Engine(runner, num_draft_tokens=num_draft_tokens, num_valid_tokens=num_valid_tokens)
+
+
+def run(engine: Engine, requests) -> dict[str, tuple[list[int], str]]:
+    """Answer all requests, checking the engine after every step; id -> (token ids, reason)."""
+    for r in requests:
+        engine.add(r)
+    return drain(engine)
+
+
+def drain(engine: Engine) -> dict[str, tuple[list[int], str]]:
+    """Step until nothing is live; every request must end in exactly one finish."""
+    answers: dict[str, tuple[list[int], str]] = {}
+    partial: dict[str, list[int]] = {}
+    while engine.has_work:
+        for request_id, output in engine.step():
+            assert request_id not in answers, f"{request_id}: output after its finish"
+            partial.setdefault(request_id, []).extend(output.token_ids)
+            if output.finish_reason is not None:
+                answers[request_id] = (partial[request_id], output.finish_reason)
+        engine.check()
+    assert set(answers) == set(partial)
+    return answers
+
+
+def expected(requests, context_length=1 << 30) -> dict[str, tuple[list[int], str]]:
+    """The same by naive generation."""
+    return {
+        r.request_id: generate(r, vocab_size=VOCAB, window=WINDOW, context_length=context_length)
+        for r in requests
+    }

@@ -1,0 +1,94 @@
+"""Sizes that follow from memory and model."""
+
+from dataclasses import asdict
+
+import pytest
+
+from flashstep.engine.config import EngineConfig
+from flashstep.errors import ConfigError
+from flashstep.model import presets
+from flashstep.model.config import ModelConfig
+
+
+def kv_bytes(model: ModelConfig, config: EngineConfig) -> tuple[int, int]:
+    """What one block of each pool takes, counted layer by layer."""
+    full = sliding = 0
+    for layer in (*model.layers, *model.mtp):
+        layer_bytes = 4 * 2 * layer.num_kv_heads * layer.head_dim * config.block_size
+        full += 0 if layer.is_sliding else layer_bytes
+        sliding += layer_bytes if layer.is_sliding else 0
+    return full, sliding
+
+
+@pytest.mark.parametrize("num_draft_tokens", [0, 3])
+@pytest.mark.parametrize("block_size", [8, 16])
+def test_both_pools_together_use_the_memory_and_no_more(block_size, num_draft_tokens):
+    model = ModelConfig.from_hf(presets.nano())
+    config = EngineConfig(block_size=block_size, num_draft_tokens=num_draft_tokens, kv_memory_bytes=300 << 20)
+    sizes = config.resolve(model)
+    full, sliding = kv_bytes(model, config)
+    used = sizes.num_full_blocks * full + sizes.num_sliding_blocks * sliding
+    assert config.kv_memory_bytes - full < used <= config.kv_memory_bytes
+
+
+def test_the_default_memory_holds_the_whole_context_of_the_small_model():
+    model = ModelConfig.from_hf(presets.nano())
+    sizes = EngineConfig().resolve(model)
+    assert sizes.num_full_blocks * 16 >= model.max_positions
+    assert sizes.num_draft_tokens == 3
+    assert sizes.num_threads >= 1
+
+
+def test_a_small_model_takes_no_more_blocks_than_it_can_use(toy_config):
+    sizes = EngineConfig(max_sequences=2).resolve(toy_config)
+    assert sizes.num_full_blocks == 2 * 8192 // 16
+
+
+def test_the_sliding_pool_never_runs_out(toy_config):
+    """All sequences decoding with drafts, plus prefill chunks worth the whole budget."""
+    config = EngineConfig(block_size=4, max_sequences=10, max_batch_tokens=100)
+    window, stale, drafts = 5, 2, 3
+    span = window + stale + drafts  # positions that one decoding sequence spans
+    per_sequence = (span + 2) // 4 + 1  # wherever blocks begin
+    assert config.resolve(toy_config).num_sliding_blocks >= 10 * per_sequence + 100 // 4
+
+
+def test_drafting_needs_modules():
+    raw = presets.nano()
+    raw["num_nextn_predict_layers"] = 0
+    for key, value in raw.items():
+        if isinstance(value, list) and len(value) == 9:
+            raw[key] = value[:6]
+    assert EngineConfig().resolve(ModelConfig.from_hf(raw)).num_draft_tokens == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"max_sequences": 0}, "max_sequences is 0; it must be at least 1"),
+        ({"num_threads": 0}, "num_threads is 0"),
+        ({"num_draft_tokens": -1}, "num_draft_tokens is -1"),
+        ({"weight_format": "int3"}, "weight_format is 'int3'; choose 'int8' or 'float32'"),
+        ({"threads": 2}, "unknown engine option 'threads'; did you mean 'num_threads'"),
+    ],
+    ids=lambda x: str(x),
+)
+def test_a_setting_that_cannot_work_is_refused_by_name(options, words):
+    with pytest.raises(ConfigError, match=words):
+        EngineConfig.from_options(options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"kv_memory_bytes": 1 << 20}, "kv_memory_bytes is 1048576, but .* need more than"),
+        ({"max_sequences": 100}, "max_batch_tokens is 512, but 100 sequences with 3 drafts each need 600"),
+    ],
+    ids=["memory", "token budget"],
+)
+def test_sizes_that_contradict_each_other_are_refused_with_numbers(options, words):
+    config = EngineConfig(**options)
+    before = asdict(config)
+    with pytest.raises(ConfigError, match=words):
+        config.resolve(ModelConfig.from_hf(presets.nano()))
+    assert asdict(config) == before
