@@ -1,0 +1,80 @@
+"""The options that several commands share, each declared once with its help text.
+
+An engine option that is not given stays None here and takes its default from `EngineConfig`, which is not
+imported until a command runs.
+"""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from flashstep.server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from flashstep.engine.config import EngineConfig
+
+# One question gives one kind of answer, whether it comes over HTTP or from the terminal.
+DEFAULT_TEMPERATURE = ServerSettings().temperature
+DEFAULT_TOP_P = ServerSettings().top_p
+
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        "--model", "-m", help="Checkpoint folder; the built-in model when not given.", show_default=False
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option("--threads", min=1, help="CPU threads; one per core when not given.", show_default=False),
+]
+WeightFormat = Annotated[
+    Literal["int8", "float32"] | None,
+    typer.Option(
+        help="Weights in memory: int8 is fast and the default, float32 exact and slow.", show_default=False
+    ),
+]
+KvMemory = Annotated[
+    int | None,
+    typer.Option(
+        "--kv-memory-mib", min=1, help="MiB for the KV cache; it bounds the context.", show_default=False
+    ),
+]
+Drafts = Annotated[
+    bool,
+    typer.Option(
+        "--drafts/--no-drafts", help="Let the model's MTP modules draft tokens ahead. Same answers."
+    ),
+]
+System = Annotated[str | None, typer.Option("--system", "-s", help="System message to begin with.")]
+Temperature = Annotated[
+    float, typer.Option("--temperature", "-t", min=0.0, max=2.0, help="0 always takes the likeliest token.")
+]
+TopP = Annotated[
+    float, typer.Option("--top-p", max=1.0, help="Keep the likeliest tokens of this total mass.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", help="Makes a sampled answer repeatable.")]
+MaxTokens = Annotated[
+    int | None, typer.Option("--max-tokens", min=1, help="Most tokens to generate, reasoning included.")
+]
+
+
+def engine_config(
+    *,
+    threads: int | None,
+    weight_format: str | None,
+    kv_memory_mib: int | None,
+    drafts: bool,
+    max_waiting: int | None = None,
+) -> "EngineConfig":
+    """The engine's configuration from the flags of a command; ConfigError when it cannot work."""
+    from flashstep.engine.config import EngineConfig
+
+    given = {
+        "num_threads": threads,
+        "weight_format": weight_format,
+        "kv_memory_bytes": None if kv_memory_mib is None else kv_memory_mib << 20,
+        "num_draft_tokens": None if drafts else 0,
+        "max_waiting": max_waiting,
+    }
+    return EngineConfig.from_options({name: value for name, value in given.items() if value is not None})

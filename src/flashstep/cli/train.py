@@ -1,0 +1,43 @@
+"""`flashstep train`: runs a training recipe; needs the extra `train` (torch)."""
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flashstep.cli import options
+from flashstep.errors import ConfigError
+
+EPILOG = """\b
+Examples:
+  flashstep train nano-cpu --out out/nano
+  flashstep train nano-cpu --out out/nano --minutes 30
+  flashstep ask --model out/nano "How many letters does the word harbor have?"
+"""
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="Name of the recipe; a wrong name lists the right ones.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="Folder for the checkpoint and the run's records.")
+    ],
+    start_over: Annotated[
+        bool, typer.Option("--start-over", help="Discard the unfinished run in --out instead of resuming it.")
+    ] = False,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", min=0.0, help="Stop after this long; run again to go on.")
+    ] = None,
+    threads: options.Threads = None,
+) -> None:
+    """Train a model; the folder ends up a checkpoint that every command here loads."""
+    if find_spec("torch") is None:
+        raise ConfigError("training needs torch, which is not installed; run: pip install 'flashstep[train]'")
+    from flashstep.training.recipe import get_recipe
+
+    get_recipe(recipe)  # a wrong name is reported before torch is loaded
+    from flashstep.training.run import train_command
+
+    is_finished = train_command(recipe, out, resume=not start_over, minutes=minutes, threads=threads)
+    if not is_finished:
+        typer.echo(f"stopped before the end of the recipe; the same command goes on from {out}", err=True)

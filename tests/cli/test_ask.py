@@ -1,0 +1,75 @@
+"""`flashstep ask` and `flashstep eval core` end to end, on a toy model that answers nonsense."""
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from flashstep.cli.main import main
+
+GREEDY = ("--temperature", "0", "--max-tokens", "12", "--threads", "1", "--kv-memory-mib", "64")
+
+
+def ask(checkpoint: Path, *arguments: str) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(["ask", "--model", str(checkpoint), *GREEDY, *arguments])
+    assert not stopped.value.code
+
+
+def test_json_is_one_object_with_answer_counts_and_trace_id(speaking_checkpoint, capsys) -> None:
+    ask(speaking_checkpoint, "--json", "how many letters")
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1
+    result = json.loads(out)
+    assert len(result["trace_id"]) == 32
+    assert result["finish_reason"] in ("stop", "length")
+    assert 1 <= result["completion_tokens"] <= 12
+    assert result["prompt_tokens"] > 0
+    assert result.keys() >= {"reasoning", "content", "reasoning_tokens", "tokens_per_second"}
+
+
+def test_greedy_answers_are_the_same_with_and_without_drafts(speaking_checkpoint, capsys) -> None:
+    answers = []
+    for flag in ("--drafts", "--no-drafts"):
+        ask(speaking_checkpoint, flag, "--json", "how many letters")
+        result = json.loads(capsys.readouterr().out)
+        answers.append((result["reasoning"], result["content"], result["completion_tokens"]))
+    assert answers[0] == answers[1]
+
+
+def test_the_question_can_come_from_standard_input(speaking_checkpoint, capsys, monkeypatch) -> None:
+    ask(speaking_checkpoint, "--json", "how many letters")
+    as_argument = json.loads(capsys.readouterr().out)
+    monkeypatch.setattr("sys.stdin", io.StringIO("how many letters"))
+    ask(speaking_checkpoint, "--json", "-")
+    piped = json.loads(capsys.readouterr().out)
+    assert piped["prompt_tokens"] == as_argument["prompt_tokens"]
+    assert piped["reasoning"] == as_argument["reasoning"]
+
+
+def test_the_trace_id_and_the_counts_end_a_streamed_answer(speaking_checkpoint, capsys) -> None:
+    ask(speaking_checkpoint, "how many letters")
+    err = " ".join(capsys.readouterr().err.split())
+    assert "tokens (" in err
+    assert len(err.rsplit("trace ", 1)[1]) == 32
+
+
+def test_an_evaluation_writes_its_settings_results_and_failures(
+    speaking_checkpoint, tmp_path, capsys
+) -> None:
+    result_file, failures_file = tmp_path / "result.json", tmp_path / "failures.jsonl"
+    files = ("--json", str(result_file), "--failures", str(failures_file))
+    with pytest.raises(SystemExit) as stopped:
+        main(
+            ["eval", "core", "--model", str(speaking_checkpoint), "--n", "2", "--max-tokens", "8"]
+            + ["--family", "letters", "--threads", "1", *files]
+        )
+    assert not stopped.value.code
+    result = json.loads(result_file.read_text())
+    assert result["settings"]["n"] == 2
+    assert result["settings"]["engine"]["num_threads"] == 1
+    assert result["families"]["letters"]["n"] == 2
+    num_wrong = round(2 * (1 - result["families"]["letters"]["accuracy"]))
+    assert len(failures_file.read_text().splitlines()) == num_wrong
+    assert "letters" in capsys.readouterr().out

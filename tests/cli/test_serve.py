@@ -1,0 +1,58 @@
+"""`flashstep serve` as a process: it announces its address, answers, and stops when told to."""
+
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+
+@contextmanager
+def served(checkpoint: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """A server process and the base URL that it printed."""
+    command = [sys.executable, "-m", "flashstep", "serve", "--model", str(checkpoint), "--port", "0"]
+    command += ["--threads", "1", "--kv-memory-mib", "64", *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            match = re.fullmatch(r"toy and step-3\.5-flash on (http://127\.0\.0\.1:\d+/v1)\n", line)
+            assert match, line
+            yield process, match[1]
+        finally:
+            process.kill()
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_a_server_announces_its_address_answers_and_stops(
+    speaking_checkpoint: Path, stop: signal.Signals
+) -> None:
+    with served(speaking_checkpoint) as (process, url), httpx.Client(trust_env=False) as client:
+        models = client.get(f"{url}/models").raise_for_status().json()
+        assert [entry["id"] for entry in models["data"]] == ["toy", "step-3.5-flash"]
+        body = {
+            "model": "step-3.5-flash",
+            "messages": [{"role": "user", "content": "how many letters"}],
+            "max_tokens": 4,
+        }
+        completion = client.post(f"{url}/chat/completions", json=body, timeout=60).raise_for_status()
+        assert completion.json()["usage"]["completion_tokens"] <= 4
+        assert len(completion.headers["x-trace-id"]) == 32
+        process.send_signal(stop)
+        assert process.wait(timeout=60) == 0
+
+
+def test_keys_given_on_the_command_line_are_asked_for(speaking_checkpoint: Path) -> None:
+    with (
+        served(speaking_checkpoint, "--api-key", "one", "--api-key", "two") as (_, url),
+        httpx.Client(trust_env=False) as client,
+    ):
+        assert client.get(f"{url}/models").status_code == 401
+        for key in ("one", "two"):
+            headers = {"Authorization": f"Bearer {key}"}
+            assert client.get(f"{url}/models", headers=headers).status_code == 200
