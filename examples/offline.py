@@ -6,7 +6,7 @@ from flashstep import ChatModel, Message, SamplingParams
 from flashstep.cli.model_path import BUILT_IN
 from flashstep.types import TextDelta
 
-QUESTIONS = ("How many letters does the word harbor have?", "What is 12 + 30?", "Spell lamp backwards.")
+QUESTIONS = ("Which is larger, 9.11 or 9.9?", "What is 48 + 75?", "Spell the word lamp backwards.")
 
 
 async def ask(model: ChatModel, question: str) -> str:

@@ -1,14 +1,14 @@
 """The exception tree. Messages say what was wrong, the value, the limit, and what to do.
 
-    FlashstepError
-      InvalidRequest    400  param, code
-        ContextLengthExceeded  400, code context_length_exceeded
-      AuthenticationError 401  wrong or missing API key
-      NotFound          404  unknown model
-      Overloaded        503  queue limit reached; retry_after_s
-      BackendError      502  an upstream engine failed
-      EngineDead        503  the engine thread ended
-      ConfigError        -   raised at start only: bad config, bad weights, bad flags
+FlashstepError
+  InvalidRequest    400  param, code
+    ContextLengthExceeded  400, code context_length_exceeded
+  AuthenticationError 401  wrong or missing API key
+  NotFound          404  unknown model
+  Overloaded        503  queue limit reached; retry_after_s
+  BackendError      502  an upstream engine failed
+  EngineDead        503  the engine thread ended
+  ConfigError        -   raised at start only: bad config, bad weights, bad flags
 """
 
 

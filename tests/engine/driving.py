@@ -35,10 +35,16 @@ def mixed_requests(count=8, **params) -> list[Request]:
     return [request(f"r{i}", prompt(lengths[i % 8], i), **wishes[i]) for i in range(count)]
 
 
-def make_engine(config: ModelConfig, *, num_draft_tokens=0, num_valid_tokens=None, **sizes) -> Engine:
+def make_engine(
+    config: ModelConfig, *, num_draft_tokens=0, max_drafting_sequences=None, num_valid_tokens=None, **sizes
+) -> Engine:
     """An engine on a `FakeRunner`; `sizes` go to the runner."""
-    runner = FakeRunner(config, **sizes)
-    return Engine(runner, num_draft_tokens=num_draft_tokens, num_valid_tokens=num_valid_tokens)
+    return Engine(
+        FakeRunner(config, **sizes),
+        num_draft_tokens=num_draft_tokens,
+        max_drafting_sequences=max_drafting_sequences,
+        num_valid_tokens=num_valid_tokens,
+    )
 
 
 def run(engine: Engine, requests) -> dict[str, tuple[list[int], str]]:

@@ -37,6 +37,7 @@ sizes_st = st.builds(
     max_batch_tokens=st.integers(24, 64),
     max_sequences=st.integers(1, 4),
     num_draft_tokens=st.integers(0, 3),
+    max_drafting_sequences=st.sampled_from([None, 1, 2]),
     acceptance=st.sampled_from([0.0, 0.5, 0.9, 1.0]),
 )
 
@@ -76,7 +77,7 @@ class Life:
             self.reasons[request_id] = output.finish_reason
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(sizes=sizes_st, operations=operations_st)
 def test_any_order_of_operations_keeps_the_equation_and_finishes_everything_once(sizes, operations):
     life = Life(sizes)

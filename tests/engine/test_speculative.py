@@ -4,7 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
-from driving import VOCAB, WINDOW, expected, make_engine, mixed_requests, prompt, request, run
+from driving import VOCAB, WINDOW, drain, expected, make_engine, mixed_requests, prompt, request, run
 
 from flashstep.engine.engine import Engine
 from flashstep.engine.speculative import Verdict, verify
@@ -88,6 +88,34 @@ def test_perfect_drafts_bring_four_tokens_a_step(toy_config):
     assert engine.metrics.acceptance_rate == 1.0
     assert engine.metrics.acceptance_length == 4.0
     assert engine.metrics.acceptance_rate_by_position == (1.0, 1.0, 1.0)
+
+
+def test_drafting_ends_for_all_who_meet_a_crowd_and_begins_anew_with_the_next_request(toy_config):
+    engine = make_engine(toy_config, num_draft_tokens=3, max_drafting_sequences=1)
+    crowd = [request(f"r{i}", prompt(9, i), eos=frozenset()) for i in range(3)]
+    assert run(engine, crowd) == expected(crowd)
+    assert sum(engine.metrics.num_drafted_by_position) == 0
+    alone = [request("alone", prompt(9), eos=frozenset(), max_tokens=21)]
+    assert run(engine, alone) == expected(alone)
+    assert engine.metrics.acceptance_length == 4.0
+
+
+def test_a_request_that_drafts_goes_on_without_drafts_when_a_second_one_joins(toy_config):
+    engine = make_engine(toy_config, num_draft_tokens=3, max_drafting_sequences=1)
+    requests = [request("a", prompt(9), eos=frozenset()), request("b", prompt(40, 1), eos=frozenset())]
+    engine.add(requests[0])
+    found = {"a": [], "b": []}
+    for _ in range(3):
+        for request_id, output in engine.step():
+            found[request_id] += output.token_ids
+    drafted = sum(engine.metrics.num_drafted_by_position)
+    assert drafted == 6
+    engine.add(requests[1])
+    engine.check()
+    for request_id, (token_ids, _) in drain(engine).items():
+        found[request_id] += token_ids
+    assert found == {key: ids for key, (ids, _) in expected(requests).items()}
+    assert sum(engine.metrics.num_drafted_by_position) == drafted + 3  # verified when b joined
 
 
 @pytest.mark.parametrize("max_tokens", [1, 2, 3, 4, 5])

@@ -32,7 +32,13 @@ def test_enum_may_be_a_list_and_theta_a_scalar():
 
 def test_lists_without_the_mtp_tail_are_padded_with_sliding_layers():
     raw = presets.toy()
-    for key in ("layer_types", "rope_theta", "partial_rotary_factors", "swiglu_limits", "swiglu_limits_shared"):
+    for key in (
+        "layer_types",
+        "rope_theta",
+        "partial_rotary_factors",
+        "swiglu_limits",
+        "swiglu_limits_shared",
+    ):
         raw[key] = raw[key][:8]
     config = ModelConfig.from_hf(raw)
     assert config.mtp == ModelConfig.from_hf(presets.toy()).mtp

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from naive import forward as naive
 
 from flashstep.model.weights import load_model, save_weights
+from naive import forward as naive
 
 
 @pytest.fixture(scope="module")

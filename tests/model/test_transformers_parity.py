@@ -28,10 +28,8 @@ def _wrapped(checkpoint: Path, out: Path) -> Path:
         "model_type": "step3p7",
         "text_config": {k: v for k, v in raw.items() if k not in _WRAPPER_KEYS},
         "image_token_id": 5,
-        "vision_config": {
-            "width": 16, "layers": 1, "heads": 1, "image_size": 28, "patch_size": 14, "max_position_embeddings": 4,
-        },
-    }  # fmt: skip
+        "vision_config": {"width": 16, "layers": 1, "heads": 1, "image_size": 28, "patch_size": 14},
+    }
     (out / "config.json").write_text(json.dumps(config))
     (out / "model.safetensors").symlink_to(checkpoint / "model.safetensors")
     return out

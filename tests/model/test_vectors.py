@@ -36,7 +36,9 @@ def _divisors(config: ModelConfig) -> torch.Tensor:
 def test_official_full_layers_divide_low_frequencies_by_two():
     middle = [1.138363, 1.374499, 1.576436, 1.733729, 1.847569, 1.925649, 1.977251]
     expected = torch.tensor([1.0] * 14 + middle + [2.0] * 11)
-    torch.testing.assert_close(_divisors(ModelConfig.from_hf(presets.step35_flash())), expected, atol=2e-6, rtol=0)
+    torch.testing.assert_close(
+        _divisors(ModelConfig.from_hf(presets.step35_flash())), expected, atol=2e-6, rtol=0
+    )
 
 
 def test_toy_full_layers_hit_all_three_bands(toy_config):
@@ -79,10 +81,13 @@ def test_a_constant_router_bias_changes_nothing():
     assert torch.equal(plain[0].sort().values, shifted[0].sort().values)
 
 
+def count(module: torch.nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters())
+
+
 def test_official_parameter_counts():
     with torch.device("meta"):
         model = Transformer(ModelConfig.from_hf(presets.step35_flash()))
-    count = lambda module: sum(p.numel() for p in module.parameters())  # noqa: E731
     heads = sum(count(m.head) for m in model.mtp)
     assert count(model) == 199_384_301_376
     assert count(model) - count(model.mtp) == 196_956_130_368

@@ -11,7 +11,9 @@ from flashstep.model.transformer import Transformer
 from flashstep.training.optim import Muon, make_optimizers, orthogonalize, schedule
 from flashstep.training.recipe import Phase
 
-PHASE = Phase(name="p", steps=100, documents_per_step=1, learning_rate=0.01, warmup_steps=10, decay_fraction=0.5)
+PHASE = Phase(
+    name="p", steps=100, documents_per_step=1, learning_rate=0.01, warmup_steps=10, decay_fraction=0.5
+)
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (24, 8), (8, 24), (3, 16, 8)], ids=str)

@@ -18,8 +18,8 @@ from flashstep.types import Finish, Message, SamplingParams
 EPILOG = """\b
 Examples:
   flashstep ask "How many 'r's are in the word strawberry?"
-  flashstep ask --temperature 0 --json "What is 17 * 23?"
-  echo "Reverse the word lamp." | flashstep ask -
+  flashstep ask --temperature 0 --json "Which is larger, 9.11 or 9.9?"
+  echo "Spell lamp backwards." | flashstep ask -
 """
 
 

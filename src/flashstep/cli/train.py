@@ -13,7 +13,7 @@ EPILOG = """\b
 Examples:
   flashstep train nano-cpu --out out/nano
   flashstep train nano-cpu --out out/nano --minutes 30
-  flashstep ask --model out/nano "How many letters does the word harbor have?"
+  flashstep ask --model out/nano "Which is larger, 9.11 or 9.9?"
 """
 
 

@@ -28,6 +28,8 @@ class EngineConfig:
     max_sequences: most requests computed at once; others wait.
     kv_memory_bytes: memory for the K/V caches of all requests; it bounds the context length.
     num_draft_tokens: tokens the MTP modules draft per step; 0 = off.
+    max_drafting_sequences: requests that draft at once; with more at once they take one token per
+        step each, because computing the drafts of many costs more than it saves.
     max_waiting: requests that may wait before further ones are refused.
     """
 
@@ -38,12 +40,14 @@ class EngineConfig:
     max_sequences: int = 64
     kv_memory_bytes: int = 1 << 30
     num_draft_tokens: int = 3
+    max_drafting_sequences: int = 2
     max_waiting: int = 256
 
     def __post_init__(self) -> None:
         for name in ("block_size", "max_batch_tokens", "max_sequences", "kv_memory_bytes", "max_waiting"):
             _at_least(name, getattr(self, name), 1)
-        _at_least("num_draft_tokens", self.num_draft_tokens, 0)
+        for name in ("num_draft_tokens", "max_drafting_sequences"):
+            _at_least(name, getattr(self, name), 0)
         if self.num_threads is not None:
             _at_least("num_threads", self.num_threads, 1)
         if self.weight_format not in ("int8", "float32"):

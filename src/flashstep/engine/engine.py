@@ -25,12 +25,14 @@ class Engine:
     """Owns all requests from `add` to their last output.
 
     num_draft_tokens: drafts per step, at most what the runner has modules for; 0 = off.
+    max_drafting_sequences: with more than these at once nobody drafts; None = no limit.
     num_valid_tokens: ids below are real tokens (the tokenizer's size); None = all of them.
     """
 
     def __init__(
-        self, runner: RunnerProtocol, *, num_draft_tokens: int = 0, num_valid_tokens: int | None = None
-    ) -> None:
+        self, runner: RunnerProtocol, *, num_draft_tokens: int = 0,
+        max_drafting_sequences: int | None = None, num_valid_tokens: int | None = None,
+    ) -> None:  # fmt: skip
         self._runner = runner
         self._num_drafts = min(num_draft_tokens, runner.max_drafts)
         num_stale_rows = runner.max_drafts - 1 if self._num_drafts else 0
@@ -50,7 +52,7 @@ class Engine:
             num_stale_rows=num_stale_rows,
         )
         self._sampler = Sampler(self.num_valid_tokens)
-        self._drafter = Drafter(runner, num_stale_rows)
+        self._drafter = Drafter(runner, num_stale_rows, max_drafting_sequences)
         self._sequences: dict[str, Sequence] = {}
         self.metrics = Metrics.for_drafts(self._num_drafts)
         self.context_length = min(runner.config.max_positions, self._blocks.capacity_tokens)

@@ -38,4 +38,9 @@ def load_engine(
     )
     # Behind the weights: a broken checkpoint is told before anyone waits for the compiler.
     compile_all(lambda name, done, total: report(f"compiling {name} ({done}/{total})"))
-    return Engine(runner, num_draft_tokens=sizes.num_draft_tokens, num_valid_tokens=num_valid_tokens)
+    return Engine(
+        runner,
+        num_draft_tokens=sizes.num_draft_tokens,
+        max_drafting_sequences=config.max_drafting_sequences,
+        num_valid_tokens=num_valid_tokens,
+    )

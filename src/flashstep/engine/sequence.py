@@ -88,6 +88,12 @@ class Sequence:
         """How many drafts the next step could keep: it emits one token more than it accepts."""
         return min(self.num_drafts, self.max_total_tokens - len(self.token_ids) - 1)
 
+    def stop_drafting(self) -> None:
+        """Take one token per step from now on."""
+        self.num_drafts = 0
+        self.draft_token_ids = []
+        self.history_TD = None
+
     def mark_admitted(self, now_s: float) -> None:
         """Remember the first admission; a later one after preemption changes nothing."""
         if self._admitted_s is None:

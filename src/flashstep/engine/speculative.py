@@ -52,10 +52,15 @@ class Drafter:
     Rows that read a guessed token may be wrong once the true one is known; they are the last
     `num_stale_rows` ones of a sequence, so its trunk hidden states are kept and those rows are
     computed again. The same way, prefill fills the modules' caches chunk by chunk.
+
+    Verifying costs a row per draft, which pays while few sequences share a step: when more than
+    `max_sequences` would draft (None = no limit), all of them stop drafting for good, since rows that
+    the modules did not see would leave holes in their caches.
     """
 
-    def __init__(self, runner: RunnerProtocol, num_stale_rows: int) -> None:
+    def __init__(self, runner: RunnerProtocol, num_stale_rows: int, max_sequences: int | None = None) -> None:
         self._runner = runner
+        self._max_sequences = max_sequences
         self._num_stale_rows = num_stale_rows
         self._pending: list[_Pending] = []
         self._hidden_TD: Float32 = np.empty((runner.max_batch_tokens, runner.config.d_model), np.float32)
@@ -72,6 +77,10 @@ class Drafter:
         """Draft for all noted sequences that still run; sets their `draft_token_ids`."""
         pending = [p for p in self._pending if p.sequence.status is SequenceStatus.RUNNING]
         self._pending.clear()
+        if self._max_sequences is not None and len(pending) > self._max_sequences:
+            for item in pending:
+                item.sequence.stop_drafting()
+            return
         if not pending:
             return
         drafts_SJ = self._runner.draft(self._build(pending))

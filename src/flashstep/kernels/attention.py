@@ -12,7 +12,8 @@ import numpy as np
 
 from flashstep.kernels.activation import exp32, sigmoid
 from flashstep.kernels.cpu import FLOAT_LANES
-from flashstep.kernels.jit import inner_kernel, kernel
+from flashstep.kernels.jit import inner_kernel
+from flashstep.kernels.peak import largest
 from flashstep.kernels.spmd import Team
 from flashstep.kernels.tables import Float32, Inputs, Int32, Layer
 from flashstep.kernels.tiles import float_tile
@@ -23,7 +24,7 @@ VALUE_LANES = 2 * FLOAT_LANES  # columns of one V tile; V rows are padded to thi
 SLACK = 16  # floats that a K tile may read past a block, and a score tile write past its row
 
 _score_1, _score_2 = float_tile(1, 1, accumulate=False), float_tile(2, 1, accumulate=False)
-_score_4 = float_tile(4, 1, accumulate=False)
+_score_4, _score_8 = float_tile(4, 1, accumulate=False), float_tile(8, 1, accumulate=False)
 _value_1, _value_2 = float_tile(1, 2, accumulate=True), float_tile(2, 2, accumulate=True)
 _value_4 = float_tile(4, 2, accumulate=True)
 
@@ -100,7 +101,12 @@ def _score_block(pool: Pool, scratch: Scratch, cell: int, scores: int) -> None:
         while n < scratch.num_queries:
             left, out = scratch.num_queries - n, y_at + n * scratch.score_stride
             a = q + n * width
-            if left >= 4:
+            if left >= 8:
+                rows_8 = (a, a + width, a + 2 * width, a + 3 * width, a + 4 * width, a + 5 * width, a + 6 * width,
+                          a + 7 * width)  # fmt: skip
+                _score_8(x, rows_8, pool.k, w_at, size, pool.head_dim, y, out, scratch.score_stride)
+                n += 8
+            elif left >= 4:
                 rows = (a, a + width, a + 2 * width, a + 3 * width)
                 _score_4(x, rows, pool.k, w_at, size, pool.head_dim, y, out, scratch.score_stride)
                 n += 4
@@ -143,10 +149,7 @@ def _soften(values: Float32, at: int, begin: int, low: int, high: int, end: int,
     for i in range(high, end):
         values[at + i] = np.float32(0.0)
     before = values[state]
-    peak = before
-    for i in range(low, high):
-        value = values[at + i]
-        peak = value if value > peak else peak
+    peak = largest(values, at + low, at + high, before)
     total = np.float32(0.0)
     for i in range(low, high):
         weight = exp32(values[at + i] - peak)

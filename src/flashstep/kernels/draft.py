@@ -7,9 +7,10 @@ left by k; each module is one more sliding layer at the same positions and has i
 import numpy as np
 
 from flashstep.kernels.forward import Step, compute_angles, decoder_layer, normed_operand, output_head
-from flashstep.kernels.jit import inner_kernel, kernel, stage_kernel
+from flashstep.kernels.jit import inner_kernel, stage_kernel
 from flashstep.kernels.linear import Output, linear, prepare_row
 from flashstep.kernels.norm import rms_norm
+from flashstep.kernels.peak import largest
 from flashstep.kernels.spmd import barrier, own_range
 from flashstep.kernels.tables import Draft, Matrix, read_draft, read_matrix
 
@@ -28,10 +29,7 @@ def join_row(step: Step, draft: Draft, joint: Matrix, row: int) -> None:
 def best_token(step: Step, s: int) -> int:
     """The lowest token id with the largest of the logits in row `s`."""
     start, logits = s * step.strides.logits, step.work.logits
-    peak = logits[start]
-    for i in range(1, step.sizes.vocab_size):
-        value = logits[start + i]
-        peak = value if value > peak else peak
+    peak = largest(logits, start, start + step.sizes.vocab_size, logits[start])
     for i in range(step.sizes.vocab_size):
         if logits[start + i] == peak:
             return i

@@ -12,10 +12,10 @@ import numpy as np
 
 from flashstep.kernels.activation import swiglu
 from flashstep.kernels.attention import Pool, Scratch, attention, write_kv
-from flashstep.kernels.jit import inner_kernel, kernel, stage_kernel
+from flashstep.kernels.jit import inner_kernel, stage_kernel
 from flashstep.kernels.linear import ROW_GROUP, Operand, Output, linear, linear_panel, prepare_row
 from flashstep.kernels.moe import choose_experts, group_by_expert
-from flashstep.kernels.norm import rms_norm
+from flashstep.kernels.norm import rms_norm, rms_norm_in_place
 from flashstep.kernels.pointers import advance
 from flashstep.kernels.rope import angles, rotate
 from flashstep.kernels.spmd import Team, barrier, own_range
@@ -31,7 +31,6 @@ from flashstep.kernels.tables import (
     Tables,
     Weights,
     padded,
-    read_draft,
     read_layer,
     read_matrix,
     read_scalars,
@@ -127,7 +126,7 @@ def place_row(step: Step, layer: Layer, pool: Pool, row: int, s: int) -> None:
     start, num_q = row * step.strides.qkv, layer.num_q_heads
     for head in range(num_q + layer.num_kv_heads):
         at = start + head * h
-        rms_norm(qkv, at, h, floats, layer.q_norm if head < num_q else layer.k_norm, step.eps, qkv, at)
+        rms_norm_in_place(qkv, at, h, floats, layer.q_norm if head < num_q else layer.k_norm, step.eps)
         rotate(qkv, at, half, step.work.turns, turn)
     for head in range(layer.num_kv_heads):
         k_at = start + (num_q + head) * h

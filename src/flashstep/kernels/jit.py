@@ -29,6 +29,11 @@ def exact_kernel(function: F) -> F:
     return cast(F, njit(fastmath=False, **_COMMON)(function))  # unset would inherit the caller's
 
 
+def nan_free_kernel(function: F) -> F:
+    """Like `kernel`, and comparisons may assume that there is no NaN."""
+    return cast(F, njit(fastmath=RELAXED | {"nnan"}, **_COMMON)(function))
+
+
 def inner_kernel(function: F) -> F:
     """A `kernel` that only other kernels call: compiles faster, cannot be called from Python."""
     return cast(F, njit(fastmath=RELAXED, **_INNER)(function))

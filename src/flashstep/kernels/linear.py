@@ -11,6 +11,7 @@ import numpy as np
 
 from flashstep.kernels.cpu import FLOAT_LANES, VNNI_LANES
 from flashstep.kernels.jit import exact_kernel, kernel
+from flashstep.kernels.peak import largest_magnitude
 from flashstep.kernels.spmd import Team, own_range
 from flashstep.kernels.tables import (
     FLOAT_PANELS,
@@ -54,15 +55,6 @@ class Output(NamedTuple):
     stride: int
 
 
-@kernel
-def _peak(values: Float32, start: int, length: int) -> np.float32:
-    peak = np.float32(1e-10)  # an all-zero row quantises to zeros
-    for i in range(start, start + length):
-        value = abs(values[i])
-        peak = value if value > peak else peak
-    return peak
-
-
 @exact_kernel
 def quantise_row(x: Operand, row: int, length: int, flip: int) -> None:
     """Write the int8 form of the first `length` values of a row, and its scale (peak / 127).
@@ -70,7 +62,8 @@ def quantise_row(x: Operand, row: int, length: int, flip: int) -> None:
     `flip` is XORed into every byte: 0 for signed bytes, -128 for the form that INT8_PANELS meets.
     """
     start = x.base + row * x.stride
-    peak = _peak(x.values, start, length)
+    # An all-zero row quantises to zeros.
+    peak = largest_magnitude(x.values, start, start + length, np.float32(1e-10))
     x.scales[x.first_scale + row] = peak / np.float32(127.0)
     inverse = np.float32(127.0) / peak
     for i in range(start, start + length):

@@ -7,11 +7,25 @@ from flashstep.kernels.tables import Float32
 
 
 @kernel
-def rms_norm(x: Float32, at: int, length: int, w: Float32, w_at: int, eps: np.float32, y: Float32, y_at: int) -> None:
-    """Normalise `x[at : at + length]` with weight `w[w_at:]` into `y[y_at:]` (which may be x itself)."""
+def norm_factor(x: Float32, at: int, length: int, eps: np.float32) -> np.float32:
+    """1 / sqrt(mean of squares + eps) of `x[at : at + length]`."""
     total = np.float32(0.0)
     for i in range(length):
         total += x[at + i] * x[at + i]
-    factor = np.float32(1.0) / np.sqrt(total / np.float32(length) + eps)
+    return np.float32(1.0) / np.sqrt(total / np.float32(length) + eps)
+
+
+@kernel
+def rms_norm(x: Float32, at: int, length: int, w: Float32, w_at: int, eps: np.float32, y: Float32, y_at: int) -> None:
+    """Normalise `x[at : at + length]` with weight `w[w_at:]` into `y[y_at:]`, which must not overlap it."""
+    factor = norm_factor(x, at, length, eps)
     for i in range(length):
         y[y_at + i] = x[at + i] * factor * w[w_at + i]
+
+
+@kernel
+def rms_norm_in_place(x: Float32, at: int, length: int, w: Float32, w_at: int, eps: np.float32) -> None:
+    """Normalise `x[at : at + length]` where it lies (a loop over two names of one array would not vectorise)."""
+    factor = norm_factor(x, at, length, eps)
+    for i in range(length):
+        x[at + i] = x[at + i] * factor * w[w_at + i]

@@ -70,7 +70,10 @@ class Attention(nn.Module):
         group = spec.num_q_heads // spec.num_kv_heads
         k, v = k.repeat_interleave(group, dim=2), v.repeat_interleave(group, dim=2)
         out = nn.functional.scaled_dot_product_attention(
-            q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=context.masks[spec.window_tokens]
+            q.transpose(1, 2),
+            k.transpose(1, 2),
+            v.transpose(1, 2),
+            attn_mask=context.masks[spec.window_tokens],
         ).transpose(1, 2)
         # One scalar per head, from the layer's normed input, not from the attention output.
         out = out * torch.sigmoid(self.g_proj(x)).unsqueeze(-1)

@@ -92,7 +92,9 @@ def to_float32(data: NDArray[Any], dtype: str) -> NDArray[np.float32]:
 def dequantise_fp8(data: NDArray[np.uint8], scales: NDArray[np.float32]) -> NDArray[np.float32]:
     """float8_e4m3fn bits [..., r, c] times scales [..., ceil(r / 128), ceil(c / 128)], block by block."""
     rows, columns = data.shape[-2:]
-    spread = np.repeat(np.repeat(scales, FP8_BLOCK, axis=-2)[..., :rows, :], FP8_BLOCK, axis=-1)[..., :columns]
+    spread = np.repeat(np.repeat(scales, FP8_BLOCK, axis=-2)[..., :rows, :], FP8_BLOCK, axis=-1)[
+        ..., :columns
+    ]
     values: NDArray[np.float32] = _fp8_values()[data] * spread.reshape(data.shape)
     return values
 
@@ -111,7 +113,9 @@ def _weight_files(path: Path) -> list[Path]:
     index = path / INDEX_FILE
     if not index.exists():
         if not (path / SINGLE_FILE).exists():
-            raise ConfigError(f"{path}: neither {SINGLE_FILE} nor {INDEX_FILE} found; is this a checkpoint folder?")
+            raise ConfigError(
+                f"{path}: neither {SINGLE_FILE} nor {INDEX_FILE} found; is this a checkpoint folder?"
+            )
         return [path / SINGLE_FILE]
     try:
         names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
@@ -142,14 +146,18 @@ def _read_file(file: Path) -> dict[str, _Entry]:
     except (KeyError, IndexError, TypeError, AttributeError):
         raise ConfigError(f"{file}: not a safetensors file (its header lacks offsets)") from None
     if end > size:
-        raise ConfigError(f"{file}: truncated: {size} bytes, its header needs {end}; copy or download it again")
+        raise ConfigError(
+            f"{file}: truncated: {size} bytes, its header needs {end}; copy or download it again"
+        )
     mapped = np.memmap(file, np.uint8, "r")
     return {name: _entry(file, name, entry, mapped[8 + length :]) for name, entry in header.items()}
 
 
 def _entry(file: Path, name: str, entry: dict[str, Any], data: NDArray[np.uint8]) -> _Entry:
     if entry["dtype"] not in _DTYPES:
-        raise ConfigError(f"{file}: tensor '{name}' has dtype {entry['dtype']}; readable are {', '.join(_DTYPES)}")
+        raise ConfigError(
+            f"{file}: tensor '{name}' has dtype {entry['dtype']}; readable are {', '.join(_DTYPES)}"
+        )
     kind, spelling = _DTYPES[entry["dtype"]]
     begin, end = entry["data_offsets"]
     shape = tuple(entry["shape"])
@@ -172,7 +180,9 @@ def _check(path: Path, config: ModelConfig, entries: dict[str, _Entry], allow_mi
     unexpected = [n for n in entries if n not in specs and not _is_scale(n, specs, entries)]
     if unexpected:
         raise ConfigError(f"{path}: tensors that config.json does not know: {_listed(unexpected)}")
-    wrong = [problem for n, spec in specs.items() if n in entries for problem in _shape_problems(spec, entries)]
+    wrong = [
+        problem for n, spec in specs.items() if n in entries for problem in _shape_problems(spec, entries)
+    ]
     if wrong:
         raise ConfigError(f"{path}: config.json and weights disagree: {_listed(wrong)}")
     return not without_mtp
@@ -180,7 +190,9 @@ def _check(path: Path, config: ModelConfig, entries: dict[str, _Entry], allow_mi
 
 def _is_scale(name: str, specs: dict[str, TensorSpec], entries: dict[str, _Entry]) -> bool:
     tensor = name.removesuffix("_scale_inv")
-    return tensor != name and tensor in specs and tensor in entries and entries[tensor].dtype == "float8_e4m3fn"
+    return (
+        tensor != name and tensor in specs and tensor in entries and entries[tensor].dtype == "float8_e4m3fn"
+    )
 
 
 def _shape_problems(spec: TensorSpec, entries: dict[str, _Entry]) -> list[str]:

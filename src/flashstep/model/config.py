@@ -230,7 +230,9 @@ class _Resolver:
 
     def _dense(self, index: int) -> DenseSpec:
         # The dense MLP obeys the *shared* list, as the official code does.
-        return DenseSpec(self.positive("intermediate_size"), self._per_layer("swiglu_limits_shared", index, 0.0) or None)
+        return DenseSpec(
+            self.positive("intermediate_size"), self._per_layer("swiglu_limits_shared", index, 0.0) or None
+        )
 
     def _moe(self, index: int) -> MoESpec:
         experts, top_k = self.positive("moe_num_experts"), self.positive("moe_top_k")

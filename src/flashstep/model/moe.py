@@ -62,8 +62,8 @@ class Experts(nn.Module):
         linear = nn.functional.linear
         outputs = []
         # unbind: its backward writes each gradient once, indexing would sum E full tensors.
-        stacked = zip(rows_RD.split(counts), self.gate_proj.unbind(), self.up_proj.unbind(), self.down_proj.unbind())
-        for rows, gate, up, down in stacked:
+        weights = (w.unbind() for w in (self.gate_proj, self.up_proj, self.down_proj))
+        for rows, gate, up, down in zip(rows_RD.split(counts), *weights, strict=True):
             outputs.append(linear(swiglu(linear(rows, gate), linear(rows, up), self.limit), down))
         return torch.cat(outputs)
 

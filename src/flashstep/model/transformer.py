@@ -26,7 +26,9 @@ class Transformer(nn.Module):
         self.lm_head = nn.Linear(config.d_model, config.vocab_size, bias=False)
         self.mtp = nn.ModuleList(MTPModule(spec, config) for spec in config.mtp)
 
-    def forward(self, tokens: Tensor, positions: Tensor | None = None, documents: Tensor | None = None) -> Tensor:
+    def forward(
+        self, tokens: Tensor, positions: Tensor | None = None, documents: Tensor | None = None
+    ) -> Tensor:
         """tokens: int64 [B, T] -> PRE-norm hidden states [B, T, D] (what `logits` and MTP read).
 
         positions: int64 [B, T], default 0, 1, 2 ...; documents: int64 [B, T], tokens of different
@@ -43,9 +45,13 @@ class Transformer(nn.Module):
         return self.lm_head(self.norm(hidden))
 
     def draft_hidden(
-        self, tokens: Tensor, hidden: Tensor, positions: Tensor | None = None, documents: Tensor | None = None,
+        self,
+        tokens: Tensor,
+        hidden: Tensor,
+        positions: Tensor | None = None,
+        documents: Tensor | None = None,
         depth: int | None = None,
-    ) -> list[Tensor]:  # fmt: skip
+    ) -> list[Tensor]:
         """Pre-norm outputs [B, T, D] of the first `depth` MTP modules (default all), teacher-forced.
 
         tokens: the same [B, T] as for `forward`, hidden: its result. The last k rows of module k

@@ -53,7 +53,9 @@ def save_weights(model: Transformer, path: Path, dtype: torch.dtype = torch.bflo
     tensors: dict[str, Tensor] = {}
     for spec in checkpoint_tensors(model.config):
         parameter = model.get_parameter(spec.path).detach()
-        assert tuple(parameter.shape) == spec.shape, f"{spec.path} is {tuple(parameter.shape)}, table says {spec.shape}"
+        assert tuple(parameter.shape) == spec.shape, (
+            f"{spec.path} is {tuple(parameter.shape)}, table says {spec.shape}"
+        )
         tensors[spec.name] = parameter.to(torch.float32 if spec.is_float32 else dtype).contiguous()
     partial = path / "model.safetensors.partial"
     save_file(tensors, partial, metadata={"format": "pt"})

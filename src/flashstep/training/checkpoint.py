@@ -46,7 +46,7 @@ def load_state(path: Path, recipe: Recipe) -> dict[str, Any] | None:
     saved = state["recipe"]
     if (saved["preset"], saved["vocab_size"]) != (recipe.preset, recipe.vocab_size):
         raise ConfigError(
-            f"{file} was made by recipe '{saved['name']}' (preset {saved['preset']}), not by '{recipe.name}'; "
-            "choose another --out folder"
+            f"{file} was made by recipe '{saved['name']}' (preset {saved['preset']}), not by "
+            f"'{recipe.name}'; choose another --out folder"
         )
     return state

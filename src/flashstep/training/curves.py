@@ -14,7 +14,9 @@ class Record:
         self.file = path / FILE
         kept = []
         if self.file.exists():
-            kept = [line for line in self.file.read_text().splitlines() if json.loads(line)["step"] < first_step]
+            kept = [
+                line for line in self.file.read_text().splitlines() if json.loads(line)["step"] < first_step
+            ]
         self.file.write_text("".join(line + "\n" for line in kept))
 
     def add(self, row: dict[str, Any]) -> None:

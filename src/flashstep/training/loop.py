@@ -89,7 +89,9 @@ class Trainer:
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.recipe.clip_norm).item()
         if not norm < float("inf"):
-            raise ConfigError(f"step {self.step}: the gradient norm is {norm}; lower the learning rate and resume")
+            raise ConfigError(
+                f"step {self.step}: the gradient norm is {norm}; lower the learning rate and resume"
+            )
         factor = schedule(phase, inside)
         for optimizer in self.optimizers.values():
             for group in optimizer.param_groups:
@@ -111,7 +113,9 @@ class Trainer:
         count = self.recipe.locate(step)[0].documents_per_step
         first = self._first_document(step)
         encoded = (self._encode(i) for i in range(first, first + count))
-        return pack([d for d in encoded if len(d.token_ids) <= self.recipe.row_tokens], self.recipe.row_tokens)
+        return pack(
+            [d for d in encoded if len(d.token_ids) <= self.recipe.row_tokens], self.recipe.row_tokens
+        )
 
     def _first_document(self, step: int) -> int:
         first = 0

@@ -93,7 +93,10 @@ def smoke() -> Recipe:
         checkpoint_steps=2,
         phases=(
             Phase(name="trunk", steps=4, documents_per_step=4, learning_rate=3e-3, warmup_steps=1),
-            Phase(name="mtp-1", steps=2, documents_per_step=4, learning_rate=3e-3, train_trunk=False, mtp_depth=1),
+            Phase(
+                name="mtp-1", steps=2, documents_per_step=4, learning_rate=3e-3,
+                train_trunk=False, mtp_depth=1,
+            ),
             Phase(
                 name="mtp-3", steps=2, documents_per_step=4, learning_rate=3e-3,
                 train_trunk=False, mtp_depth=3, clone_mtp=True,

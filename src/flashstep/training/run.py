@@ -66,7 +66,8 @@ class _Display:
         self.console = Console(file=sys.stderr)
         columns = (
             TextColumn("{task.fields[phase]}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]:.4f} acc {task.fields[hits]:.3f} {task.fields[speed]:.0f} tok/s"),
+            TextColumn("loss {task.fields[loss]:.4f} hits {task.fields[hits]:.3f}"),
+            TextColumn("{task.fields[speed]:.0f} tok/s"),
             TimeRemainingColumn(),
         )  # fmt: skip
         self.progress = Progress(*columns, console=self.console, disable=not self.console.is_terminal)
@@ -88,6 +89,6 @@ class _Display:
         if not self.console.is_terminal and row["step"] % 50 == 0:
             self.console.print(
                 f"{row['phase']} step {row['step']} loss {row['loss']:.4f} accuracy {hits:.4f} "
-                f"imbalance {row['imbalance'] or 0:.2f} grad {row['grad_norm']:.2f} {row['tokens_per_s']:.0f} tok/s",
+                f"imbalance {row['imbalance'] or 0:.2f} {row['tokens_per_s']:.0f} tok/s",
                 highlight=False,
             )
