@@ -100,6 +100,17 @@ def test_drafting_ends_for_all_who_meet_a_crowd_and_begins_anew_with_the_next_re
     assert engine.metrics.acceptance_length == 4.0
 
 
+def test_who_joins_a_crowd_that_does_not_draft_does_not_draft_either(toy_config):
+    engine = make_engine(toy_config, num_draft_tokens=3, max_drafting_sequences=2)
+    for i in range(3):
+        engine.add(request(f"r{i}", prompt(9, i), eos=frozenset(), max_tokens=40))
+    for _ in range(3):
+        engine.step()
+    late = request("late", prompt(12, 7), eos=frozenset())
+    assert run(engine, [late])["late"] == expected([late])["late"]
+    assert sum(engine.metrics.num_drafted_by_position) == 0
+
+
 def test_a_request_that_drafts_goes_on_without_drafts_when_a_second_one_joins(toy_config):
     engine = make_engine(toy_config, num_draft_tokens=3, max_drafting_sequences=1)
     requests = [request("a", prompt(9), eos=frozenset()), request("b", prompt(40, 1), eos=frozenset())]

@@ -13,8 +13,6 @@ import torch
 
 from flashstep.model.weights import load_model
 
-transformers = pytest.importorskip("transformers", reason="make test-all installs it")
-
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 # HF initialises nothing we need; these keys would clash with the wrapper's own.
@@ -37,6 +35,8 @@ def _wrapped(checkpoint: Path, out: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def peers(toy_checkpoint, tmp_path_factory):
+    import transformers  # only `make test-all` installs it
+
     folder = _wrapped(toy_checkpoint, tmp_path_factory.mktemp("step3p7"))
     theirs = transformers.AutoModelForImageTextToText.from_pretrained(
         folder, dtype=torch.float32, attn_implementation="eager"

@@ -5,7 +5,7 @@ generation at once. Whether a token is text, reasoning or a call is `ResponseDec
 """
 
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -89,7 +89,7 @@ class ChatModel:
     async def chat(
         self, messages: Sequence[Message], tools: Sequence[Tool], params: SamplingParams, *,
         trace_id: str, request_id: str,
-    ) -> AsyncIterator[Event]:  # fmt: skip
+    ) -> AsyncGenerator[Event, None]:  # fmt: skip
         """Answer a conversation; the last event, and only it, is a Finish.
 
         Raises InvalidRequest (ContextLengthExceeded), Overloaded or EngineDead before the first

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from flashstep.errors import ConfigError
 
-BUILT_IN = Path(__file__).parent.parent / "weights" / "nano"
+BUILT_IN = Path(__file__).parent.parent / "weights" / "flashstep-nano"
 
 
 def resolve_model_path(path: Path | None) -> Path:

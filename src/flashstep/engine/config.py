@@ -28,8 +28,8 @@ class EngineConfig:
     max_sequences: most requests computed at once; others wait.
     kv_memory_bytes: memory for the K/V caches of all requests; it bounds the context length.
     num_draft_tokens: tokens the MTP modules draft per step; 0 = off.
-    max_drafting_sequences: requests that draft at once; with more at once they take one token per
-        step each, because computing the drafts of many costs more than it saves.
+    max_drafting_sequences: while more requests than these run, each takes one token per step,
+        because computing the drafts of many costs more than it saves.
     max_waiting: requests that may wait before further ones are refused.
     """
 

@@ -25,7 +25,7 @@ class Engine:
     """Owns all requests from `add` to their last output.
 
     num_draft_tokens: drafts per step, at most what the runner has modules for; 0 = off.
-    max_drafting_sequences: with more than these at once nobody drafts; None = no limit.
+    max_drafting_sequences: while more than these run, nobody drafts; None = no limit.
     num_valid_tokens: ids below are real tokens (the tokenizer's size); None = all of them.
     """
 
@@ -126,7 +126,7 @@ class Engine:
         Drafting comes first: it reads the hidden states of the step before, but must not delay
         that step's outputs.
         """
-        self._drafter.propose()
+        self._drafter.propose(self.num_running)
         plan = self._scheduler.schedule(time.monotonic())
         if not plan:
             return []

@@ -54,8 +54,8 @@ class Drafter:
     computed again. The same way, prefill fills the modules' caches chunk by chunk.
 
     Verifying costs a row per draft, which pays while few sequences share a step: when more than
-    `max_sequences` would draft (None = no limit), all of them stop drafting for good, since rows that
-    the modules did not see would leave holes in their caches.
+    `max_sequences` run (None = no limit), those that draft stop for good, since rows that the modules
+    did not see would leave holes in their caches.
     """
 
     def __init__(self, runner: RunnerProtocol, num_stale_rows: int, max_sequences: int | None = None) -> None:
@@ -73,11 +73,14 @@ class Drafter:
         if seq.max_useful_drafts > 0:
             self._pending.append(_Pending(seq, seq.num_computed_tokens - num_rows, hidden_TD[:num_rows]))
 
-    def propose(self) -> None:
-        """Draft for all noted sequences that still run; sets their `draft_token_ids`."""
+    def propose(self, num_running: int) -> None:
+        """Draft for all noted sequences that still run; sets their `draft_token_ids`.
+
+        num_running: sequences that share the next step, whether they draft or not.
+        """
         pending = [p for p in self._pending if p.sequence.status is SequenceStatus.RUNNING]
         self._pending.clear()
-        if self._max_sequences is not None and len(pending) > self._max_sequences:
+        if self._max_sequences is not None and num_running > self._max_sequences:
             for item in pending:
                 item.sequence.stop_drafting()
             return
