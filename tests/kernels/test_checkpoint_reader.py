@@ -20,7 +20,11 @@ def write(file, tensors):
     header, data = {"__metadata__": {"format": "pt"}}, b""
     for name, (code, array) in tensors.items():
         bits = np.ascontiguousarray(array, CODES[code]).tobytes()
-        header[name] = {"dtype": code, "shape": array.shape, "data_offsets": [len(data), len(data) + len(bits)]}
+        header[name] = {
+            "dtype": code,
+            "shape": array.shape,
+            "data_offsets": [len(data), len(data) + len(bits)],
+        }
         data += bits
     text = json.dumps(header).encode()
     file.write_bytes(struct.pack("<Q", len(text)) + text + data)
@@ -28,7 +32,11 @@ def write(file, tensors):
 
 def small_config(**changes):
     """One dense and one MoE layer, one MTP module."""
-    raw = presets.toy() | {"num_hidden_layers": 2, "num_nextn_predict_layers": 1, "moe_layers_enum": "1"} | changes
+    raw = (
+        presets.toy()
+        | {"num_hidden_layers": 2, "num_nextn_predict_layers": 1, "moe_layers_enum": "1"}
+        | changes
+    )
     return ModelConfig.from_hf(raw)
 
 
@@ -40,7 +48,9 @@ def config():
 @pytest.fixture
 def tensors(config):
     rng = np.random.default_rng(2)
-    return {s.name: ("F32", rng.standard_normal(s.shape).astype(np.float32)) for s in checkpoint_tensors(config)}
+    return {
+        s.name: ("F32", rng.standard_normal(s.shape).astype(np.float32)) for s in checkpoint_tensors(config)
+    }
 
 
 def spec_of(config, ending):
@@ -69,19 +79,31 @@ def test_fp8_experts_are_multiplied_block_by_block(tmp_path, sizes):
     rng = np.random.default_rng(3)
     tensors = {s.name: ("F32", np.zeros(s.shape, np.float32)) for s in checkpoint_tensors(config)}
     spec = spec_of(config, "moe.down_proj.weight")
-    codes = rng.integers(0, 0x7E, spec.shape).astype(np.uint8) | (rng.integers(0, 2, spec.shape) << 7).astype(np.uint8)
+    codes = rng.integers(0, 0x7E, spec.shape).astype(np.uint8) | (rng.integers(0, 2, spec.shape) << 7).astype(
+        np.uint8
+    )
     blocks = (spec.shape[0], -(-spec.shape[1] // 128), -(-spec.shape[2] // 128))
     scales = rng.uniform(0.5, 2.0, blocks).astype(np.float32)
     tensors[spec.name] = ("F8_E4M3", codes)
     tensors[f"{spec.name}_scale_inv"] = ("F32", scales)
     values = Checkpoint.open(saved(tmp_path, tensors), config).float32(spec)
-    for e, r, c in [(0, 0, 0), (3, 127, 127), (5, 128, 0), (11, 191, 127), (7, spec.shape[1] - 1, spec.shape[2] - 1)]:
-        expected = dequantise_fp8(codes[e, r, c].reshape(1, 1), np.ones((1, 1), np.float32)) * scales[e, r // 128, c // 128]
+    for e, r, c in [
+        (0, 0, 0),
+        (3, 127, 127),
+        (5, 128, 0),
+        (11, 191, 127),
+        (7, spec.shape[1] - 1, spec.shape[2] - 1),
+    ]:
+        expected = (
+            dequantise_fp8(codes[e, r, c].reshape(1, 1), np.ones((1, 1), np.float32))
+            * scales[e, r // 128, c // 128]
+        )
         assert values[e, r, c] == expected[0, 0]
 
 
 @pytest.mark.parametrize(
-    ("code", "value"), [(0x38, 1.0), (0x7E, 448.0), (0x01, 2.0**-9), (0x08, 2.0**-6), (0xB9, -1.125), (0x00, 0.0)]
+    ("code", "value"),
+    [(0x38, 1.0), (0x7E, 448.0), (0x01, 2.0**-9), (0x08, 2.0**-6), (0xB9, -1.125), (0x00, 0.0)],
 )
 def test_fp8_codes_have_their_values(code, value):
     assert dequantise_fp8(np.array([[code]], np.uint8), np.ones((1, 1), np.float32)) == value
@@ -126,7 +148,9 @@ def test_absent_mtp_layers_are_an_error_unless_allowed(tmp_path, config, tensors
 
 def test_a_config_that_contradicts_the_weights_names_the_tensors(tmp_path, config, tensors):
     saved(tmp_path, tensors)
-    with pytest.raises(ConfigError, match=r"embed_tokens\.weight has shape \[384, 64\], expected \[400, 64\]"):
+    with pytest.raises(
+        ConfigError, match=r"embed_tokens\.weight has shape \[384, 64\], expected \[400, 64\]"
+    ):
         Checkpoint.open(tmp_path, small_config(vocab_size=400))
     with pytest.raises(ConfigError, match=r"missing: model\.layers\.0\.moe\.gate\.weight"):
         Checkpoint.open(tmp_path, small_config(moe_layers_enum="0,1"))

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 from flat_batches import Piece, draft_batch, run_whole
-from naive import forward as naive
 
 from flashstep.engine.runner import Runner
 from flashstep.model import presets
 from flashstep.model.config import ModelConfig
 from flashstep.model.names import checkpoint_tensors
+from naive import forward as naive
 
 
 def expected_drafts(tensors, config, token_ids, hidden, given=(-1, -1, -1)):
@@ -35,14 +35,18 @@ def test_the_chain_matches_the_slow_modules(exact_runner, toy_tensors, toy_confi
 def test_sequences_of_one_batch_draft_as_if_alone(exact_runner, toy_tensors, toy_config, toy_tokens):
     lengths, given = [5, 1, 18], [(-1, -1, -1), (44, -1, -1), (-1, -1, -1)]
     hidden = [run_whole(exact_runner, toy_tokens[:n])[1] for n in lengths]
-    pieces = [Piece(toy_tokens[1 : n + 1], 0, [2 * i, 2 * i + 1], [2 * i, 2 * i + 1]) for i, n in enumerate(lengths)]
+    pieces = [
+        Piece(toy_tokens[1 : n + 1], 0, [2 * i, 2 * i + 1], [2 * i, 2 * i + 1]) for i, n in enumerate(lengths)
+    ]
     drafts = exact_runner.draft(draft_batch(pieces, np.concatenate(hidden), given))
     for i, piece in enumerate(pieces):
         expected = expected_drafts(toy_tensors, toy_config, piece.token_ids, hidden[i], given[i])
         assert drafts[i].tolist() == expected
 
 
-def test_later_rows_continue_from_the_cached_rows_of_every_module(exact_runner, toy_tensors, toy_config, toy_tokens):
+def test_later_rows_continue_from_the_cached_rows_of_every_module(
+    exact_runner, toy_tensors, toy_config, toy_tokens
+):
     """First 14 rows, then 6 more; the two rows whose modules read drafts come again with true tokens."""
     _, hidden = run_whole(exact_runner, toy_tokens[:20])
     blocks = [3, 5]
@@ -80,7 +84,10 @@ def test_a_model_without_mtp_drafts_nothing(tmp_path):
 
     config = ModelConfig.from_hf(presets.toy() | {"num_nextn_predict_layers": 0})
     config.save(tmp_path)
-    save_file({s.name: np.zeros(s.shape, np.float32) for s in checkpoint_tensors(config)}, tmp_path / "model.safetensors")
+    save_file(
+        {s.name: np.zeros(s.shape, np.float32) for s in checkpoint_tensors(config)},
+        tmp_path / "model.safetensors",
+    )
     runner = Runner.load(
         tmp_path, num_threads=1, num_full_blocks=1, num_sliding_blocks=1, max_batch_tokens=4, max_sequences=1
     )

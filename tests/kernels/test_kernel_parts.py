@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-from naive import forward as naive
 
 from flashstep.kernels.activation import exp32, swiglu
 from flashstep.kernels.linear import Operand, Output, linear, prepare_row
@@ -13,6 +12,7 @@ from flashstep.kernels.rope import angles, inverse_frequencies, rotate
 from flashstep.kernels.spmd import Team, new_control
 from flashstep.kernels.tables import FLOAT_PANELS, INT8_ROWS, Matrix
 from flashstep.model.config import RopeSpec
+from naive import forward as naive
 
 
 def floats(*values):
@@ -29,7 +29,11 @@ def test_norm_multiplies_by_one_plus_the_stored_weight():
     ("dim", "original", "divisors"),
     [
         (16, 4096, [1, 1, 1.415978, 1.937211, 2, 2, 2, 2]),
-        (64, 131072, [1] * 14 + [1.138363, 1.374499, 1.576436, 1.733729, 1.847569, 1.925649, 1.977251] + [2] * 11),
+        (
+            64,
+            131072,
+            [1] * 14 + [1.138363, 1.374499, 1.576436, 1.733729, 1.847569, 1.925649, 1.977251] + [2] * 11,
+        ),
     ],
 )
 def test_llama3_scaling_divides_the_frequencies_band_by_band(dim, original, divisors):
@@ -92,7 +96,10 @@ def test_router_bias_selects_but_does_not_weigh():
 
 def test_a_bias_equal_for_all_experts_changes_nothing():
     logits = np.random.default_rng(0).standard_normal(12).astype(np.float32)
-    plain, moved = choose(logits, np.zeros(12, np.float32), 3, 3.0), choose(logits, np.full(12, 0.25, np.float32), 3, 3.0)
+    plain, moved = (
+        choose(logits, np.zeros(12, np.float32), 3, 3.0),
+        choose(logits, np.full(12, 0.25, np.float32), 3, 3.0),
+    )
     assert plain[0].tolist() == moved[0].tolist()
     np.testing.assert_array_equal(plain[1], moved[1])
 
@@ -115,7 +122,14 @@ def multiply(weights, x, format_, rows):
     packed, matrices = packer.finish()
     matrix = Matrix(*(int(v) for v in matrices[0]))
     count, depth = x.shape
-    operand = Operand(np.pad(x.reshape(-1), (0, 128)), np.zeros(x.size + 128, np.int8), np.zeros(count, np.float32), 0, depth, 0)
+    operand = Operand(
+        np.pad(x.reshape(-1), (0, 128)),
+        np.zeros(x.size + 128, np.int8),
+        np.zeros(count, np.float32),
+        0,
+        depth,
+        0,
+    )
     for row in range(count):
         prepare_row(operand, row, depth, matrix)
     y = np.zeros((len(rows), matrix.num_columns), np.float32)

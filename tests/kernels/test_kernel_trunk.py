@@ -7,12 +7,12 @@ exact equality.
 import numpy as np
 import pytest
 from flat_batches import Piece, run_in_chunks, run_pieces, run_whole, trunk_batch
-from naive import forward as naive
 
 from flashstep.engine.runner import Runner
 from flashstep.model import presets
 from flashstep.model.config import ModelConfig
 from flashstep.model.names import checkpoint_tensors
+from naive import forward as naive
 
 TOLERANCE = 2e-5  # logits reach 3; measured 2e-6, float32 against float64
 
@@ -110,10 +110,14 @@ def test_rows_far_from_the_start_match_the_slow_forward(tmp_path):
     """All layers sliding, so that rows behind 8 layers x 4 earlier tokens need no long prefix."""
     from safetensors.numpy import save_file
 
-    raw = presets.toy() | {"layer_types": ["sliding_attention"] * 11, "yarn_only_types": ["sliding_attention"]}
+    raw = presets.toy() | {
+        "layer_types": ["sliding_attention"] * 11,
+        "yarn_only_types": ["sliding_attention"],
+    }
     config, rng = ModelConfig.from_hf(raw), np.random.default_rng(1)
     tensors = {
-        spec.name: (rng.standard_normal(spec.shape) * 0.1).astype(np.float32) for spec in checkpoint_tensors(config)
+        spec.name: (rng.standard_normal(spec.shape) * 0.1).astype(np.float32)
+        for spec in checkpoint_tensors(config)
     }
     config.save(tmp_path)
     save_file(tensors, tmp_path / "model.safetensors")
@@ -133,7 +137,10 @@ def test_rows_far_from_the_start_match_the_slow_forward(tmp_path):
 @pytest.mark.parametrize("weight_format", ["float32", "int8"])
 @pytest.mark.parametrize("num_threads", [2, 3])
 def test_the_number_of_threads_changes_nothing(load_toy, toy_tokens, weight_format, num_threads):
-    one, several = load_toy(weight_format=weight_format), load_toy(weight_format=weight_format, num_threads=num_threads)
+    one, several = (
+        load_toy(weight_format=weight_format),
+        load_toy(weight_format=weight_format, num_threads=num_threads),
+    )
     for lengths in ([40], [39, 1], [5, 4, 31]):
         expected = run_in_chunks(one, toy_tokens, lengths)
         np.testing.assert_array_equal(run_in_chunks(several, toy_tokens, lengths)[0], expected[0])

@@ -63,7 +63,10 @@ def swiglu(gate, up, limit):
 def attention(tensors: Tensors, layer: LayerSpec, x, positions, eps):
     """Gated attention of one layer over normalised rows x [T, D]."""
     name, h = f"model.layers.{layer.index}.self_attn.", layer.head_dim
-    w = {p: tensors[f"{name}{p}.weight"].astype(np.float64) for p in ("q_proj", "k_proj", "v_proj", "g_proj", "o_proj")}
+    w = {
+        p: tensors[f"{name}{p}.weight"].astype(np.float64)
+        for p in ("q_proj", "k_proj", "v_proj", "g_proj", "o_proj")
+    }
     q, k, v = ((x @ w[p].T).reshape(len(x), -1, h) for p in ("q_proj", "k_proj", "v_proj"))
     gates = sigmoid(x @ w["g_proj"].T)
     q, k = norm(q, tensors[f"{name}q_norm.weight"], eps), norm(k, tensors[f"{name}k_norm.weight"], eps)
@@ -98,7 +101,9 @@ def route(logits, bias, top_k, scale):
 def moe(tensors: Tensors, spec: MoESpec, name: str, x):
     """Routed plus shared experts of rows x [T, D]."""
     y = mlp(tensors, f"{name}share_expert.", x, spec.shared_swiglu_limit)
-    gate, up, down = (tensors[f"{name}moe.{p}_proj.weight"].astype(np.float64) for p in ("gate", "up", "down"))
+    gate, up, down = (
+        tensors[f"{name}moe.{p}_proj.weight"].astype(np.float64) for p in ("gate", "up", "down")
+    )
     for t in range(len(x)):
         logits = tensors[f"{name}moe.gate.weight"].astype(np.float64) @ x[t]
         experts, weights = route(logits, tensors[f"{name}moe.router_bias"], spec.top_k, spec.routed_scale)
@@ -123,7 +128,10 @@ def trunk(tensors: Tensors, config: ModelConfig, token_ids, first_position: int 
     positions = range(first_position, first_position + len(x))
     for layer in config.layers:
         x = decoder_layer(tensors, config, layer, x, positions)
-    logits = norm(x, tensors["model.norm.weight"], config.norm_eps) @ tensors["lm_head.weight"].astype(np.float64).T
+    logits = (
+        norm(x, tensors["model.norm.weight"], config.norm_eps)
+        @ tensors["lm_head.weight"].astype(np.float64).T
+    )
     return logits, x
 
 
@@ -136,5 +144,7 @@ def mtp(tensors: Tensors, config: ModelConfig, depth: int, token_ids, hidden, fi
     x = np.concatenate([e, m], axis=-1) @ tensors[f"{name}eh_proj.weight"].astype(np.float64).T
     x = decoder_layer(tensors, config, layer, x, range(first_position, first_position + len(x)))
     head = f"{name}transformer.shared_head."
-    logits = norm(x, tensors[f"{head}norm.weight"], eps) @ tensors[f"{head}output.weight"].astype(np.float64).T
+    logits = (
+        norm(x, tensors[f"{head}norm.weight"], eps) @ tensors[f"{head}output.weight"].astype(np.float64).T
+    )
     return logits, x

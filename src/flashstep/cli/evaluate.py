@@ -1,10 +1,9 @@
 """`flashstep eval`: how often a model is right, on questions whose answers a program can check."""
 
 import json
-import time
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -62,15 +61,11 @@ def core(
     config = options.engine_config(
         threads=threads, weight_format=weight_format, kv_memory_mib=None, drafts=drafts
     )
-    started_s = time.perf_counter()
     params = SamplingParams(temperature=0, max_tokens=max_tokens)
     report = _evaluate(folder, config, params, n, seed, family, Console(stderr=True))
     Console().print(report.table())
     if json_file is not None:
-        settings = {"n": n, "seed": seed, "max_tokens": max_tokens, "engine": asdict(config)}
-        seconds = round(time.perf_counter() - started_s, 1)
-        result = _result(folder, settings, seconds, report)
-        json_file.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        json_file.write_text(json.dumps(report.to_json(), indent=1) + "\n", encoding="utf-8")
     if failures_file is not None:
         lines = [json.dumps(asdict(failure), ensure_ascii=False) + "\n" for failure in report.failures]
         failures_file.write_text("".join(lines), encoding="utf-8")
@@ -107,15 +102,3 @@ def _evaluate(
             return [c.token_ids for c in llm.generate(prompts, params, progress=show)]
 
         return evaluate(generate, template, tokenizer, families or tuple(FAMILIES), n, seed)
-
-
-def _result(folder: Path, settings: dict[str, Any], seconds: float, report: "Report") -> dict[str, Any]:
-    from flashstep import __version__
-
-    return {
-        "flashstep": __version__,
-        "model": folder.resolve().name,
-        "settings": settings,
-        "seconds": seconds,
-        "families": report.to_json(),
-    }

@@ -33,7 +33,9 @@ def pool_layers(config: ModelConfig) -> tuple[list[LayerSpec], list[LayerSpec]]:
             raise ConfigError(f"layer_types[{layer.index}] is full_attention; MTP layers must be sliding")
     for pool in (full, sliding):
         if len({(layer.num_kv_heads, layer.head_dim) for layer in pool}) > 1:
-            raise ConfigError("layers of one attention kind differ in KV heads or head_dim; they share block ids")
+            raise ConfigError(
+                "layers of one attention kind differ in KV heads or head_dim; they share block ids"
+            )
     return full, sliding
 
 

@@ -34,7 +34,13 @@ class Runner:
     """
 
     def __init__(
-        self, config: ModelConfig, model: PackedModel, *, num_threads: int, max_batch_tokens: int, max_sequences: int
+        self,
+        config: ModelConfig,
+        model: PackedModel,
+        *,
+        num_threads: int,
+        max_batch_tokens: int,
+        max_sequences: int,
     ) -> None:
         """Allocate pools, workspace and threads for a packed model; use `Runner.load`."""
         sizes = model.sizes
@@ -48,7 +54,13 @@ class Runner:
         self._work = new_workspace(sizes, model.layers, max(heads), widest_rope, max_sequences, num_threads)
         self._inputs = new_inputs(max_batch_tokens, max_sequences, sizes.table_stride, sizes.num_drafts)
         caches = new_caches(config, sizes.block_size, sizes.num_full_blocks, sizes.num_sliding_blocks)
-        arrays = (tuple(model.weights), tuple(model.tables), tuple(caches), tuple(self._work), tuple(self._inputs))
+        arrays = (
+            tuple(model.weights),
+            tuple(model.tables),
+            tuple(caches),
+            tuple(self._work),
+            tuple(self._inputs),
+        )
         limits = [
             config.vocab_size, sizes.block_size, sizes.num_full_blocks, sizes.num_sliding_blocks, self.window_tokens,
             sizes.table_stride,
@@ -97,7 +109,11 @@ class Runner:
         int8 = INT8_ROWS if portable else best_int8_format()
         model = pack(checkpoint, FLOAT_PANELS if weight_format == "float32" else int8, sizes)
         return cls(
-            config, model, num_threads=num_threads, max_batch_tokens=max_batch_tokens, max_sequences=max_sequences
+            config,
+            model,
+            num_threads=num_threads,
+            max_batch_tokens=max_batch_tokens,
+            max_sequences=max_sequences,
         )
 
     def forward(self, batch: Batch) -> ForwardResult:

@@ -37,7 +37,9 @@ def pack(checkpoint: Checkpoint, format_: int, sizes: Callable[[int, int, int, i
     """
     config = checkpoint.config
     specs = {spec.name: spec for spec in checkpoint_tensors(config)}
-    return _LayerPacker(config, lambda name: checkpoint.float32(specs[name]), format_).pack(checkpoint.has_mtp, sizes)
+    return _LayerPacker(config, lambda name: checkpoint.float32(specs[name]), format_).pack(
+        checkpoint.has_mtp, sizes
+    )
 
 
 class _LayerPacker:

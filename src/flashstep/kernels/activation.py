@@ -42,7 +42,9 @@ def sigmoid(x: np.float32) -> np.float32:
 
 
 @kernel
-def swiglu(gate_up: Float32, start: int, up_start: int, width: int, limit: np.float32, out: Float32, at: int) -> None:
+def swiglu(
+    gate_up: Float32, start: int, up_start: int, width: int, limit: np.float32, out: Float32, at: int
+) -> None:
     """out[at + i] = min(silu(gate_i), limit) * clip(up_i, -limit, limit) for i < width.
 
     gate at `start`, up at `up_start`, both in `gate_up`. The clamp comes after SiLU and leaves its

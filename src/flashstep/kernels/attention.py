@@ -165,7 +165,9 @@ def _soften(values: Float32, at: int, begin: int, low: int, high: int, end: int,
 
 
 @inner_kernel
-def _gather(pool: Pool, scratch: Scratch, layer: Layer, qkv: Float32, qkv_at: int, qkv_stride: int, head: int) -> None:
+def _gather(
+    pool: Pool, scratch: Scratch, layer: Layer, qkv: Float32, qkv_at: int, qkv_stride: int, head: int
+) -> None:
     """Copy the unit's scaled queries to the scratch; clear results, maxima and sums."""
     group = layer.num_q_heads // layer.num_kv_heads
     scale = np.float32(1.0) / np.sqrt(np.float32(layer.head_dim))
@@ -183,7 +185,9 @@ def _gather(pool: Pool, scratch: Scratch, layer: Layer, qkv: Float32, qkv_at: in
 
 
 @inner_kernel
-def _attend_unit(pool: Pool, scratch: Scratch, s: int, head: int, position: int, count: int, window: int) -> None:
+def _attend_unit(
+    pool: Pool, scratch: Scratch, s: int, head: int, position: int, count: int, window: int
+) -> None:
     """Fill the scratch's results and sums for `count` rows from `position` on."""
     size, width, n = pool.block_size, pool.value_stride, scratch.num_queries
     group = n // count

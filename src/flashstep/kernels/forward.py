@@ -74,7 +74,9 @@ def normed_operand(step: Step) -> Operand:
 def norm_row(step: Step, row: int, weight: int, matrix: Matrix) -> None:
     """Normalise one residual row into `work.normed`, ready for `matrix`."""
     d = step.sizes.d_model
-    rms_norm(step.work.residual, row * d, d, step.weights.floats, weight, step.eps, step.work.normed, row * 2 * d)
+    rms_norm(
+        step.work.residual, row * d, d, step.weights.floats, weight, step.eps, step.work.normed, row * 2 * d
+    )
     prepare_row(normed_operand(step), row, d, matrix)
 
 
@@ -122,7 +124,10 @@ def compute_angles(step: Step) -> None:
 def place_row(step: Step, layer: Layer, pool: Pool, row: int, s: int) -> None:
     """QK norm and rotary of one row, in place; its K and V go to the cache."""
     qkv, floats, h = step.work.qkv, step.weights.floats, layer.head_dim
-    turn, half = row * step.strides.turns + layer.rope * step.strides.rope, step.tables.ropes[2 * layer.rope + 1]
+    turn, half = (
+        row * step.strides.turns + layer.rope * step.strides.rope,
+        step.tables.ropes[2 * layer.rope + 1],
+    )
     start, num_q = row * step.strides.qkv, layer.num_q_heads
     for head in range(num_q + layer.num_kv_heads):
         at = start + head * h
@@ -157,20 +162,41 @@ def attention_block(step: Step, layer: Layer) -> None:
     barrier(team)
     x = normed_operand(step)
     linear(team, step.weights, qkv, x, work.identity, step.num_rows, Output(work.qkv, 0, strides.qkv))
-    linear(team, step.weights, head_gate, x, work.identity, step.num_rows, Output(work.gates, 0, strides.gates))
+    linear(
+        team, step.weights, head_gate, x, work.identity, step.num_rows, Output(work.gates, 0, strides.gates)
+    )
     barrier(team)
     pool = layer_pool(step, layer)
     place_rows(step, layer, pool)
     barrier(team)
     scratch = Scratch(work.scratch, team.thread * strides.scratch, 0, strides.score)
-    attention(team, step.inputs, layer, pool, scratch, work.qkv, strides.qkv, work.gates, strides.gates, work.context)
+    attention(
+        team,
+        step.inputs,
+        layer,
+        pool,
+        scratch,
+        work.qkv,
+        strides.qkv,
+        work.gates,
+        strides.gates,
+        work.context,
+    )
     barrier(team)
     width = layer.num_q_heads * layer.head_dim
     context = Operand(work.context, work.context_chars, work.context_scales, 0, width, 0)
     for t in range(low, high):
         prepare_row(context, t, width, output)
     barrier(team)
-    linear(team, step.weights, output, context, work.identity, step.num_rows, Output(work.branch, 0, strides.branch))
+    linear(
+        team,
+        step.weights,
+        output,
+        context,
+        work.identity,
+        step.num_rows,
+        Output(work.branch, 0, strides.branch),
+    )
     barrier(team)
 
 
@@ -181,7 +207,9 @@ def route_row(step: Step, layer: Layer, scalars: LayerScalars, row: int) -> None
     y = Output(work.router, row * router, router)
     matrix = read_matrix(step.tables, layer.router)
     for panel in range(matrix.num_columns // PANEL):
-        linear_panel(step.weights, matrix, np.int64(0), panel, normed_operand(step), work.identity, row, np.int64(1), y)
+        linear_panel(
+            step.weights, matrix, np.int64(0), panel, normed_operand(step), work.identity, row, np.int64(1), y
+        )
     choose_experts(work.router, row * router, layer.num_experts, step.weights.floats, layer.router_bias,
                    layer.top_k, scalars.routed_scale, work.expert_ids, work.expert_weights, row * layer.top_k)  # fmt: skip
 
@@ -195,14 +223,23 @@ def shared_linear(step: Step, first_unit: int, matrix: Matrix, x: Operand, y: Ou
             if unit % team.num_threads == team.thread:
                 part = Output(y.values, y.base + first * y.stride, y.stride)
                 count = min(ROW_GROUP, step.num_rows - first)
-                linear_panel(step.weights, matrix, np.int64(0), panel, x, step.work.identity, first, count, part)
+                linear_panel(
+                    step.weights, matrix, np.int64(0), panel, x, step.work.identity, first, count, part
+                )
             unit += 1
     return unit
 
 
 @inner_kernel
 def expert_linear(
-    step: Step, first_unit: int, matrix: Matrix, num_experts: int, starts: Int32, x: Operand, rows: Int32, y: Output
+    step: Step,
+    first_unit: int,
+    matrix: Matrix,
+    num_experts: int,
+    starts: Int32,
+    x: Operand,
+    rows: Int32,
+    y: Output,
 ) -> None:
     """This thread's units of a stack of expert matrices: places [starts[e], starts[e + 1]) meet expert e."""
     unit, team = first_unit, step.team
@@ -220,7 +257,14 @@ def expert_linear(
 
 @inner_kernel
 def activate_rows(
-    step: Step, gated: int, gated_stride: int, inner: Operand, width: int, count: int, limit: np.float32, matrix: Matrix
+    step: Step,
+    gated: int,
+    gated_stride: int,
+    inner: Operand,
+    width: int,
+    count: int,
+    limit: np.float32,
+    matrix: Matrix,
 ) -> None:
     """SwiGLU of this thread's share of `count` rows of `work.gated` from `gated`, ready for `matrix`."""
     low, high = own_range(step.team, count)
@@ -271,12 +315,18 @@ def mlp_block(step: Step, layer: Layer, scalars: LayerScalars) -> None:
     if layer.num_experts > 0:
         group_by_expert(work.expert_ids, count, layer.top_k, layer.num_experts, starts, rows, places)
         matrix = read_matrix(step.tables, layer.expert_gate_up)
-        expert_linear(step, units, matrix, layer.num_experts, starts, x, rows, Output(work.gated, 0, gated_stride))
+        expert_linear(
+            step, units, matrix, layer.num_experts, starts, x, rows, Output(work.gated, 0, gated_stride)
+        )
     barrier(team)
-    activate_rows(step, shared, shared_stride, shared_inner, layer.inner_dim, count, scalars.shared_limit, down)
+    activate_rows(
+        step, shared, shared_stride, shared_inner, layer.inner_dim, count, scalars.shared_limit, down
+    )
     if layer.num_experts > 0:
         expert_down = read_matrix(step.tables, layer.expert_down)
-        activate_rows(step, np.int64(0), gated_stride, inner, layer.expert_dim, routed, scalars.limit, expert_down)
+        activate_rows(
+            step, np.int64(0), gated_stride, inner, layer.expert_dim, routed, scalars.limit, expert_down
+        )
     barrier(team)
     y = Output(work.branch, 0, step.strides.branch)
     units = shared_linear(step, 0, down, shared_inner, y)
@@ -305,7 +355,16 @@ def output_head(step: Step, rows: Int32, count: int, norm: int, head: Matrix) ->
     low, high = own_range(team, count)
     x = normed_operand(step)
     for i in range(low, high):
-        rms_norm(work.residual, np.int64(rows[i]) * d, d, step.weights.floats, norm, step.eps, work.normed, i * x.stride)
+        rms_norm(
+            work.residual,
+            np.int64(rows[i]) * d,
+            d,
+            step.weights.floats,
+            norm,
+            step.eps,
+            work.normed,
+            i * x.stride,
+        )
         prepare_row(x, i, d, head)
     barrier(team)
     y = Output(work.logits, 0, step.strides.logits)

@@ -81,7 +81,15 @@ def prepare_row(x: Operand, row: int, length: int, matrix: Matrix) -> None:
 
 @kernel
 def _float_panel(
-    weights: Weights, m: Matrix, at: int, x: Operand, rows: Int32, first: int, count: int, y: Output, column: int
+    weights: Weights,
+    m: Matrix,
+    at: int,
+    x: Operand,
+    rows: Int32,
+    first: int,
+    count: int,
+    y: Output,
+    column: int,
 ) -> None:
     w, v, depth = weights.floats, x.values, m.depth
     i = 0
@@ -122,7 +130,9 @@ def _rows_panel(
             total_ = np.int32(0)
             for k in range(m.depth):
                 total_ = np.int32(total_ + np.int32(w[w0 + k]) * np.int32(v[v0 + k]))
-            y.values[y.base + i * y.stride + column + n] = np.float32(total_) * w_scale * x.scales[x.first_scale + row]
+            y.values[y.base + i * y.stride + column + n] = (
+                np.float32(total_) * w_scale * x.scales[x.first_scale + row]
+            )
 
 
 def _vnni_panel_source() -> Any:
@@ -174,7 +184,15 @@ _int8_panel = exact_kernel(_vnni_panel_source()) if VNNI_LANES else _rows_panel
 
 @kernel
 def linear_panel(
-    weights: Weights, m: Matrix, item: int, panel: int, x: Operand, rows: Int32, first: int, count: int, y: Output
+    weights: Weights,
+    m: Matrix,
+    item: int,
+    panel: int,
+    x: Operand,
+    rows: Int32,
+    first: int,
+    count: int,
+    y: Output,
 ) -> None:
     """Output channels [64 * panel, 64 * panel + 64) of matrix `item` for the `count` rows numbered
     `rows[first:]`; result i goes to row i of `y`."""
@@ -199,4 +217,6 @@ def linear(team: Team, weights: Weights, m: Matrix, x: Operand, rows: Int32, cou
     for unit in range(low, high):
         first = unit % groups * ROW_GROUP
         part = Output(y.values, y.base + first * y.stride, y.stride)
-        linear_panel(weights, m, np.int64(0), unit // groups, x, rows, first, min(ROW_GROUP, count - first), part)
+        linear_panel(
+            weights, m, np.int64(0), unit // groups, x, rows, first, min(ROW_GROUP, count - first), part
+        )

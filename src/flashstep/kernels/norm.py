@@ -16,7 +16,9 @@ def norm_factor(x: Float32, at: int, length: int, eps: np.float32) -> np.float32
 
 
 @kernel
-def rms_norm(x: Float32, at: int, length: int, w: Float32, w_at: int, eps: np.float32, y: Float32, y_at: int) -> None:
+def rms_norm(
+    x: Float32, at: int, length: int, w: Float32, w_at: int, eps: np.float32, y: Float32, y_at: int
+) -> None:
     """Normalise `x[at : at + length]` with weight `w[w_at:]` into `y[y_at:]`, which must not overlap it."""
     factor = norm_factor(x, at, length, eps)
     for i in range(length):

@@ -94,7 +94,9 @@ class Packer:
 
     def finish(self) -> tuple[Weights, Int64]:
         """The flat arrays, aligned to cache lines, and the matrix table; the packer is empty after."""
-        weights = Weights(_join(self._chars, np.int8), _join(self._sums, np.int32), _join(self._floats, np.float32))
+        weights = Weights(
+            _join(self._chars, np.int8), _join(self._sums, np.int32), _join(self._floats, np.float32)
+        )
         return weights, np.array(self._matrices, np.int64)
 
 

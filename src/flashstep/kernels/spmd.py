@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from flashstep.kernels.cpu import features
-from flashstep.kernels.jit import inner_kernel, kernel
+from flashstep.kernels.jit import inner_kernel
 
 LINE = 8  # int64 words per cache line
 ARRIVED, JOB, STOP, FIRST_WORKER = 0, LINE, 2 * LINE, 3 * LINE

@@ -61,7 +61,9 @@ def _check_sequence(inputs: Inputs, sizes: Int64, s: int) -> int:
     oldest = max(0, first - sizes[4] + 1) // size
     if not _check_table(advance(inputs.sliding_table, s * sizes[5]), oldest, last // size, sizes[3]):
         return BAD_BLOCK
-    if is_trunk and not _check_table(advance(inputs.full_table, s * sizes[5]), np.int64(0), last // size, sizes[2]):
+    if is_trunk and not _check_table(
+        advance(inputs.full_table, s * sizes[5]), np.int64(0), last // size, sizes[2]
+    ):
         return BAD_BLOCK
     return 0
 
@@ -86,7 +88,9 @@ def _check(inputs: Inputs, sizes: Int64) -> int:
 
 
 @stage_kernel
-def _execute(team: Team, weights: Weights, tables: Tables, caches: Caches, work: Workspace, inputs: Inputs) -> None:
+def _execute(
+    team: Team, weights: Weights, tables: Tables, caches: Caches, work: Workspace, inputs: Inputs
+) -> None:
     step = new_step(team, weights, tables, caches, work, inputs)
     if inputs.counts[0] == TRUNK:
         trunk(step)

@@ -142,7 +142,9 @@ def _dot_product(builder: ir.IRBuilder, lanes: int) -> Any:
     function = _declare(builder, name, ints, [ints, operand, operand])
 
     def dot(sums: ir.Value, unsigned: ir.Value, signed: ir.Value) -> ir.Value:
-        return builder.call(function, [sums, builder.bitcast(unsigned, operand), builder.bitcast(signed, operand)])
+        return builder.call(
+            function, [sums, builder.bitcast(unsigned, operand), builder.bitcast(signed, operand)]
+        )
 
     return dot
 
@@ -192,6 +194,8 @@ def int8_tile(rows: int, vectors: int) -> Any:
     ) -> Any:  # fmt: skip
         i64 = types.int64
         offsets, row_scales = types.UniTuple(i64, rows), types.UniTuple(types.float32, rows)
-        return types.void(x, offsets, row_scales, w, i64, i64, i64, start, i64, scales, i64, y, i64, i64), codegen
+        return types.void(
+            x, offsets, row_scales, w, i64, i64, i64, start, i64, scales, i64, y, i64, i64
+        ), codegen
 
     return tile

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flashstep.kernels.attention import ROWS, score_stride, scratch_floats
-from flashstep.kernels.jit import inner_kernel, kernel
+from flashstep.kernels.jit import inner_kernel
 from flashstep.kernels.tables import PANEL, Float32, Inputs, Int8, Int32, Int64, Layer, Sizes
 
 SLACK = 128  # elements behind the last row of every array
