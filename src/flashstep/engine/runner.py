@@ -15,8 +15,8 @@ from flashstep.engine.batch import Batch, DraftBatch, ForwardResult
 from flashstep.engine.kv_cache import new_caches
 from flashstep.engine.weights import PackedModel, pack
 from flashstep.errors import ConfigError
+from flashstep.kernels.entry import DRAFT, TRUNK
 from flashstep.kernels.pack import best_int8_format
-from flashstep.kernels.step import DRAFT, TRUNK
 from flashstep.kernels.tables import FLOAT_PANELS, INT8_ROWS, Sizes
 from flashstep.kernels.team import Workers
 from flashstep.kernels.workspace import new_inputs, new_workspace
@@ -62,8 +62,8 @@ class Runner:
             tuple(self._inputs),
         )
         limits = [
-            config.vocab_size, sizes.block_size, sizes.num_full_blocks, sizes.num_sliding_blocks, self.window_tokens,
-            sizes.table_stride,
+            config.vocab_size, sizes.block_size, sizes.num_full_blocks, sizes.num_sliding_blocks,
+            self.window_tokens, sizes.table_stride,
         ]  # fmt: skip
         self._workers = Workers(num_threads, arrays, np.array(limits, np.int64))
 
@@ -158,8 +158,8 @@ class Runner:
         inputs, rows, sequences = self._inputs, len(batch.token_ids_T), len(batch.query_starts_S1) - 1
         if not 0 < rows <= self.max_batch_tokens or not 0 < sequences <= self.max_sequences:
             raise ValueError(
-                f"batch of {rows} rows, {sequences} sequences; this runner takes 1 to {self.max_batch_tokens} rows "
-                f"and 1 to {self.max_sequences} sequences"
+                f"batch of {rows} rows, {sequences} sequences; this runner takes 1 to "
+                f"{self.max_batch_tokens} rows and 1 to {self.max_sequences} sequences"
             )
         inputs.counts[:4] = job, rows, sequences, wanted
         inputs.token_ids[:rows] = batch.token_ids_T
@@ -169,7 +169,7 @@ class Runner:
 
     @staticmethod
     def _stage_table(staging: NDArray[np.int32], table: NDArray[np.int32]) -> int:
-        """Copy a block table; entries beyond the model's last position can never be used. Returns its width."""
-        width = min(table.shape[1], staging.shape[1])
+        """Copy a block table and return its width (entries behind the model's last position are left out)."""
+        width: int = min(table.shape[1], staging.shape[1])
         staging[: table.shape[0], :width] = table[:, :width]
         return width

@@ -31,15 +31,14 @@ class PackedModel:
 
 
 def pack(checkpoint: Checkpoint, format_: int, sizes: Callable[[int, int, int, int], Sizes]) -> PackedModel:
-    """Pack trunk and (where present) MTP layers with matrices in `format_`.
+    """Pack trunk and MTP layers with matrices in `format_`.
 
     sizes(embedding, final_norm, head, num_ropes) completes the model-wide numbers.
     """
     config = checkpoint.config
     specs = {spec.name: spec for spec in checkpoint_tensors(config)}
-    return _LayerPacker(config, lambda name: checkpoint.float32(specs[name]), format_).pack(
-        checkpoint.has_mtp, sizes
-    )
+    packer = _LayerPacker(config, lambda name: checkpoint.float32(specs[name]), format_)
+    return packer.pack(sizes)
 
 
 class _LayerPacker:
@@ -51,11 +50,11 @@ class _LayerPacker:
         full, sliding = pool_layers(config)
         self.cache_index = {x.index: i for pool in (full, sliding) for i, x in enumerate(pool)}
 
-    def pack(self, with_mtp: bool, sizes: Callable[[int, int, int, int], Sizes]) -> PackedModel:
-        specs = [*self.config.layers, *(self.config.mtp if with_mtp else ())]
+    def pack(self, sizes: Callable[[int, int, int, int], Sizes]) -> PackedModel:
+        specs = [*self.config.layers, *self.config.mtp]
         embedding = self.packer.vector(self.read("model.embed_tokens.weight"))
         layers = [self.layer(spec) for spec in specs]
-        drafts = [self.draft(spec) for spec in specs[len(self.config.layers) :]]
+        drafts = [self.draft(spec) for spec in self.config.mtp]
         final_norm, head = self.norm("model.norm.weight"), self.packer.matrix(self.read("lm_head.weight"))
         whole = sizes(embedding, final_norm, head, len(self.ropes))
         weights, matrices = self.packer.finish()
@@ -77,7 +76,9 @@ class _LayerPacker:
         """Number of the rope; equal ropes of several layers are computed once a step."""
         if spec not in self.ropes:
             s = spec.scaling
-            scaling = s and (s.factor, s.original_max_positions, s.low_freq_factor, s.high_freq_factor)
+            scaling = None
+            if s is not None:
+                scaling = (s.factor, s.original_max_positions, s.low_freq_factor, s.high_freq_factor)
             offset = self.packer.vector(inverse_frequencies(spec.theta, spec.dim, scaling))
             self.ropes[spec] = (len(self.ropes), offset, spec.dim // 2)
         return self.ropes[spec][0]

@@ -102,8 +102,8 @@ def _score_block(pool: Pool, scratch: Scratch, cell: int, scores: int) -> None:
             left, out = scratch.num_queries - n, y_at + n * scratch.score_stride
             a = q + n * width
             if left >= 8:
-                rows_8 = (a, a + width, a + 2 * width, a + 3 * width, a + 4 * width, a + 5 * width, a + 6 * width,
-                          a + 7 * width)  # fmt: skip
+                rows_8 = (a, a + width, a + 2 * width, a + 3 * width, a + 4 * width, a + 5 * width,
+                          a + 6 * width, a + 7 * width)  # fmt: skip
                 _score_8(x, rows_8, pool.k, w_at, size, pool.head_dim, y, out, scratch.score_stride)
                 n += 8
             elif left >= 4:
@@ -204,8 +204,9 @@ def _attend_unit(
             own = position + query // group
             low = min(max(begin, own - window + 1), end) if window > 0 else begin
             high = max(low, min(end, own + 1))
-            _soften(scratch.values, scores + query * scratch.score_stride, begin - start, low - start, high - start,
-                    end - start, state + query, scratch.base + (n + query) * width, width, n)  # fmt: skip
+            _soften(scratch.values, scores + query * scratch.score_stride, begin - start, low - start,
+                    high - start, end - start, state + query, scratch.base + (n + query) * width,
+                    width, n)  # fmt: skip
         for block in range(begin // size, (end - 1) // size + 1):
             first, stop = max(begin, block * size), min(end, block * size + size)
             v_at = (cell_number(pool, s, block, head) * size + first - block * size) * width
@@ -213,8 +214,10 @@ def _attend_unit(
 
 
 @inner_kernel
-def _finish_unit(scratch: Scratch, layer: Layer, width: int, row: int, head: int, gates: Float32, gate_stride: int,
-                 context: Float32) -> None:  # fmt: skip
+def _finish_unit(
+    scratch: Scratch, layer: Layer, width: int, row: int, head: int,
+    gates: Float32, gate_stride: int, context: Float32,
+) -> None:  # fmt: skip
     """Divide by the sums, apply the head gates and store the unit's rows of `context`."""
     group, n = layer.num_q_heads // layer.num_kv_heads, scratch.num_queries
     sums = scratch.base + n * (2 * width + scratch.score_stride + 1)

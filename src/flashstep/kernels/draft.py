@@ -6,12 +6,13 @@ left by k; each module is one more sliding layer at the same positions and has i
 
 import numpy as np
 
-from flashstep.kernels.forward import Step, compute_angles, decoder_layer, normed_operand, output_head
+from flashstep.kernels.forward import compute_angles, decoder_layer, output_head
 from flashstep.kernels.jit import inner_kernel, stage_kernel
 from flashstep.kernels.linear import Output, linear, prepare_row
 from flashstep.kernels.norm import rms_norm
 from flashstep.kernels.peak import largest
 from flashstep.kernels.spmd import barrier, own_range
+from flashstep.kernels.step import Step, normed_operand
 from flashstep.kernels.tables import Draft, Matrix, read_draft, read_matrix
 
 

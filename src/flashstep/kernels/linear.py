@@ -166,8 +166,8 @@ def _vnni_panel_source() -> Any:
             elif left >= 2:
                 rb = np.int64(rows[r + 1])
                 for n in range(0, PANEL, columns):
-                    tile_2(v, (a, x.base + rb * x.stride), (s[q + ra], s[q + rb]), w, at + 4 * n, step, groups,
-                           start, total + n, f, scale + n, y.values, out + n, y.stride)  # fmt: skip
+                    tile_2(v, (a, x.base + rb * x.stride), (s[q + ra], s[q + rb]), w, at + 4 * n, step,
+                           groups, start, total + n, f, scale + n, y.values, out + n, y.stride)  # fmt: skip
                 i += 2
             else:
                 for n in range(0, PANEL, columns):

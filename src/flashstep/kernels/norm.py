@@ -1,4 +1,7 @@
-"""RMSNorm in float32: y = x * w / sqrt(mean(x^2) + eps). `w` is the whole factor, i.e. 1 + the stored weight."""
+"""RMSNorm in float32: y = x * w / sqrt(mean(x^2) + eps).
+
+`w` is the whole factor, i.e. 1 + the stored weight.
+"""
 
 import numpy as np
 
@@ -27,7 +30,10 @@ def rms_norm(
 
 @kernel
 def rms_norm_in_place(x: Float32, at: int, length: int, w: Float32, w_at: int, eps: np.float32) -> None:
-    """Normalise `x[at : at + length]` where it lies (a loop over two names of one array would not vectorise)."""
+    """Normalise `x[at : at + length]` where it lies.
+
+    A kernel of its own: a loop over two names of one array would not vectorise.
+    """
     factor = norm_factor(x, at, length, eps)
     for i in range(length):
         x[at + i] = x[at + i] * factor * w[w_at + i]

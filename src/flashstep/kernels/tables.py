@@ -2,7 +2,7 @@
 
 All weights of a model live in three flat arrays; a `Matrix` or `Layer` is one row of an int64
 table, given names by `read_matrix` / `read_layer`. Inside compiled code every array here is a bare
-pointer (pointers.py), so tables are flat and rows are found by stride. Knows nothing of configs or checkpoints.
+pointer (pointers.py), so tables are flat and rows are found by stride. Knows no configs or checkpoints.
 Offsets and strides count elements. Shape letters: T rows, S sequences, R wanted logit rows,
 D width, N query heads, G KV heads, H head width, E experts, K experts per row, F inner width.
 """
@@ -165,9 +165,9 @@ def read_layer(tables: Tables, number: int) -> Layer:
     """Row `number` of the layer table (trunk layers, then MTP layers)."""
     t, i = tables.layers, number * 23
     return Layer(
-        t[i], t[i + 1], t[i + 2], t[i + 3], t[i + 4], t[i + 5], t[i + 6], t[i + 7], t[i + 8], t[i + 9], t[i + 10],
-        t[i + 11], t[i + 12], t[i + 13], t[i + 14], t[i + 15], t[i + 16], t[i + 17], t[i + 18], t[i + 19],
-        t[i + 20], t[i + 21], t[i + 22],
+        t[i], t[i + 1], t[i + 2], t[i + 3], t[i + 4], t[i + 5], t[i + 6], t[i + 7], t[i + 8], t[i + 9],
+        t[i + 10], t[i + 11], t[i + 12], t[i + 13], t[i + 14], t[i + 15], t[i + 16], t[i + 17], t[i + 18],
+        t[i + 19], t[i + 20], t[i + 21], t[i + 22],
     )  # fmt: skip
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from flashstep.kernels.entry import REASONS, publish, run
 from flashstep.kernels.spmd import FIRST_WORKER, JOB, LINE, STOP, new_control
-from flashstep.kernels.step import REASONS, publish, run
 
 
 class Workers:

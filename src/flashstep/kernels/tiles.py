@@ -190,7 +190,8 @@ def int8_tile(rows: int, vectors: int) -> Any:
     @intrinsic
     def tile(
         typing_context: Any, x: Any, x_offsets: Any, x_scales: Any, w: Any, w_offset: Any, w_stride: Any,
-        depth: Any, start: Any, column: Any, scales: Any, scale_offset: Any, y: Any, y_offset: Any, y_stride: Any,
+        depth: Any, start: Any, column: Any, scales: Any, scale_offset: Any,
+        y: Any, y_offset: Any, y_stride: Any,
     ) -> Any:  # fmt: skip
         i64 = types.int64
         offsets, row_scales = types.UniTuple(i64, rows), types.UniTuple(types.float32, rows)

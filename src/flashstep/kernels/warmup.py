@@ -5,9 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 from flashstep.kernels.attention import value_stride
+from flashstep.kernels.entry import publish, run
 from flashstep.kernels.pack import Packer, best_int8_format
 from flashstep.kernels.spmd import new_control
-from flashstep.kernels.step import publish, run
 from flashstep.kernels.tables import Caches, Layer, Sizes, Tables
 from flashstep.kernels.workspace import SLACK, aligned, new_inputs, new_workspace
 
@@ -43,7 +43,8 @@ def _tiny_model() -> tuple[tuple[np.ndarray, ...], ...]:
         router=0, router_bias=0, expert_gate_up=0, expert_down=0,
     )  # fmt: skip
     sizes = Sizes(
-        d_model=D, vocab_size=VOCAB, num_layers=1, num_drafts=0, embedding=packer.vector(np.ones((VOCAB, D), np.float32)),
+        d_model=D, vocab_size=VOCAB, num_layers=1, num_drafts=0, 
+        embedding=packer.vector(np.ones((VOCAB, D), np.float32)),
         final_norm=ones, head=matrix(VOCAB, D), num_ropes=1, block_size=BLOCK, num_full_blocks=1,
         num_sliding_blocks=1, max_rows=1, table_stride=1,
     )  # fmt: skip

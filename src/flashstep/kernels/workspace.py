@@ -152,7 +152,8 @@ def new_workspace(
         inner_scales=floats(strides.routed_rows + rows),
         routed=floats(strides.routed_rows * strides.branch), turns=floats(rows * strides.turns),
         scratch=floats(num_threads * strides.scratch), logits=floats(rows * strides.logits),
-        identity=np.arange(strides.routed_rows + rows, dtype=np.int32), groups=ints(num_threads * strides.groups),
+        identity=np.arange(strides.routed_rows + rows, dtype=np.int32),
+        groups=ints(num_threads * strides.groups),
         last_rows=ints(max_sequences), strides=np.array(strides, np.int64),
     )  # fmt: skip
 
@@ -167,5 +168,6 @@ def new_inputs(max_rows: int, max_sequences: int, max_blocks: int, num_drafts: i
         counts=np.zeros(8, np.int64), token_ids=ints(max_rows), positions=ints(max_rows),
         query_starts=ints(max_sequences + 1), full_table=ints(max_sequences, max_blocks),
         sliding_table=ints(max_sequences, max_blocks), logit_rows=ints(max_rows),
-        append_token_ids=ints(max_sequences, max(1, num_drafts)), drafts=ints(max_sequences, max(1, num_drafts)),
+        append_token_ids=ints(max_sequences, max(1, num_drafts)),
+        drafts=ints(max_sequences, max(1, num_drafts)),
     )  # fmt: skip

@@ -81,12 +81,11 @@ class Checkpoint:
 
 
 def to_float32(data: NDArray[Any], dtype: str) -> NDArray[np.float32]:
-    """Widen stored bits exactly; `dtype` as given by `Checkpoint.raw` (float8 without its scales)."""
+    """Widen stored float32, float16 or bfloat16 bits exactly; `dtype` as given by `Checkpoint.raw`."""
     if dtype == "bfloat16":
         return (data.astype(np.uint32) << 16).view(np.float32)
-    if dtype == "float8_e4m3fn":
-        return _fp8_values()[data]
-    return data.astype(np.float32, copy=False)
+    values: NDArray[np.float32] = data.astype(np.float32, copy=False)
+    return values
 
 
 def dequantise_fp8(data: NDArray[np.uint8], scales: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -6,7 +6,6 @@ function, token ids in, token ids out.
 """
 
 import random
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
@@ -19,6 +18,7 @@ from flashstep.chat.template import ChatTemplate
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.errors import ConfigError
 from flashstep.training.tasks.base import LETTER_BREAK, Example, split_of
+from flashstep.training.tasks.grammar import normalised
 from flashstep.training.tasks.registry import FAMILIES
 from flashstep.types import Message, ReasoningDelta, TextDelta
 
@@ -159,5 +159,4 @@ def _result(pairs: Sequence[tuple[Example, _Answer]]) -> FamilyResult:
 
 
 def _normalised(phrasings: Iterable[str]) -> set[str]:
-    # Operators carry meaning: "{a}+{b}" and "{a}-{b}" differ.
-    return {re.sub(r"[^a-z0-9{}+*/^<>=-]+", " ", text.lower()).strip() for text in phrasings}
+    return {normalised(text) for text in phrasings}

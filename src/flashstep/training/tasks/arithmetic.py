@@ -15,8 +15,10 @@ top digit pays the borrow of the column before, `+10` takes a new one.
 
 import random
 import re
+from functools import cache
 
 from flashstep.training.tasks.base import Example, Split, pair_subject, split_of
+from flashstep.training.tasks.grammar import choose, widen
 from flashstep.training.tasks.wording import dress
 
 _ADD_TRAIN = (
@@ -52,15 +54,49 @@ _SUBTRACT_EVAL = (
     "Find {a} - {b}.", "I need to subtract {b} from {a}.", "What remains of {a} without {b}?",
     "{a} - {b} equals what?", "Say what {a} minus {b} is.", "Do the subtraction {a} - {b}.",
 )  # fmt: skip
-ADD: dict[Split, tuple[str, ...]] = {"train": _ADD_TRAIN, "eval": _ADD_EVAL}
-SUBTRACT: dict[Split, tuple[str, ...]] = {"train": _SUBTRACT_TRAIN, "eval": _SUBTRACT_EVAL}
+_ASK = (
+    "[What is|What's|How much is|Compute|Calculate|Determine|Evaluate|Work out|Solve|Give me|Tell me|Find|Please compute|"
+    "I need|Can you work out|Help me with|Say|Show me|What do you get for|Do you know] [|the result of|the value of]"
+)
+_ADD_PATTERNS = (
+    f"{_ASK} {{a}} [+|plus|added to|and also|increased by|together with] {{b}}?",
+    "[Add|Sum|Sum up|Combine|Please sum|Can you sum|Put together] {a} [and|with|plus] {b}[.|?|]",
+    "[What is|Find|Compute|Give me|Tell me|I want|Determine|Work out|What's] the [sum|total] of {a} [and|plus] {b}.",
+    "{a} [and|plus|added to|increased by|+] {b} [is|makes|gives|equals|make|equal] [what|how much]?",
+    "What [number|result|total|sum] [is|do you get from|comes from|do we get from] {a} [+|plus|and] {b}?",
+)
+_SUBTRACT_PATTERNS = (
+    f"{_ASK} {{a}} [-|minus|less|without|reduced by|decreased by|take away] {{b}}?",
+    "[Subtract|Deduct|Take|Remove|Please subtract|Can you deduct|Take away|Could you subtract] {b} from {a}[.|?|]",
+    "[What is|Compute|What's|Find|Tell me] {b} [subtracted from|taken from|deducted from|taken away from] {a}?",
+    "{b} [taken from|deducted from|taken away from] {a} [is|leaves|gives|makes] [what|how much]?",
+    "{a} [minus|less|without|reduced by|-] {b} [is|makes|gives|equals|leaves] [what|how much]?",
+    "What [number|result] [is|do you get from|comes from|do we get from|is left of] {a} [-|minus|less] {b}?",
+    "[Start with|From|Take] {a}[,| and] [take away|remove|subtract|take off] {b}.",
+)
 
 MAX_DIGITS = 5
 
 
 def phrasings(split: Split) -> tuple[str, ...]:
     """The question templates of one split."""
-    return ADD[split] + SUBTRACT[split]
+    return sums(split) + differences(split)
+
+
+@cache
+def sums(split: Split) -> tuple[str, ...]:
+    """The templates that ask for a + b."""
+    return widen(_ADD_TRAIN, _ADD_PATTERNS, _ADD_EVAL + _SUBTRACT_EVAL) if split == "train" else _ADD_EVAL
+
+
+@cache
+def differences(split: Split) -> tuple[str, ...]:
+    """The templates that ask for a - b."""
+    return (
+        widen(_SUBTRACT_TRAIN, _SUBTRACT_PATTERNS, _ADD_EVAL + _SUBTRACT_EVAL)
+        if split == "train"
+        else _SUBTRACT_EVAL
+    )
 
 
 def generate(rng: random.Random, split: Split) -> Example:
@@ -70,10 +106,14 @@ def generate(rng: random.Random, split: Split) -> Example:
     if subtracts and a < b and rng.random() < 0.5:
         a, b = b, a
     sign, result = ("-", a - b) if subtracts else ("+", a + b)
-    templates = (SUBTRACT if subtracts else ADD)[split]
+    templates = (differences if subtracts else sums)(split)
+    num_hand_written = len(templates)
+    if split == "train":
+        num_hand_written = len(_SUBTRACT_TRAIN if subtracts else _ADD_TRAIN)
+    phrasing = choose(rng, templates, num_hand_written)
     return Example(
         family="arithmetic",
-        question=dress(rng, split, rng.choice(templates).format(a=a, b=b)),
+        question=dress(rng, split, phrasing.format(a=a, b=b)),
         reasoning=_subtraction(a, b) if subtracts else _addition(a, b),
         answer=f"{a} {sign} {b} = {result}",
         key=str(result),

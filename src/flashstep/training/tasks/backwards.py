@@ -2,8 +2,10 @@
 
 import random
 import re
+from functools import cache
 
 from flashstep.training.tasks.base import Example, Split, lettered
+from flashstep.training.tasks.grammar import choose, widen
 from flashstep.training.tasks.spelling import letter_line
 from flashstep.training.tasks.wording import dress, quoted
 from flashstep.training.tasks.words import sample_word, written
@@ -56,17 +58,34 @@ EVAL_PHRASINGS = (
     "Show me the word {w} reversed.",
     "Now say the word {w} from back to front.",
 )
+_WORD = "[|the word|the word|the term|the name|the string]"
+_BACK = (
+    "[backwards|in reverse|reversed|back to front|in reverse order|from end to start|from right to left|"
+    "the other way round|from the last letter to the first|in backward order]"
+)
+_PATTERNS = (
+    "[Write|Spell|Print|Type|Say|Read|Give me|Show me|Show|Output|Put|Return|Please write|Can you write|Try to say|"
+    f"I want|I need|Could you spell|Write down|Tell me] {_WORD} {{w}} {_BACK}.",
+    "[Reverse|Invert|Mirror|Turn around|Please reverse|Can you reverse|Could you flip] [|the word|the letters of|"
+    "the order of the letters in|the spelling of|the string|the name|the order of letters in] {w}.",
+    f"[What is|What's|What would be|What do I get for|How would you write|How do I say|How does one spell] {_WORD} "
+    f"{{w}} {_BACK}?",
+    "[Give me|Show|What is|Write|Find|Print|Tell me|I need] the [reverse|reversed form|mirror image|reversed "
+    f"spelling|backward spelling] of {_WORD} {{w}}.",
+    f"{{w}} {_BACK}[|?|, please]",
+)
 
 
+@cache
 def phrasings(split: Split) -> tuple[str, ...]:
-    """The question templates of one split."""
-    return TRAIN_PHRASINGS if split == "train" else EVAL_PHRASINGS
+    """The question templates of one split; of "train" the hand-written ones come first."""
+    return widen(TRAIN_PHRASINGS, _PATTERNS, EVAL_PHRASINGS) if split == "train" else EVAL_PHRASINGS
 
 
 def generate(rng: random.Random, split: Split) -> Example:
     """Ask for a word in reverse."""
     word = sample_word(rng, split)
-    phrasing = rng.choice(phrasings(split))
+    phrasing = choose(rng, phrasings(split), len(TRAIN_PHRASINGS if split == "train" else EVAL_PHRASINGS))
     reverse_line = "".join(f" {c}{index}" for index, c in reversed(list(enumerate(word, 1))))
     return Example(
         family="backwards",

@@ -11,8 +11,10 @@ are walked digit by digit, each with its dot.
 
 import random
 import re
+from functools import cache
 
 from flashstep.training.tasks.base import Example, Split, pair_subject, split_of
+from flashstep.training.tasks.grammar import choose, widen
 from flashstep.training.tasks.wording import dress
 
 # {c}: comparative (larger), {m}: superlative (largest).
@@ -53,11 +55,24 @@ _SAYS_LARGER = re.compile(r"\b(?:larg|bigg|great|high|more)", re.IGNORECASE)
 _SAYS_SMALLER = re.compile(r"\b(?:small|less|low|least)", re.IGNORECASE)
 
 MAX_DIGITS = 4
+_PATTERNS = (
+    "[Which|What|Tell me which|Say which|Decide which|Do you know which|Find out which|I wonder which|Show me which] "
+    "[number|value|one|of the two|of these|of both|decimal|figure|] is [|the] {c}[,|:] {a} or {b}?",
+    "[Given|Looking at|Comparing|Considering|Taking|Out of|From|With|Between|Of the numbers] {a} and {b}, [which|which "
+    "one|which number|which value] is [|the] {c}?",
+    "[Pick|Choose|Find|Name|Select|Give me|Tell me|Show me|Return|Identify|Point out|Say] the [{c}|{m}] [number|one|"
+    "value|] [of|from|out of|:] {a} [and|or] {b}.",
+    "[Do you think|Can you tell me if|Check if|Tell me if] {a} is {c} than {b}?",
+    "[Here are|I have|Look at|Take|There are|We have|Compare] {a} and {b}[.|:|,] [Which|Which one|Which of them|Which "
+    "number|What] is [|the] {c}?",
+    "{a} [or|and|versus|vs|against] {b}[,|:|.] [which|which one|what] is [|the] {c}?",
+)
 
 
+@cache
 def phrasings(split: Split) -> tuple[str, ...]:
-    """The question templates of one split."""
-    return TRAIN_PHRASINGS if split == "train" else EVAL_PHRASINGS
+    """The question templates of one split; of "train" the hand-written ones come first."""
+    return widen(TRAIN_PHRASINGS, _PATTERNS, EVAL_PHRASINGS) if split == "train" else EVAL_PHRASINGS
 
 
 def generate(rng: random.Random, split: Split) -> Example:
@@ -65,7 +80,7 @@ def generate(rng: random.Random, split: Split) -> Example:
     a, b = _sample_pair(rng, split)
     wants_larger = rng.random() < 0.62
     word, superlative = rng.choice(_LARGER if wants_larger else _SMALLER)
-    phrasing = rng.choice(phrasings(split))
+    phrasing = choose(rng, phrasings(split), len(TRAIN_PHRASINGS if split == "train" else EVAL_PHRASINGS))
     steps, order = _walk(a, b)
     if order == 0:
         key = verdict = "They are equal."

@@ -2,8 +2,10 @@
 
 import random
 from dataclasses import dataclass
+from functools import cache
 
 from flashstep.training.tasks.base import Example, Split
+from flashstep.training.tasks.grammar import choose, widen
 from flashstep.training.tasks.wording import dress
 
 _CAN = "I can count letters, spell words forwards and backwards, add and subtract, and compare numbers."
@@ -127,20 +129,73 @@ _KINDS = {
 }  # fmt: skip
 _SHARES = {"self": 5, "other": 3, "maker": 3, "abilities": 4, "greeting": 4, "thanks": 2, "goodbye": 1}
 
-TRAIN_PHRASINGS = tuple(text for kind in _KINDS.values() for text in kind.train)
 EVAL_PHRASINGS = tuple(text for kind in _KINDS.values() for text in kind.held_out)
 
 
 def phrasings(split: Split) -> tuple[str, ...]:
     """The question templates of one split."""
-    return TRAIN_PHRASINGS if split == "train" else EVAL_PHRASINGS
+    if split == "train":
+        return tuple(text for kind in _KINDS for text in _wide(kind))
+    return EVAL_PHRASINGS
+
+
+_PATTERNS: dict[str, tuple[str, ...]] = {
+    "self": (
+        "[Who|What|Which model|What model|Which AI|What kind of AI|What sort of program|What system] "
+        "[are you|is this|am I talking to|am I using|is answering me|am I speaking with]"
+        "[?|, please?| exactly?]",
+        "[Tell me|Say|State|Give me|What is|What's|I want to know|May I know|Could you tell me|Please say] "
+        "[your name|your model name|the name of this model|what you are|what you are called].",
+        "[Introduce|Describe|Present|Explain] yourself [please|to me|briefly|in a sentence|].",
+    ),
+    "other": (
+        "[Are you|Aren't you|Is this|Am I talking to|So you are|You must be|I think you are|Isn't this|"
+        "Am I chatting with] [ChatGPT|GPT-4|Claude|Gemini|Siri|Alexa|Llama|DeepSeek|Mistral|Qwen|a human|"
+        "a person|Copilot|Grok]?",
+    ),
+    "maker": (
+        "[Who|Which company|What company|Which team|Which people|What lab] [made|created|built|trained|"
+        "developed|programmed|produced|invented|engineered] [you|this model|this AI]?",
+        "[Tell me|Say|Do you know|Can you tell me|I want to know] who [created|built|trained|developed|"
+        "programmed|invented] you.",
+        "By whom were you [created|built|trained|developed|programmed]?",
+    ),
+    "abilities": (
+        "[What|Which things|What kinds of things|Which tasks|What sort of questions] can you [do|help with|"
+        "help me with|answer|solve|handle]?",
+        "[List|Show me|Tell me|Name|Describe|What are|Explain] your [skills|features|capabilities|"
+        "strong points|functions|talents].",
+        "[Tell me|Show me|Explain|Say] [what you can do|how you can help|what you are able to do|"
+        "what you are good at|what I can ask you|what you know].",
+        "What [may|could|should|can] I [ask|use you for|do here|do with you]?",
+    ),
+    "greeting": (
+        "[Hello|Hi|Hey|Good morning|Good evening|Good afternoon|Greetings|Hi there|Hey there|Hello there|"
+        "Hallo][!|.| my friend| again| model| flashstep|, how are you?|, how are you doing?|"
+        ", nice to see you|, are you well?]",
+    ),
+    "thanks": (
+        "[Thanks|Thank you|Many thanks|Great|Perfect|Wonderful|Nice|Cool|Excellent|Awesome|Well done|"
+        "Good job][!|.|, thanks|, thank you|, that helps|, that was right|, you are right|, very good|"
+        ", that is correct| for the answer| for your help]",
+    ),
+    "goodbye": (
+        "[Bye|Goodbye|See you|Good night|Farewell|So long|I must go|I have to leave|I am leaving now|"
+        "Talk to you later|See you soon][!|.|, bye|, see you|, take care| then| and good night|, thank you]",
+    ),
+}
+
+
+@cache
+def _wide(kind: str) -> tuple[str, ...]:
+    return widen(_KINDS[kind].train, _PATTERNS[kind], phrasings("eval"))
 
 
 def generate(rng: random.Random, split: Split) -> Example:
     """Ask something about the model or just be polite."""
     name = rng.choices(list(_SHARES), list(_SHARES.values()))[0]
     kind = _KINDS[name]
-    question = rng.choice(kind.train if split == "train" else kind.held_out)
+    question = choose(rng, _wide(name), len(kind.train)) if split == "train" else rng.choice(kind.held_out)
     if name not in ("greeting", "thanks", "goodbye"):  # "Hi, Goodbye! Thanks." would be of three kinds
         question = dress(rng, split, question)
     elif rng.random() < 0.15:

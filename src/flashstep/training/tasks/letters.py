@@ -9,9 +9,11 @@ Reasoning, always in lower case:
 
 import random
 import re
+from functools import cache
 from string import ascii_lowercase
 
 from flashstep.training.tasks.base import Example, Split, lettered
+from flashstep.training.tasks.grammar import choose, widen
 from flashstep.training.tasks.wording import dress, quoted
 from flashstep.training.tasks.words import sample_word, written
 
@@ -105,18 +107,40 @@ EVAL_PHRASINGS = (
 _NUMBER_WORDS = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
 )  # fmt: skip
+_WORD = "[|the word|the word|the term|the name|the string|the text]"
+_PATTERNS = (
+    "[How many|What number of] {p} [are|are there|exist|can be found|are found|are present|are contained|appear|"
+    f"occur|show up|do I see|will I find|would you count|do we have|did I put] [in|inside|within] {_WORD} {{w}}?",
+    "[Count|Find|Determine|Calculate|Give|State|Report|Compute|Work out|Figure out|I need|I want|Give me|Tell me|"
+    "Show me|Let me know|Find out|Check|Please give me|What is|What's] the [number|count|amount|total|total number|"
+    f"exact number] of {{p}} [in|inside|within|contained in|found in|present in|used in|appearing in] {_WORD} {{w}}.",
+    "How [often|many times|frequently] [does|will|can] {s} [appear|occur|show up|turn up|come up|come|get used|"
+    f"be found|be seen|feature] [in|inside|within] {_WORD} {{w}}?",
+    "[In|Inside|Within|Looking at|Considering|Given|Taking|Think of|Check] [the word|the term|the name|the string|] {w}, "
+    "[how many {p} are there|how many {p} do you count|what is the number of {p}|how often does {s} appear|"
+    "how many times does {s} occur|how many {p} can we find|how often is {s} used|how many {p} do you see]?",
+    "[Say|Tell me|Work out|Determine|Check|Count|Find out|Do you know|Can you say] how many {p} "
+    f"{_WORD} {{w}} [has|contains|includes|holds].",
+    "[Say|Tell me|Work out|Check|Count|Find out|Do you know|Can you say] how [often|many times] {s} is [in|used in|"
+    f"found in|part of] {_WORD} {{w}}.",
+    "[Spelling|Writing|Typing|Reading|If I write|When I type|To spell] {w}, how many {p} [do I need|will I write|"
+    "do I use|come up|are there|will I see|are needed]?",
+    "[My teacher|My son|A friend|Someone|My boss|She|The quiz] asks how many {p} [are in|there are in] {w}.",
+    "{w} [has|contains|includes|uses|holds|is written with|is spelled with] how many {p}?",
+)
 
 
+@cache
 def phrasings(split: Split) -> tuple[str, ...]:
-    """The question templates of one split."""
-    return TRAIN_PHRASINGS if split == "train" else EVAL_PHRASINGS
+    """The question templates of one split; of "train" the hand-written ones come first."""
+    return widen(TRAIN_PHRASINGS, _PATTERNS, EVAL_PHRASINGS) if split == "train" else EVAL_PHRASINGS
 
 
 def generate(rng: random.Random, split: Split) -> Example:
     """Ask for a letter that is in the word four times out of five, more likely a repeated one."""
     word = sample_word(rng, split)
     letter = _choose_letter(rng, word)
-    phrasing = rng.choice(phrasings(split))
+    phrasing = choose(rng, phrasings(split), len(TRAIN_PHRASINGS if split == "train" else EVAL_PHRASINGS))
     question = phrasing.format(
         p=_plural(rng, letter), s=_noun(rng, letter), w=quoted(rng, written(rng, word), 0.6)
     )

@@ -2,8 +2,10 @@
 
 import random
 import re
+from functools import cache
 
 from flashstep.training.tasks.base import Example, Split
+from flashstep.training.tasks.grammar import choose, widen
 from flashstep.training.tasks.wording import dress, quoted
 from flashstep.training.tasks.words import sample_word, written
 
@@ -60,15 +62,31 @@ def letter_line(word: str) -> str:
     return "".join(f" {c}{index}" for index, c in enumerate(word, 1))
 
 
+_WORD = "[|the word|the word|the term|the name|the string]"
+_ORDER = "[|in order|one by one|one after another|from first to last|separately|please|for me]"
+_PATTERNS = (
+    f"[Spell|Spell out|Write out|Please spell|Can you spell|Would you spell|I want you to spell|Help me spell|"
+    f"Now spell|Try to spell|Could you spell out] {_WORD} {{w}} {_ORDER}.",
+    "[List|Give|Give me|Show|Show me|Name|Tell me|Print|Say|Read|Write down|Write|Return|Output|Type] [the letters|"
+    f"each letter|all letters|every letter|the single letters|all the letters] [of|in|from] {_WORD} {{w}} {_ORDER}.",
+    "[What|Which] [letters|characters] [are in|does one need for|form|are used in|do I need to write] "
+    f"{_WORD} {{w}}?",
+    f"[Split|Separate|Cut|Divide|Take|Break] {_WORD} {{w}} [into letters|into its letters|letter by letter|"
+    "into characters|into separate letters].",
+    f"How [do you|do I|does one|would you|can I|should I|do people] [spell|spell out] {_WORD} {{w}}?",
+)
+
+
+@cache
 def phrasings(split: Split) -> tuple[str, ...]:
-    """The question templates of one split."""
-    return TRAIN_PHRASINGS if split == "train" else EVAL_PHRASINGS
+    """The question templates of one split; of "train" the hand-written ones come first."""
+    return widen(TRAIN_PHRASINGS, _PATTERNS, EVAL_PHRASINGS) if split == "train" else EVAL_PHRASINGS
 
 
 def generate(rng: random.Random, split: Split) -> Example:
     """Ask for the letters of a word."""
     word = sample_word(rng, split)
-    phrasing = rng.choice(phrasings(split))
+    phrasing = choose(rng, phrasings(split), len(TRAIN_PHRASINGS if split == "train" else EVAL_PHRASINGS))
     letters = ", ".join(word)
     return Example(
         family="spelling",

@@ -7,6 +7,7 @@ and eval use different ones.
 import random
 
 from flashstep.training.tasks.base import Split
+from flashstep.training.tasks.words import common_words
 
 _OPENERS: dict[Split, tuple[str, ...]] = {
     "train": (
@@ -20,6 +21,10 @@ _OPENERS: dict[Split, tuple[str, ...]] = {
         "Let us try this one: ", "Good day. ", "Help me out here: ",
     ),
 }  # fmt: skip
+_WORDY_OPENERS = (
+    "My {0} asks: ", "For a {0} quiz: ", "I like {0}. ", "While I {0}: ", "Not about {0}: ", "The {0} said {1}. ",
+    "It is {0} today. ", "As {0} as it sounds, ", "Between {0} and {1}, ", "With {0}, ", "About my {0}: ",
+)  # fmt: skip
 _CLOSERS: dict[Split, tuple[str, ...]] = {
     "train": (
         " Thanks.", " Thanks!", " Thank you.", " Please.", " please", " Please answer.", " Thank you!",
@@ -43,6 +48,8 @@ def dress(rng: random.Random, split: Split, question: str) -> str:
     if rng.random() < 0.12:
         question = question.rstrip("?.!")
     draw = rng.random()
+    if split == "train" and draw < 0.06:  # words about the question must not be taken for its subject
+        return rng.choice(_WORDY_OPENERS).format(*rng.choices(common_words(split), k=2)) + question
     if draw < 0.12:
         return rng.choice(_OPENERS[split]) + question
     if draw < 0.20:

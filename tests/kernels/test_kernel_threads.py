@@ -1,0 +1,76 @@
+"""Worker threads sleep when idle and wake for the next job; kernels are cached and run on any CPU."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from flat_batches import run_in_chunks, run_whole
+
+from flashstep.kernels.spmd import FIRST_WORKER, LINE
+from flashstep.kernels.warmup import compile_all
+
+CHILD = """
+import json, sys
+import numpy as np
+from pathlib import Path
+from flat_batches import run_whole
+from flashstep.engine.runner import Runner
+from flashstep.kernels.entry import run
+runner = Runner.load(
+    Path(sys.argv[1]), weight_format=sys.argv[2], num_threads=2, num_full_blocks=3, num_sliding_blocks=3,
+    max_batch_tokens=64, max_sequences=1,
+)
+logits, _ = run_whole(runner, json.loads(sys.argv[3]))
+print(json.dumps({"hits": sum(run.stats.cache_hits.values()), "logits": logits.tolist()}))
+"""
+
+
+def is_asleep(runner, worker):
+    """True when the worker's Python thread waits for its bell."""
+    return runner._workers._control[FIRST_WORKER + worker * LINE] == 1
+
+
+def test_workers_fall_asleep_and_a_sleeping_worker_is_woken(load_toy, exact_runner, toy_tokens):
+    runner = load_toy(num_threads=2)
+    for _ in range(3):
+        logits, _ = run_whole(runner, toy_tokens)
+        np.testing.assert_array_equal(logits, run_whole(exact_runner, toy_tokens)[0])
+        while not is_asleep(runner, 1):
+            time.sleep(0.001)
+
+
+def test_many_steps_in_a_row_keep_the_threads_in_step(load_toy, whole, toy_tokens):
+    for _ in range(20):
+        logits, _ = run_in_chunks(load_toy(num_threads=3), toy_tokens, [1] * 40)
+        np.testing.assert_array_equal(logits, whole[0])
+
+
+def test_warming_up_reports_its_progress():
+    lines = []
+    compile_all(lambda name, done, total: lines.append((name, done, total)))
+    assert [line[1:] for line in lines] == [(0, 2), (1, 2), (2, 2)]
+    assert all(name for name, _, _ in lines)
+
+
+def run_child(checkpoint, weight_format, token_ids, **environment):
+    """Logits and cache hits of a fresh process."""
+    command = [sys.executable, "-c", CHILD, str(checkpoint), weight_format, json.dumps(token_ids)]
+    here = os.path.dirname(__file__)
+    env = os.environ | {"PYTHONPATH": here} | environment
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+def test_a_cpu_without_vector_extensions_computes_the_same(toy_checkpoint, whole, toy_tokens, tmp_path):
+    """Compiles everything for the plainest CPU of this architecture."""
+    environment = {"NUMBA_CPU_NAME": "generic", "NUMBA_CACHE_DIR": str(tmp_path)}
+    result = run_child(toy_checkpoint, "float32", toy_tokens, **environment)
+    np.testing.assert_allclose(result["logits"], whole[0], rtol=0, atol=1e-5)
+    again = run_child(toy_checkpoint, "float32", toy_tokens, **environment)
+    assert (result["hits"], again["hits"]) == (0, 1)
+    assert again["logits"] == result["logits"]
