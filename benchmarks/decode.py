@@ -134,8 +134,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         blocks = -(-max(args.context + VERIFY_ROWS, PREFILL_ROWS) // BLOCK_SIZE)
         runner = Runner.load(
-            args.model or random_checkpoint(Path(folder)), weight_format=args.weight_format, block_size=BLOCK_SIZE,
-            num_threads=args.threads, num_full_blocks=blocks, num_sliding_blocks=blocks,
+            args.model or random_checkpoint(Path(folder)), weight_format=args.weight_format,
+            block_size=BLOCK_SIZE, num_threads=args.threads,
+            num_full_blocks=blocks, num_sliding_blocks=blocks,
             max_batch_tokens=PREFILL_ROWS, max_sequences=1,
         )  # fmt: skip
     token_bytes = weights_per_token(runner.config) * (1 if args.weight_format == "int8" else 4)

@@ -21,7 +21,7 @@ from flashstep.kernels.jit import inner_kernel
 LINE = 8  # int64 words per cache line
 ARRIVED, JOB, STOP, FIRST_WORKER = 0, LINE, 2 * LINE, 3 * LINE
 SPINS_BEFORE_YIELD = 100
-SPINS_BEFORE_SLEEP = 20000
+SPINS_BEFORE_SLEEP = 3000
 
 _INT64 = ir.IntType(64)
 _IS_X86 = "sse2" in features()
