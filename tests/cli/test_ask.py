@@ -55,9 +55,7 @@ def test_the_trace_id_and_the_counts_end_a_streamed_answer(speaking_checkpoint, 
     assert len(err.rsplit("trace ", 1)[1]) == 32
 
 
-def test_an_evaluation_writes_its_results_and_failures(
-    speaking_checkpoint, tmp_path, capsys
-) -> None:
+def test_an_evaluation_writes_its_results_and_failures(speaking_checkpoint, tmp_path, capsys) -> None:
     result_file, failures_file = tmp_path / "result.json", tmp_path / "failures.jsonl"
     files = ("--json", str(result_file), "--failures", str(failures_file))
     with pytest.raises(SystemExit) as stopped:

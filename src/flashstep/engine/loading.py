@@ -37,7 +37,9 @@ def load_engine(
         max_sequences=config.max_sequences,
     )
     # Behind the weights: a broken checkpoint is told before anyone waits for the compiler.
-    compile_all(lambda name, done, total: report(f"compiling {name} ({done}/{total})"))
+    compile_all(
+        lambda name, done, total: report(f"kernels, compiled once per machine: {name} ({done}/{total})")
+    )
     return Engine(
         runner,
         num_draft_tokens=sizes.num_draft_tokens,
