@@ -70,7 +70,10 @@ def nano_cpu() -> Recipe:
         name="nano-cpu",
         preset="nano",
         phases=(
-            Phase(name="trunk", steps=2800, documents_per_step=40, learning_rate=4e-3, adam_scale=0.75),
+            Phase(
+                name="trunk", steps=2800, documents_per_step=40, learning_rate=4e-3,
+                adam_scale=0.75, decay_fraction=0.5,
+            ),
             Phase(
                 name="mtp-1", steps=200, documents_per_step=40, learning_rate=3e-3,
                 train_trunk=False, mtp_depth=1, mtp_weight=1.0, warmup_steps=10, decay_fraction=0.2,
