@@ -71,7 +71,7 @@ def nano_cpu() -> Recipe:
         preset="nano",
         phases=(
             Phase(
-                name="trunk", steps=2800, documents_per_step=40, learning_rate=4e-3,
+                name="trunk", steps=3300, documents_per_step=40, learning_rate=4e-3,
                 adam_scale=0.75, decay_fraction=0.5,
             ),
             Phase(
