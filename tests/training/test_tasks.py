@@ -103,7 +103,7 @@ def test_spelling_trace_numbers_the_letters():
 def test_backwards_trace_is_the_letter_line_and_its_mirror():
     for example in examples("backwards", "train", 100):
         heading, forwards, heading_2, backwards = example.reasoning.split("\n")
-        assert (heading, heading_2) == ("Letters:", "Backwards:")
+        assert (heading, heading_2) == ("Reverse:", "Backwards:")
         assert forwards.split() == backwards.split()[::-1]
         assert shown(example) == example.subject[::-1]
 

@@ -93,9 +93,10 @@ class Trainer:
                 f"step {self.step}: the gradient norm is {norm}; lower the learning rate and resume"
             )
         factor = schedule(phase, inside)
-        for optimizer in self.optimizers.values():
+        for kind, optimizer in self.optimizers.items():
+            scale = phase.adam_scale if kind == "adamw" else 1.0
             for group in optimizer.param_groups:
-                group["lr"] = group["peak_lr"] * factor
+                group["lr"] = phase.learning_rate * scale * factor
             optimizer.step()
             optimizer.zero_grad(set_to_none=True)
         imbalance = self._balance(phase.balance_rate * factor) if phase.train_trunk else None

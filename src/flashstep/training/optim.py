@@ -68,7 +68,7 @@ class Muon(torch.optim.Optimizer):
 def make_optimizers(
     model: nn.Module, phase: Phase, kind: str, weight_decay: float
 ) -> dict[str, torch.optim.Optimizer]:
-    """Optimizers over the parameters that require gradients; base rates are the phase's peak."""
+    """Optimizers over the parameters that require gradients, by kind; rates are the phase's peak."""
     if kind not in ("muon", "adamw"):
         raise ConfigError(f"optimizer is '{kind}', expected 'muon' or 'adamw'")
     matrices, others, plain = [], [], []
@@ -88,9 +88,6 @@ def make_optimizers(
     optimizers: dict[str, torch.optim.Optimizer] = {"adamw": adamw}
     if matrices:
         optimizers["muon"] = Muon(matrices, lr=phase.learning_rate, weight_decay=weight_decay)
-    for optimizer in optimizers.values():
-        for group in optimizer.param_groups:
-            group["peak_lr"] = group["lr"]
     return optimizers
 
 

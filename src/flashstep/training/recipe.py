@@ -71,8 +71,12 @@ def nano_cpu() -> Recipe:
         preset="nano",
         phases=(
             Phase(
-                name="trunk", steps=3300, documents_per_step=40, learning_rate=4e-3,
-                adam_scale=0.75, decay_fraction=0.5,
+                name="trunk", steps=1900, documents_per_step=40, learning_rate=4e-3,
+                adam_scale=0.75, decay_fraction=0.0,
+            ),
+            Phase(
+                name="anneal", steps=1700, documents_per_step=40, learning_rate=2e-3,
+                adam_scale=0.75, warmup_steps=20, decay_fraction=1.0,
             ),
             Phase(
                 name="mtp-1", steps=200, documents_per_step=40, learning_rate=3e-3,

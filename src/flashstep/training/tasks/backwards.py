@@ -90,7 +90,7 @@ def generate(rng: random.Random, split: Split) -> Example:
     return Example(
         family="backwards",
         question=dress(rng, split, phrasing.format(w=quoted(rng, written(rng, word), 0.65))),
-        reasoning=f"Letters:\n{letter_line(word)}\nBackwards:\n{reverse_line}",
+        reasoning=f"Reverse:\n{letter_line(word)}\nBackwards:\n{reverse_line}",
         answer=lettered(word[::-1]),
         key=word[::-1],
         subject=word,
