@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from provenance import provenance
 from safetensors.numpy import save_file
 
 from flashstep.engine.batch import Batch, DraftBatch
@@ -129,6 +130,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--context", type=int, default=256, help="tokens before the measured rows")
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--out", type=Path, help="write the JSON here too")
     args = parser.parse_args()
     compile_all(lambda name, done, total: print(f"kernels: {name} ({done}/{total})"))
     with tempfile.TemporaryDirectory() as folder:
@@ -153,11 +155,14 @@ def main() -> None:
         report(f"{name} ({rows} row{'s' if rows > 1 else ''})", rows, results[name])
     fraction = 1 / results["decode"]["median"] / ceiling
     print(f"decode reaches {fraction:.0%} of the one-thread ceiling")
-    print(json.dumps({
+    result = provenance() | {
         "benchmark": "decode", "weight_format": args.weight_format, "threads": args.threads,
         "context_tokens": args.context, "bytes_per_token": token_bytes, "near_bytes_per_s": near,
         "far_bytes_per_s": far, "seconds": results, "fraction_of_ceiling": fraction,
-    }))  # fmt: skip
+    }  # fmt: skip
+    print(json.dumps(result))
+    if args.out:
+        args.out.write_text(json.dumps(result, indent=1) + "\n")
 
 
 if __name__ == "__main__":
