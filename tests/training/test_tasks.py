@@ -139,7 +139,7 @@ def test_arithmetic_keys_are_the_true_results(split):
 
 def test_arithmetic_phrasings_keep_the_order_of_a_subtraction():
     """Only where the smaller operand is named first does a word like "from" turn the order."""
-    turning = re.compile(r"from|away|off|without|give away", re.IGNORECASE)
+    turning = re.compile(r"from|away|off|out of|less than|without|give away", re.IGNORECASE)
     for split in SPLITS:
         for phrasing in arithmetic.differences(split):
             if phrasing.index("{b}") < phrasing.index("{a}"):

@@ -63,6 +63,9 @@ _ADD_PATTERNS = (
     "[Add|Sum|Sum up|Combine|Please sum|Can you sum|Put together] {a} [and|with|plus] {b}[.|?|]",
     "[What is|Find|Compute|Give me|Tell me|I want|Determine|Work out|What's] the [sum|total] of {a} [and|plus] {b}.",
     "{a} [and|plus|added to|increased by|+] {b} [is|makes|gives|equals|make|equal] [what|how much]?",
+    "[I have to|I want to|I must|Let me|We need to|Help me] [add|sum|add up] {a} [and|to|with] {b}.",
+    "[Do|Make|Run] the [addition|calculation|computation] {a} + {b}[.|]",
+    "{a} [joined by|raised by|put together with|counted with] {b} [gives|makes|is|equals] [what|how much|what number]?",
     "What [number|result|total|sum] [is|do you get from|comes from|do we get from] {a} [+|plus|and] {b}?",
 )
 _SUBTRACT_PATTERNS = (
@@ -73,6 +76,11 @@ _SUBTRACT_PATTERNS = (
     "{a} [minus|less|without|reduced by|-] {b} [is|makes|gives|equals|leaves] [what|how much]?",
     "What [number|result] [is|do you get from|comes from|do we get from|is left of] {a} [-|minus|less] {b}?",
     "[Start with|From|Take] {a}[,| and] [take away|remove|subtract|take off] {b}.",
+    "[Take|Please take|Can you take|Knock|Strike|Would you take] {b} [off|away from|off of|out of] {a}[?|.]",
+    "{b} [removed from|deducted from|taken off|less than|taken out of] {a} [is|leaves|gives|makes|equals] [what|how much|what number]?",
+    "[I have to|I want to|I must|Let me|We need to|Help me] [subtract|take|deduct] {b} from {a}.",
+    "What [remains|is left|stays] [of|from] {a} [after taking away|when you remove|minus|less|if you subtract|after losing] {b}?",
+    "[Do|Make|Compute|Run] the [difference|calculation|computation] {a} - {b}[.|]",
 )
 
 MAX_DIGITS = 5

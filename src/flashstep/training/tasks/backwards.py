@@ -73,6 +73,15 @@ _PATTERNS = (
     "[Give me|Show|What is|Write|Find|Print|Tell me|I need] the [reverse|reversed form|mirror image|reversed "
     f"spelling|backward spelling] of {_WORD} {{w}}.",
     f"{{w}} {_BACK}[|?|, please]",
+    f"[What|How] would {_WORD} {{w}} [be|look|sound|read|appear|come out] [if|when] [written|spelled|read|printed|said|typed] {_BACK}?",
+    f"[I would like|I'd like|I want to see|I'd like to see|I would love|Could I have|Can I get|I wish to see|May I see] {_WORD} {{w}} [written|spelled|printed|] {_BACK}.",
+    f"[Backwards|In reverse|Reversed|Back to front|Read backwards], [what is|what's|how do you spell|how do I write|what does one get for] {_WORD} {{w}}?",
+    "[Flip|Mirror|Swap|Twist|Switch|Turn|Invert|Reflect] [the string|the term|the letters of|the letters in|the name|the text|all letters of|] {w} [around|over|for me|please|back to front|].",
+    "[Put|Arrange|Order|Place|Write|Sort|List] the letters of {w} [in reverse|in the opposite order|the wrong way round|from last to first|backwards|from the last one to the first].",
+    "[Write|Rewrite|Turn|Change|Print|Show] {w} so that [the last letter is first|it starts with its last letter|the letters run backwards|the first letter comes last|it ends with its first letter].",
+    "[Start from the end of|Begin with the last letter of|Go backwards through|Walk back through] {_WORD} {{w}}.".replace(
+        "{_WORD} {{w}}", "{w}"
+    ),
 )
 
 

@@ -66,6 +66,8 @@ _PATTERNS = (
     "[Here are|I have|Look at|Take|There are|We have|Compare] {a} and {b}[.|:|,] [Which|Which one|Which of them|Which "
     "number|What] is [|the] {c}?",
     "{a} [or|and|versus|vs|against] {b}[,|:|.] [which|which one|what] is [|the] {c}?",
+    "[I have|I got|We have|There are] {a} and {b}. [Which|What|Which of them|Which one] is [|the] {c} [number|one|value|]?",
+    "[Say|Tell me|Show|Decide|Determine] which of {a} and {b} is [|the] {c}.",
 )
 
 

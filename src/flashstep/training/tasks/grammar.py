@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 
 _HAND_WRITTEN_SHARE = 0.4
+_MOST_PER_PATTERN = 400  # or the pattern with the most alternatives would be nearly all that is seen
 
 
 def expand(pattern: str) -> list[str]:
@@ -32,8 +33,15 @@ def widen(
 ) -> tuple[str, ...]:
     """The hand-written phrasings first, then what the patterns add; nothing twice, nothing held out."""
     taken = {normalised(p) for p in (*hand_written, *held_out)}
-    added = {normalised(p): p for pattern in patterns for p in expand(pattern)}
+    added = {normalised(p): p for pattern in patterns for p in _some(expand(pattern))}
     return (*hand_written, *(p for key, p in added.items() if key not in taken))
+
+
+def _some(expansion: list[str]) -> list[str]:
+    """At most `_MOST_PER_PATTERN` of them, always the same ones."""
+    if len(expansion) <= _MOST_PER_PATTERN:
+        return expansion
+    return random.Random(expansion[0]).sample(expansion, _MOST_PER_PATTERN)
 
 
 def choose(rng: random.Random, phrasings: tuple[str, ...], num_hand_written: int) -> str:

@@ -146,23 +146,33 @@ _PATTERNS: dict[str, tuple[str, ...]] = {
         "[?|, please?| exactly?]",
         "[Tell me|Say|State|Give me|What is|What's|I want to know|May I know|Could you tell me|Please say] "
         "[your name|your model name|the name of this model|what you are|what you are called].",
+        "[May I know|Can I ask|I'd like to know|I wonder|Let me ask|Do tell me|Please say] [who you are|what you are|"
+        "what I should call you|what you are called|whom I am talking to].",
+        "[So|And|Well|But|Now] [who|what] are you [really|exactly|then|]?",
         "[Introduce|Describe|Present|Explain] yourself [please|to me|briefly|in a sentence|].",
     ),
     "other": (
         "[Are you|Aren't you|Is this|Am I talking to|So you are|You must be|I think you are|Isn't this|"
         "Am I chatting with] [ChatGPT|GPT-4|Claude|Gemini|Siri|Alexa|Llama|DeepSeek|Mistral|Qwen|a human|"
         "a person|Copilot|Grok]?",
+        "[You are|You're|Surely you are|You must be] [ChatGPT|GPT-4|Gemini|Siri|Llama|a human|a person|Grok][, aren't you?|"
+        ", right?|, correct?|, I guess.]",
+        "Are you [like|based on|a version of|related to|similar to|the twin of] [ChatGPT|Claude|Gemini|GPT-4|Siri|Grok]?",
     ),
     "maker": (
         "[Who|Which company|What company|Which team|Which people|What lab] [made|created|built|trained|"
         "developed|programmed|produced|invented|engineered] [you|this model|this AI]?",
         "[Tell me|Say|Do you know|Can you tell me|I want to know] who [created|built|trained|developed|"
         "programmed|invented] you.",
+        "[Who|What company|Which people] [is|are] behind [this model|this AI|this bot|all this]?",
+        "[Who|What] [designed|shaped|coded|taught|paid for] you [exactly|then|]?",
         "By whom were you [created|built|trained|developed|programmed]?",
     ),
     "abilities": (
         "[What|Which things|What kinds of things|Which tasks|What sort of questions] can you [do|help with|"
         "help me with|answer|solve|handle]?",
+        "[List|Show|Give me|Tell me|Name] [all your|all of your|the] [abilities|skills|functions|talents] [please|you have|].",
+        "[In what|In which] [ways|cases|areas] can you [help|assist]?",
         "[List|Show me|Tell me|Name|Describe|What are|Explain] your [skills|features|capabilities|"
         "strong points|functions|talents].",
         "[Tell me|Show me|Explain|Say] [what you can do|how you can help|what you are able to do|"
@@ -176,12 +186,12 @@ _PATTERNS: dict[str, tuple[str, ...]] = {
     ),
     "thanks": (
         "[Thanks|Thank you|Many thanks|Great|Perfect|Wonderful|Nice|Cool|Excellent|Awesome|Well done|"
-        "Good job][!|.|, thanks|, thank you|, that helps|, that was right|, you are right|, very good|"
+        "Good job|Good work|Nice job|Great work|Super|Fantastic|Right][!|.|, thanks|, thank you|, that helps|, that was right|, you are right|, very good|"
         ", that is correct| for the answer| for your help]",
     ),
     "goodbye": (
         "[Bye|Goodbye|See you|Good night|Farewell|So long|I must go|I have to leave|I am leaving now|"
-        "Talk to you later|See you soon][!|.|, bye|, see you|, take care| then| and good night|, thank you]",
+        "Talk to you later|See you soon|I have to go|Time to go|Must go][!|.|, bye|, see you|, take care| then| and good night|, thank you]",
     ),
 }
 

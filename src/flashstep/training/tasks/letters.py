@@ -127,6 +127,15 @@ _PATTERNS = (
     "do I use|come up|are there|will I see|are needed]?",
     "[My teacher|My son|A friend|Someone|My boss|She|The quiz] asks how many {p} [are in|there are in] {w}.",
     "{w} [has|contains|includes|uses|holds|is written with|is spelled with] how many {p}?",
+    "How many of the [characters|signs|letters] [of|in|from] {_WORD} {{w}} are {{p}}?".replace(
+        "{_WORD} {{w}}", "{w}"
+    ).replace("{{p}}", "{p}"),
+    f"[Exactly|Just|In total,|Precisely|So] how many {{p}} [are in|are inside|does one find in|belong to|sit in|are part of] {_WORD} {{w}}?",
+    "[Could you|Can you|Would you|Please|Will you] [say|tell me|count|check|find out|work out|see] how [many times|often] {s} [appears|occurs|is used|comes up|shows up|is found] in {w}[?|.]",
+    f"[I need|I want|I require|I am looking for|I would like|I'd like] [the count|the number|the total|to know the number|to know the count|the amount] of {{p}} [in|within|for] {_WORD} {{w}}.",
+    "[Among|Of|Out of|From] [all the letters|the letters|all letters] [in|of] {w}, how many [are {p}|times do you see {s}|times is it {s}|would be {p}]?",
+    "[What is|What's|Give me|Give|Say|Tell me] the [frequency|tally|quantity|count] of {s} [in|within|inside|across] [|the term|the string] {w}.",
+    "[Having spelled|After spelling|When spelling|Once I spell|To write|In spelling] {w}, how many {p} [did I use|are used|have I written|will be used|will there be|do we get]?",
 )
 
 

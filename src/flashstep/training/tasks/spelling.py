@@ -74,6 +74,12 @@ _PATTERNS = (
     f"[Split|Separate|Cut|Divide|Take|Break] {_WORD} {{w}} [into letters|into its letters|letter by letter|"
     "into characters|into separate letters].",
     f"How [do you|do I|does one|would you|can I|should I|do people] [spell|spell out] {_WORD} {{w}}?",
+    "[Break|Take|Pull|Chop|Tear|Cut|Split] {w} [up|apart|down] into [letters|single characters|its characters|all its letters|individual letters].",
+    "[I want|I'd like|I would like|I need|Let me] [to see|see|to hear|hear|to read] {w} [letter by letter|one letter at a time|spelled|in single letters].",
+    "[What's|What is|Give me|Tell me|Show me|I need] the [right|proper|exact|full|usual] spelling of [|the word|the name] {w}[?|.|]",
+    "[Which|What] letters [spell|build|form|compose|are needed for|go into] [|the word|the name] {w}?",
+    "[Do you know|Can you tell me|Tell me|Show me|Say|Explain] how [|the word|the name] {w} is [spelt|written|spelled out].",
+    "[Print|Read out|Recite|Go through|Count off|Show] [each|all|every one of the|the single] [letter|letters|characters] [of|in] {w}.",
 )
 
 
