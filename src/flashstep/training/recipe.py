@@ -75,15 +75,15 @@ def nano_cpu() -> Recipe:
                 adam_scale=0.75, decay_fraction=0.0,
             ),
             Phase(
-                name="anneal", steps=1700, documents_per_step=40, learning_rate=2e-3,
+                name="anneal", steps=2000, documents_per_step=40, learning_rate=2e-3,
                 adam_scale=0.75, warmup_steps=20, decay_fraction=1.0,
             ),
             Phase(
-                name="mtp-1", steps=200, documents_per_step=40, learning_rate=3e-3,
+                name="mtp-1", steps=100, documents_per_step=40, learning_rate=3e-3,
                 train_trunk=False, mtp_depth=1, mtp_weight=1.0, warmup_steps=10, decay_fraction=0.2,
             ),
             Phase(
-                name="mtp-3", steps=300, documents_per_step=40, learning_rate=2e-3,
+                name="mtp-3", steps=200, documents_per_step=40, learning_rate=2e-3,
                 train_trunk=False, mtp_depth=3, mtp_weight=1.0, clone_mtp=True, warmup_steps=10,
             ),
         ),

@@ -184,6 +184,8 @@ def _sample_pair(rng: random.Random, split: Split) -> tuple[int, int]:
             b = a
         elif draw < 0.12:
             b = _carrying_partner(rng, a)
+        elif draw < 0.27:  # as long as a: only its digits tell which one is larger
+            b = rng.randrange(10 ** (len(str(a)) - 1) if a > 9 else 0, 10 ** len(str(a)))
         else:
             b = _sample_number(rng)
         if split_of(pair_subject(str(a), str(b))) == split:

@@ -63,6 +63,10 @@ _PATTERNS = (
     "[Pick|Choose|Find|Name|Select|Give me|Tell me|Show me|Return|Identify|Point out|Say] the [{c}|{m}] [number|one|"
     "value|] [of|from|out of|:] {a} [and|or] {b}.",
     "[Do you think|Can you tell me if|Check if|Tell me if] {a} is {c} than {b}?",
+    "[I think|I believe|Is it true that|Am I right that|Say whether|Would it be right that|Could you say if|Do we know if|"
+    "Do you believe|I guess|People say|I was told|Decide whether|Does it hold that|Tell me whether|I doubt that|"
+    "Would you agree that|Do you agree that|Can it be that] {a} is [|really|indeed|much] {c} than {b}[?|.|, right?|]",
+    "[Is|Isn't|Could] {a} [|be|really|indeed|not] {c} than {b}[?|, or not?|, please?]",
     "[Here are|I have|Look at|Take|There are|We have|Compare] {a} and {b}[.|:|,] [Which|Which one|Which of them|Which "
     "number|What] is [|the] {c}?",
     "{a} [or|and|versus|vs|against] {b}[,|:|.] [which|which one|what] is [|the] {c}?",

@@ -4,12 +4,12 @@ from flashstep.training.tasks import arithmetic, backwards, comparison, identity
 from flashstep.training.tasks.base import Family
 
 FAMILIES: dict[str, Family] = {
-    "letters": Family(letters.generate, letters.verify, 0.23, letters.phrasings),
-    "spelling": Family(spelling.generate, spelling.verify, 0.10, spelling.phrasings),
-    "backwards": Family(backwards.generate, backwards.verify, 0.14, backwards.phrasings),
-    "arithmetic": Family(arithmetic.generate, arithmetic.verify, 0.21, arithmetic.phrasings),
-    "comparison": Family(comparison.generate, comparison.verify, 0.11, comparison.phrasings),
+    "letters": Family(letters.generate, letters.verify, 0.19, letters.phrasings),
+    "spelling": Family(spelling.generate, spelling.verify, 0.08, spelling.phrasings),
+    "backwards": Family(backwards.generate, backwards.verify, 0.17, backwards.phrasings),
+    "arithmetic": Family(arithmetic.generate, arithmetic.verify, 0.24, arithmetic.phrasings),
+    "comparison": Family(comparison.generate, comparison.verify, 0.13, comparison.phrasings),
     # Of these two only the phrasings (and what outside fills into them) are held out.
-    "identity": Family(identity.generate, identity.verify, 0.07, identity.phrasings, False),
-    "outside": Family(outside.generate, outside.verify, 0.14, outside.phrasings, False),
+    "identity": Family(identity.generate, identity.verify, 0.06, identity.phrasings, False),
+    "outside": Family(outside.generate, outside.verify, 0.13, outside.phrasings, False),
 }
