@@ -82,6 +82,7 @@ _PATTERNS = (
     "[Start from the end of|Begin with the last letter of|Go backwards through|Walk back through] {_WORD} {{w}}.".replace(
         "{_WORD} {{w}}", "{w}"
     ),
+    f"How [does|will|might|did] {_WORD} {{w}} [look|read|sound|appear] [if|when|once] [written|spelled|printed|typed|read] {_BACK}?",
 )
 
 

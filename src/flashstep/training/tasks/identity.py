@@ -180,16 +180,20 @@ _PATTERNS: dict[str, tuple[str, ...]] = {
         "What [may|could|should|can] I [ask|use you for|do here|do with you]?",
     ),
     "greeting": (
+        "[Good day|A good day|Good morning|Good evening] [to you|model|my friend|flashstep|everyone|there][!|.|]",
         "[Hello|Hi|Hey|Good morning|Good evening|Good afternoon|Greetings|Hi there|Hey there|Hello there|"
         "Hallo][!|.| my friend| again| model| flashstep|, how are you?|, how are you doing?|"
         ", nice to see you|, are you well?]",
     ),
     "thanks": (
+        "[Great|Good|Nice|Super|Excellent|Amazing] [job|work|answer|solution] [there|indeed|today|again|so far|][!|.|]",
         "[Thanks|Thank you|Many thanks|Great|Perfect|Wonderful|Nice|Cool|Excellent|Awesome|Well done|"
         "Good job|Good work|Nice job|Great work|Super|Fantastic|Right][!|.|, thanks|, thank you|, that helps|, that was right|, you are right|, very good|"
         ", that is correct| for the answer| for your help]",
     ),
     "goodbye": (
+        "[Bye|Goodbye|Good night|Farewell|See you] and [thank you|thanks a lot|many thanks|good luck|take care|all the best]"
+        "[!|.|]",
         "[Bye|Goodbye|See you|Good night|Farewell|So long|I must go|I have to leave|I am leaving now|"
         "Talk to you later|See you soon|I have to go|Time to go|Must go][!|.|, bye|, see you|, take care| then| and good night|, thank you]",
     ),
