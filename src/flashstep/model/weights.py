@@ -59,4 +59,5 @@ def save_weights(model: Transformer, path: Path, dtype: torch.dtype = torch.bflo
         tensors[spec.name] = parameter.to(torch.float32 if spec.is_float32 else dtype).contiguous()
     partial = path / "model.safetensors.partial"
     save_file(tensors, partial, metadata={"format": "pt"})
+    partial.chmod(0o644)  # the library makes it private
     partial.replace(path / "model.safetensors")
