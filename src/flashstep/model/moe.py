@@ -85,6 +85,8 @@ class MoE(nn.Module):
         order_R = expert_ids_TK.flatten().argsort(stable=True)
         token_R = order_R // top_k  # row r works for this token
         counts = torch.bincount(expert_ids_TK.flatten(), minlength=self.router.spec.num_experts).tolist()
-        out_RD = self.experts(x_TD[token_R], counts) * weights_TK.flatten()[order_R, None].to(x.dtype)
+        # index_select: the backward of plain indexing adds in the order in which threads arrive.
+        rows_RD = x_TD.index_select(0, token_R)
+        out_RD = self.experts(rows_RD, counts) * weights_TK.flatten()[order_R, None].to(x.dtype)
         routed = torch.zeros_like(x_TD).index_add(0, token_R, out_RD)
         return (routed + self.shared_expert(x_TD)).view_as(x)

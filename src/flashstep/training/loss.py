@@ -28,7 +28,7 @@ def targets(rows: Rows, depth: int) -> tuple[Tensor, Tensor]:
 def trunk_loss(model: Transformer, rows: Rows, hidden: Tensor) -> tuple[Tensor, float]:
     """Mean cross-entropy over target tokens (float32) and the share of exact argmax hits."""
     index_M, wanted_M = targets(rows, 0)
-    logits_MV = model.logits(hidden.flatten(0, 1)[index_M]).float()
+    logits_MV = model.logits(hidden.flatten(0, 1).index_select(0, index_M)).float()
     hits = (logits_MV.detach().argmax(-1) == wanted_M).float().mean().item()
     return cross_entropy(logits_MV, wanted_M), hits
 
@@ -39,7 +39,7 @@ def mtp_losses(model: Transformer, rows: Rows, hidden: Tensor, depth: int) -> li
     losses = []
     for k, output in enumerate(outputs, start=1):
         index_M, wanted_M = targets(rows, k)
-        logits_MV = model.mtp[k - 1].logits(output.flatten(0, 1)[index_M]).float()
+        logits_MV = model.mtp[k - 1].logits(output.flatten(0, 1).index_select(0, index_M)).float()
         hits = (logits_MV.detach().argmax(-1) == wanted_M).float().mean().item()
         losses.append((cross_entropy(logits_MV, wanted_M), hits))
     return losses
