@@ -12,7 +12,8 @@ def _weights(trainer):
 
 
 def test_resuming_gives_bit_for_bit_the_weights_of_an_unbroken_run(tmp_path):
-    whole = make_trainer(smoke(), tmp_path / "whole") if (tmp_path / "whole").mkdir() is None else None
+    (tmp_path / "whole").mkdir()
+    whole = make_trainer(smoke(), tmp_path / "whole")
     for _ in range(whole.recipe.total_steps):
         whole.train_step()
 

@@ -20,7 +20,7 @@ from flashstep.training.curves import Record, plot_curves
 from flashstep.training.data import document
 from flashstep.training.loss import mtp_losses, trunk_loss
 from flashstep.training.optim import make_optimizers, schedule
-from flashstep.training.packing import Rows, encode_document, pack
+from flashstep.training.packing import Document, Rows, encode_document, pack
 from flashstep.training.recipe import Phase, Recipe
 
 Report = Callable[[dict[str, Any]], None]
@@ -125,7 +125,7 @@ class Trainer:
             step = max(0, step - phase.steps)
         return first
 
-    def _encode(self, index: int):  # type: ignore[no-untyped-def]
+    def _encode(self, index: int) -> Document:
         return encode_document(document(self.recipe.seed, index, "train"), self.template, self.tokenizer)
 
     def _loss(self, phase: Phase, rows: Rows) -> tuple[torch.Tensor, dict[str, float]]:

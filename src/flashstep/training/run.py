@@ -11,7 +11,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flashstep.chat.template import builtin_template
-from flashstep.chat.tokenizer import Tokenizer
 from flashstep.model import presets
 from flashstep.model.config import ModelConfig
 from flashstep.model.init import init_weights
@@ -53,7 +52,6 @@ def make_trainer(recipe: Recipe, out: Path) -> Trainer:
     if not (out / "tokenizer.json").exists():
         corpus = itertools.islice(tokenizer_corpus(recipe.tokenizer_documents), recipe.tokenizer_documents)
         save_tokenizer(train_tokenizer(corpus, recipe.vocab_size), out, builtin_template())
-    Tokenizer.load(out)  # a broken file is reported before anything is built
     model = Transformer(ModelConfig.from_hf(getattr(presets, recipe.preset)()))
     init_weights(model, recipe.seed)
     return Trainer(recipe, model, out)
