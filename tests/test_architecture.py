@@ -210,7 +210,7 @@ def is_overload(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> 
 
 
 def test_the_broad_except_is_only_where_it_is_allowed() -> None:
-    allowed = {"engine/async_engine.py", "server/errors.py", "server/app.py"}
+    allowed = {"engine/async_engine.py", "server/errors.py", "server/app.py", "server/service.py"}
     found = {
         str(path.relative_to(PACKAGE)): node.lineno
         for path in SOURCES

@@ -57,6 +57,10 @@ class SamplingParams:
     context allows. `stop` strings end generation outside reasoning and are not returned.
     `logprobs` None = off, n = log-probabilities of the chosen token and the n best (0-20).
     `ignore_eos` keeps generating past stop ids (benchmarks).
+    `logit_bias` is added to the logits of token ids, each in [-100, 100]. `thinking_token_budget`
+    None = unbounded, n = the reasoning is closed after n tokens of it. `prompt_logprobs` like
+    `logprobs`, for the prompt's own tokens. `repetition_guard` ends an answer that repeats itself
+    without end.
     """
 
     temperature: float = 1.0
@@ -72,6 +76,10 @@ class SamplingParams:
     stop_token_ids: tuple[int, ...] = ()
     logprobs: int | None = None
     ignore_eos: bool = False
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    thinking_token_budget: int | None = None
+    prompt_logprobs: int | None = None
+    repetition_guard: bool = True
 
     def __post_init__(self) -> None:
         _check("temperature", self.temperature, 0.0, 2.0)
@@ -85,6 +93,12 @@ class SamplingParams:
             _check("max_tokens", self.max_tokens, 1, 1 << 31)
         if self.logprobs is not None:
             _check("top_logprobs", self.logprobs, 0, 20)
+        if self.prompt_logprobs is not None:
+            _check("prompt_logprobs", self.prompt_logprobs, 0, 20)
+        if self.thinking_token_budget is not None:
+            _check("thinking_token_budget", self.thinking_token_budget, 0, 1 << 31)
+        for token_id, bias in self.logit_bias:
+            _check(f"logit_bias.{token_id}", bias, -100.0, 100.0)
         if any(not s for s in self.stop):
             raise InvalidRequest("stop: an empty stop string would end every answer at once", param="stop")
 
@@ -102,11 +116,30 @@ def _check(name: str, value: float, low: float, high: float, *, low_open: bool =
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerRule:
+    """What the answer behind the reasoning must be; enforced while it is generated.
+
+    json_schema: None = free text, {} = any JSON object, else a value of this JSON schema.
+    required_tools: None = calls are optional; () = at least one call of any tool; else of one of
+    these names. max_calls: most calls, None = any number.
+    """
+
+    json_schema: dict[str, Any] | None = None
+    required_tools: tuple[str, ...] | None = None
+    max_calls: int | None = None
+
+
+FREE = AnswerRule()
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """What the engine is asked: token ids in, sampling wishes, and the id that traces it.
 
-    `stop_token_ids` end generation (the checkpoint's EOS ids). Stop *strings* are matched by
-    the caller on decoded text, who then aborts.
+    `eos_token_ids` end generation. Stop *strings* are matched by the caller on decoded text, who
+    then aborts. `think_end_token_ids` close the reasoning that the prompt has opened (empty = it
+    opened none): a thinking budget forces them, and `grammar` (Lark, llguidance's dialect; None =
+    free text) holds from the token behind them on.
     """
 
     request_id: str
@@ -114,6 +147,8 @@ class Request:
     prompt_token_ids: tuple[int, ...]
     params: SamplingParams
     eos_token_ids: frozenset[int] = frozenset()
+    think_end_token_ids: tuple[int, ...] = ()
+    grammar: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,11 +174,13 @@ class Usage:
 class Timings:
     """Seconds since arrival of the request; None = never happened.
 
+    `reasoning_end_s`: when the reasoning was closed, as the decoder saw it.
     `num_drafted`/`num_accepted` count MTP draft tokens proposed and kept.
     """
 
     admitted_s: float | None = None
     first_token_s: float | None = None
+    reasoning_end_s: float | None = None
     finished_s: float | None = None
     num_drafted: int = 0
     num_accepted: int = 0
@@ -154,15 +191,19 @@ class TokenOutput:
     """What a backend emits for one request after one step: new token ids, in order.
 
     With drafting one output can hold several tokens. The last output of a request has a
-    `finish_reason`; `error` says what went wrong when it is "error".
+    `finish_reason`; `error` says what went wrong when it is "error". `stop_reason` "repetition"
+    marks an answer that the repetition guard ended (its finish reason is "length").
+    `prompt_logprobs` come once, with the first output: one for each prompt token but the first.
     """
 
     token_ids: tuple[int, ...]
     logprobs: tuple[TokenLogprob, ...] = ()
+    prompt_logprobs: tuple[TokenLogprob, ...] = ()
     finish_reason: FinishReason | None = None
     cached_tokens: int = 0
     timings: Timings = Timings()
     error: str | None = None
+    stop_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,13 +232,43 @@ class ToolCallDelta:
 
 
 @dataclass(frozen=True, slots=True)
+class TokenText:
+    """A token as text with its log-probability; `data` are its bytes, which may be half a character."""
+
+    token_id: int
+    text: str
+    data: bytes
+    logprob: float
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredToken:
+    """A token of the answer with the best alternatives at its place."""
+
+    token: TokenText
+    top: tuple[TokenText, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LogprobsDelta:
+    """Scores of the next tokens, when they were asked for. `part` says where the tokens belong;
+    tokens of tool calls and of framing count as "text"."""
+
+    tokens: tuple[ScoredToken, ...]
+    part: Literal["prompt", "reasoning", "text"] = "text"
+
+
+@dataclass(frozen=True, slots=True)
 class Finish:
-    """The last event of every stream. `error` says what went wrong when reason is "error"."""
+    """The last event of every stream. `error` says what went wrong when reason is "error".
+    `stop_reason` is the stop string that matched, "repetition" when the guard ended the answer,
+    else None."""
 
     reason: FinishReason
     usage: Usage = field(default_factory=Usage)
     timings: Timings = field(default_factory=Timings)
     error: str | None = None
+    stop_reason: str | None = None
 
 
-Event = ReasoningDelta | TextDelta | ToolCallDelta | Finish
+Event = ReasoningDelta | TextDelta | ToolCallDelta | LogprobsDelta | Finish

@@ -10,10 +10,13 @@ import httpx
 import openai
 import uvicorn
 
+from flashstep.backends.base import EngineStats
 from flashstep.server.app import create_app
 from flashstep.server.serve import bind
 from flashstep.server.settings import ServerSettings
 from flashstep.types import (
+    FREE,
+    AnswerRule,
     Event,
     Finish,
     Message,
@@ -43,6 +46,7 @@ class Call:
     params: SamplingParams
     trace_id: str
     request_id: str
+    rule: AnswerRule = FREE
     finished: threading.Event = field(default_factory=threading.Event)
     aborted: threading.Event = field(default_factory=threading.Event)
 
@@ -51,7 +55,10 @@ class PlayedModel:
     """Answers every call with `script`: events are sent, exceptions raised, callables awaited."""
 
     model_name = "flashstep-nano"
+    fingerprint = "played"
     context_length = 4096
+    vocab_size = 1000
+    max_concurrency = 64
 
     def __init__(self) -> None:
         self.script: Sequence[Event | Exception | Callable] = STRAWBERRY
@@ -62,8 +69,27 @@ class PlayedModel:
     def is_healthy(self) -> bool:
         return self.healthy
 
-    async def chat(self, messages, tools, params, *, trace_id, request_id) -> AsyncGenerator[Event, None]:
-        call = Call(tuple(messages), tuple(tools), params, trace_id, request_id)
+    def stats(self) -> EngineStats:
+        return EngineStats(num_running=sum(not c.finished.is_set() for c in self.calls))
+
+    def count_tokens(self, messages, tools) -> int:
+        return sum(len(message.content) for message in messages)
+
+    def tokenize(self, text) -> list[int]:
+        return list(text.encode())
+
+    def detokenize(self, token_ids) -> str:
+        return bytes(token_ids).decode(errors="replace")
+
+    async def complete(self, prompt, params, *, trace_id, request_id) -> AsyncGenerator[Event, None]:
+        message = Message("user", prompt if isinstance(prompt, str) else self.detokenize(prompt))
+        async for event in self.chat([message], (), params, trace_id=trace_id, request_id=request_id):
+            yield event
+
+    async def chat(
+        self, messages, tools, params, *, rule=FREE, trace_id, request_id
+    ) -> AsyncGenerator[Event, None]:
+        call = Call(tuple(messages), tuple(tools), params, trace_id, request_id, rule)
         self.calls.append(call)
         self.arrived.release()
         try:

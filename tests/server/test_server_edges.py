@@ -8,8 +8,8 @@ import openai
 import pytest
 
 from flashstep.errors import ConfigError
-from flashstep.server.envelope import Envelope
 from flashstep.server.serve import bind
+from flashstep.server.service import Answer
 from flashstep.server.settings import ServerSettings
 from flashstep.server.sse import ChunkWriter, StreamStyle
 from flashstep.types import Finish, ReasoningDelta, TextDelta, ToolCallDelta
@@ -220,7 +220,7 @@ def test_settings_that_cannot_work_are_named_at_start(fields):
         ServerSettings(**fields)
 
 
-ENVELOPE = Envelope("chatcmpl-1", 1700000000, "step-3.5-flash", "fp_1", TRACE_ID)
+ANSWER = Answer("chatcmpl-1", TRACE_ID, 1700000000, "step-3.5-flash", "fp_1", events=None)
 HEAD = (
     '{"id":"chatcmpl-1","object":"chat.completion.chunk","created":1700000000,"model":"step-3.5-flash",'
     f'"system_fingerprint":"fp_1","trace_id":"{TRACE_ID}","choices":'
@@ -233,7 +233,7 @@ def chunk(delta: str, finish_reason: str = "null", end: str = "}") -> str:
 
 
 def test_the_bytes_of_a_stream_are_these():
-    writer = ChunkWriter(ENVELOPE, StreamStyle("reasoning", include_usage=False))
+    writer = ChunkWriter(ANSWER, StreamStyle("reasoning", include_usage=False))
     events = [
         ReasoningDelta("a\nb"),
         TextDelta('"ü" 1'),
@@ -255,7 +255,7 @@ def test_the_bytes_of_a_stream_are_these():
 
 
 def test_the_bytes_of_a_stream_with_usage_are_these():
-    writer = ChunkWriter(ENVELOPE, StreamStyle("reasoning", include_usage=True))
+    writer = ChunkWriter(ANSWER, StreamStyle("reasoning", include_usage=True))
     usage = (
         '{"prompt_tokens":12,"completion_tokens":7,"total_tokens":19,"cached_tokens":8,'
         '"prompt_tokens_details":{"cached_tokens":8},"completion_tokens_details":{"reasoning_tokens":4}}'
@@ -272,6 +272,6 @@ def test_the_bytes_of_a_stream_with_usage_are_these():
     "text", ["a\nb", "a\r\nb", "a\u2028b", "a\u2029b", "a\x85b", "a\x0bb", "a\x1cb"], ids=ascii
 )
 def test_no_text_can_break_a_frame_in_two(text):
-    frame = ChunkWriter(ENVELOPE, StreamStyle("reasoning", False)).delta(TextDelta(text)).decode()
+    frame = ChunkWriter(ANSWER, StreamStyle("reasoning", False)).delta(TextDelta(text)).decode()
     assert frame.splitlines() == [frame.rstrip("\n"), ""]
     assert json.loads(frame[6:])["choices"][0]["delta"]["content"] == text

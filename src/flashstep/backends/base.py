@@ -4,9 +4,28 @@ A chat, a template and a parser sit above it once, whichever engine is below.
 """
 
 from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from typing import Protocol
 
 from flashstep.types import Request, TokenOutput
+
+
+@dataclass(frozen=True, slots=True)
+class EngineStats:
+    """The engine's state and counters since it started, for metrics. kv_usage is in [0, 1];
+    accepted_by_position[i] of drafted_by_position[i] drafts i places ahead were kept."""
+
+    num_running: int = 0
+    num_waiting: int = 0
+    kv_usage: float = 0.0
+    num_preemptions: int = 0
+    num_steps: int = 0
+    num_prompt_tokens: int = 0
+    num_generated_tokens: int = 0
+    num_cached_tokens: int = 0
+    num_verifications: int = 0
+    drafted_by_position: tuple[int, ...] = ()
+    accepted_by_position: tuple[int, ...] = ()
 
 
 class TokenStream(Protocol):
@@ -36,6 +55,20 @@ class Backend(Protocol):
     @property
     def context_length(self) -> int:
         """Tokens that prompt and answer may have together."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when weights or the way they are computed change."""
+        ...
+
+    @property
+    def max_concurrency(self) -> int:
+        """Requests that are computed at the same time; more would wait inside."""
+        ...
+
+    def stats(self) -> EngineStats:
+        """A snapshot of state and counters; cheap, any thread."""
         ...
 
     def generate(self, request: Request) -> TokenStream:

@@ -10,14 +10,16 @@ from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from flashstep.backends.base import Backend
+from flashstep.backends.base import Backend, EngineStats
 from flashstep.chat.response_decoder import ResponseDecoder
 from flashstep.chat.template import ChatTemplate
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.engine.config import EngineConfig
-from flashstep.errors import ContextLengthExceeded
+from flashstep.errors import ContextLengthExceeded, InvalidRequest
 from flashstep.model.config import ModelConfig
 from flashstep.types import (
+    FREE,
+    AnswerRule,
     Event,
     Finish,
     FinishReason,
@@ -74,6 +76,21 @@ class ChatModel:
         return self._backend.model_name
 
     @property
+    def fingerprint(self) -> str:
+        """Changes when weights or the way they are computed change."""
+        return self._backend.fingerprint
+
+    @property
+    def vocab_size(self) -> int:
+        """Token ids are below this."""
+        return self._tokenizer.vocab_size
+
+    @property
+    def max_concurrency(self) -> int:
+        """Generations that are computed at the same time."""
+        return self._backend.max_concurrency
+
+    @property
     def context_length(self) -> int:
         """Tokens that prompt and answer may have together."""
         return self._backend.context_length
@@ -86,17 +103,53 @@ class ChatModel:
         """End all answers and close the backend."""
         self._backend.close()
 
+    def stats(self) -> EngineStats:
+        """The backend's state and counters."""
+        return self._backend.stats()
+
+    def count_tokens(self, messages: Sequence[Message], tools: Sequence[Tool]) -> int:
+        """Prompt tokens that a conversation takes. Raises InvalidRequest."""
+        return len(self._template.encode(messages, tools))
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of `text`; control tokens in it stay plain text."""
+        return self._tokenizer.encode_plain(text)
+
+    def detokenize(self, token_ids: Sequence[int]) -> str:
+        """The text of token ids, control tokens written out. Raises InvalidRequest for an unknown id."""
+        for token_id in token_ids:
+            if not 0 <= token_id < self.vocab_size:
+                raise InvalidRequest(f"tokens: {token_id} is outside [0, {self.vocab_size})", param="tokens")
+        return self._tokenizer.decode(list(token_ids))
+
     async def chat(
         self, messages: Sequence[Message], tools: Sequence[Tool], params: SamplingParams, *,
-        trace_id: str, request_id: str,
+        rule: AnswerRule = FREE, trace_id: str, request_id: str,
     ) -> AsyncGenerator[Event, None]:  # fmt: skip
         """Answer a conversation; the last event, and only it, is a Finish.
 
         Raises InvalidRequest (ContextLengthExceeded), Overloaded or EngineDead before the first
         event; later trouble is a Finish with the reason "error". Close the iterator to abort.
         """
-        request = self._request(messages, tools, params, trace_id, request_id)
+        token_ids = self._template.encode(messages, tools)
+        request = self._request(token_ids, params, trace_id, request_id)
         decoder = ResponseDecoder(self._tokenizer, tools=tools, stop=params.stop)
+        async with aclosing(self._answer(request, decoder)) as events:
+            async for event in events:
+                yield event
+
+    async def complete(
+        self, prompt: str | Sequence[int], params: SamplingParams, *, trace_id: str, request_id: str
+    ) -> AsyncGenerator[Event, None]:
+        """Continue a raw prompt; all text comes as TextDelta. Otherwise like `chat`."""
+        token_ids = self._tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
+        request = self._request(token_ids, params, trace_id, request_id)
+        decoder = ResponseDecoder(self._tokenizer, stop=params.stop, in_reasoning=False)
+        async with aclosing(self._answer(request, decoder)) as events:
+            async for event in events:
+                yield event
+
+    async def _answer(self, request: Request, decoder: ResponseDecoder) -> AsyncGenerator[Event, None]:
         answer = _Answer(request)
         async with aclosing(self._backend.generate(request)) as outputs:
             async for output in outputs:
@@ -110,10 +163,8 @@ class ChatModel:
         yield answer.finish(reason, decoder.reasoning_tokens)
 
     def _request(
-        self, messages: Sequence[Message], tools: Sequence[Tool], params: SamplingParams,
-        trace_id: str, request_id: str,
-    ) -> Request:  # fmt: skip
-        token_ids = self._template.encode(messages, tools)
+        self, token_ids: Sequence[int], params: SamplingParams, trace_id: str, request_id: str
+    ) -> Request:
         if len(token_ids) >= self.context_length:
             raise ContextLengthExceeded(
                 f"the conversation has {len(token_ids)} tokens, and the context of {self.context_length} "

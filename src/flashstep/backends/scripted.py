@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 
+from flashstep.backends.base import EngineStats
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.errors import FlashstepError
 from flashstep.types import FinishReason, Request, Timings, TokenOutput
@@ -29,11 +30,13 @@ class ScriptedBackend:
 
     def __init__(
         self, tokenizer: Tokenizer, answers: Sequence[Answer] | Callable[[str], Answer], *,
-        model_name: str = "scripted", context_length: int = 4096, delay_s: float = 0.0,
-        tokens_per_output: int = 1, fail_after_tokens: int | None = None,
+        model_name: str = "scripted", context_length: int = 4096, max_concurrency: int = 64,
+        delay_s: float = 0.0, tokens_per_output: int = 1, fail_after_tokens: int | None = None,
         refusal: FlashstepError | None = None,
     ) -> None:  # fmt: skip
         self.model_name = model_name
+        self.fingerprint = "script"
+        self.max_concurrency = max_concurrency
         self.context_length = context_length
         self.delay_s = delay_s
         self.tokens_per_output = tokens_per_output
@@ -60,6 +63,10 @@ class ScriptedBackend:
     def fail(self) -> None:
         """From now on say that no request can be answered."""
         self._is_healthy = False
+
+    def stats(self) -> EngineStats:
+        """Nothing is computed, so all counts are zero."""
+        return EngineStats()
 
     def is_healthy(self) -> bool:
         """False after `fail` or `close`."""
@@ -89,7 +96,7 @@ class ScriptedBackend:
                 first_token_s = now_s if first_token_s is None else first_token_s
                 yield TokenOutput(chunk, timings=Timings(0.0, first_token_s))
             is_over = True
-            timings = Timings(0.0, first_token_s, time.monotonic() - start_s)
+            timings = Timings(0.0, first_token_s, finished_s=time.monotonic() - start_s)
             if self._end(token_ids) < len(token_ids):
                 error = f"the script fails after {self.fail_after_tokens} tokens"
                 yield TokenOutput((), finish_reason="error", timings=timings, error=error)

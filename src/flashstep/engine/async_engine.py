@@ -91,6 +91,11 @@ class AsyncEngine:
         return self._engine.context_length
 
     @property
+    def engine(self) -> Engine:
+        """The engine, for reading its counters; only the thread may drive it."""
+        return self._engine
+
+    @property
     def is_alive(self) -> bool:
         """False once no request can be served any more."""
         return self._death is None and not self._is_closing and self._thread.is_alive()

@@ -78,6 +78,11 @@ class Engine:
         """Requests not admitted yet, or preempted."""
         return len(self._scheduler.waiting)
 
+    @property
+    def kv_usage(self) -> float:
+        """Share of the full pool's blocks that requests own, in [0, 1]."""
+        return self._blocks.full.num_owned / max(1, self._blocks.full.total)
+
     def validate(self, request: Request) -> None:
         """Raise InvalidRequest (ContextLengthExceeded) when this engine can never serve `request`."""
         ids = request.prompt_token_ids
@@ -186,7 +191,8 @@ class Engine:
         self.metrics.num_generated_tokens += len(new)
         seq.append(new, now_s)
         timings = seq.timings(now_s if reason else None)
-        output = TokenOutput(tuple(new), self._logprobs(seq, new, logits_JV), reason, timings=timings)
+        logprobs = self._logprobs(seq, new, logits_JV)
+        output = TokenOutput(tuple(new), logprobs, finish_reason=reason, timings=timings)
         if reason is not None:
             self._finish(seq, reason)
         return output, verdict.num_accepted

@@ -115,7 +115,13 @@ class Sequence:
     def timings(self, finished_at_s: float | None = None) -> Timings:
         """Seconds since arrival so far; `finished_at_s` is a clock reading, None = not finished."""
         finished_s = None if finished_at_s is None else finished_at_s - self.arrived_s
-        return Timings(self._admitted_s, self._first_token_s, finished_s, self.num_drafted, self.num_accepted)
+        return Timings(
+            admitted_s=self._admitted_s,
+            first_token_s=self._first_token_s,
+            finished_s=finished_s,
+            num_drafted=self.num_drafted,
+            num_accepted=self.num_accepted,
+        )
 
     def check(self) -> None:
         """Assert the order of the counters, and that only running sequences hold blocks and drafts."""

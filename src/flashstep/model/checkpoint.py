@@ -7,6 +7,7 @@ length, JSON header {name: {dtype, shape, data_offsets}}, data. FP8 experts carr
 `<name>_scale_inv` of one float32 factor per 128 x 128 block. No torch here.
 """
 
+import hashlib
 import json
 import struct
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ _DTYPES: dict[str, tuple[type[np.generic], str]] = {
     "BF16": (np.uint16, "bfloat16"),
     "F8_E4M3": (np.uint8, "float8_e4m3fn"),
 }
+
+
+_DIGEST_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,20 @@ def _fp8_values() -> NDArray[np.float32]:
     values = np.where(exponent == 0, mantissa * 2.0**-9, normal)
     values[(code & 127) == 127] = np.nan
     return np.where(code >= 128, -values, values).astype(np.float32)
+
+
+def weights_digest(path: Path) -> str:
+    """16 hex digits that tell one checkpoint's weights from another's without reading all of them:
+    name, size and both ends of each file."""
+    digest = hashlib.sha256()
+    for file in _weight_files(path):
+        size = file.stat().st_size
+        digest.update(f"{file.name} {size}\n".encode())
+        with file.open("rb") as stream:
+            digest.update(stream.read(_DIGEST_BYTES))
+            stream.seek(max(0, size - _DIGEST_BYTES))
+            digest.update(stream.read(_DIGEST_BYTES))
+    return digest.hexdigest()[:16]
 
 
 def _weight_files(path: Path) -> list[Path]:

@@ -21,6 +21,7 @@ from flashstep.server.errors import ErrorMiddleware, error_response, from_http_e
 from flashstep.server.health import HealthEndpoint
 from flashstep.server.models import ModelCatalogue
 from flashstep.server.served_model import ServedModel
+from flashstep.server.service import GenerationService
 from flashstep.server.settings import ServerSettings
 from flashstep.server.trace import TraceMiddleware, trace_id_of
 
@@ -50,8 +51,9 @@ def create_app(model: ServedModel, *, settings: ServerSettings) -> FastAPI:
 
 def _routes(model: ServedModel, settings: ServerSettings) -> tuple[_Route, ...]:
     catalogue = ModelCatalogue(model, settings.aliases)
+    service = GenerationService(model, catalogue)
     return (
-        _Route(("POST",), "/v1/chat/completions", ChatEndpoint(model, catalogue, settings).create),
+        _Route(("POST",), "/v1/chat/completions", ChatEndpoint(service, settings).create),
         _Route(("GET",), "/v1/models", catalogue.list),
         _Route(("GET",), "/v1/models/{model_id:path}", catalogue.get),
         _Route(("GET", "HEAD"), "/health", HealthEndpoint(model).get),

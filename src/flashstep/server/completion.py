@@ -11,8 +11,9 @@ from starlette.types import Receive, Scope, Send
 
 from flashstep.chat.fold import Fold
 from flashstep.server.disconnect import run_while_connected
-from flashstep.server.envelope import UNFINISHED, Envelope, usage_object, wire_finish_reason
-from flashstep.types import Event, Message, ToolCall
+from flashstep.server.envelope import UNFINISHED, envelope, usage_object, wire_finish_reason
+from flashstep.server.service import Answer, Indexed
+from flashstep.types import Message, ToolCall
 
 logger = logging.getLogger("flashstep.server")
 
@@ -20,16 +21,16 @@ logger = logging.getLogger("flashstep.server")
 class CompletionBuilder:
     """Turns the events of one answer into its object. `reasoning_field` None leaves reasoning out."""
 
-    def __init__(self, envelope: Envelope, reasoning_field: str | None) -> None:
-        self._envelope = envelope
+    def __init__(self, answer: Answer, reasoning_field: str | None) -> None:
+        self._envelope = envelope(answer, "chat.completion")
         self._reasoning_field = reasoning_field
 
-    async def build(self, events: AsyncGenerator[Event, None]) -> dict[str, Any]:
+    async def build(self, events: AsyncGenerator[Indexed, None]) -> dict[str, Any]:
         """Read `events` to the Finish and close them; the chat.completion object. Raises
         BackendError when the answer failed."""
         whole = Fold()
         async with aclosing(events):
-            async for event in events:
+            async for _, event in events:
                 whole.add(event)
         finish = whole.finish or UNFINISHED
         choice = {
@@ -39,7 +40,7 @@ class CompletionBuilder:
             "finish_reason": wire_finish_reason(finish),
         }
         return {
-            **self._envelope.to_wire("chat.completion"),
+            **self._envelope,
             "choices": [choice],
             "usage": usage_object(finish.usage),
         }
@@ -68,7 +69,7 @@ class CompletionResponse(Response):
     """Answers with the whole completion; stops producing it when the client goes away."""
 
     def __init__(
-        self, events: AsyncGenerator[Event, None], builder: CompletionBuilder, headers: Mapping[str, str]
+        self, events: AsyncGenerator[Indexed, None], builder: CompletionBuilder, headers: Mapping[str, str]
     ) -> None:
         super().__init__()
         self._events = events

@@ -1,35 +1,25 @@
 """What streamed and whole answers share: the envelope, the token counts, the finish reason."""
 
-from dataclasses import dataclass
 from typing import Any
 
 from flashstep.errors import BackendError
+from flashstep.server.service import Answer
 from flashstep.types import Finish, Usage
 
 # What a stream is taken to have ended with when its producer broke off without a word.
 UNFINISHED = Finish("error", error="the stream ended without a finish")
 
 
-@dataclass(frozen=True, slots=True)
-class Envelope:
-    """Identifies one answer. `created` is in seconds since 1970; `model` is the name asked for."""
-
-    request_id: str
-    created: int
-    model: str
-    fingerprint: str
-    trace_id: str
-
-    def to_wire(self, object_name: str) -> dict[str, Any]:
-        """The leading members of a response object or chunk."""
-        return {
-            "id": self.request_id,
-            "object": object_name,
-            "created": self.created,
-            "model": self.model,
-            "system_fingerprint": self.fingerprint,
-            "trace_id": self.trace_id,
-        }
+def envelope(answer: Answer, object_name: str) -> dict[str, Any]:
+    """The leading members of a response object or chunk."""
+    return {
+        "id": answer.request_id,
+        "object": object_name,
+        "created": answer.created,
+        "model": answer.model,
+        "system_fingerprint": answer.fingerprint,
+        "trace_id": answer.trace_id,
+    }
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:

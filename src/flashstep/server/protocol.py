@@ -15,9 +15,10 @@ from pydantic_core import ErrorDetails
 
 from flashstep.errors import InvalidRequest
 from flashstep.server.fields import log_unknown, note_thinking, refuse_unsupported, shown
+from flashstep.server.generation import Generation
 from flashstep.server.messages import WireMessage, WireTool
 from flashstep.server.settings import ServerSettings
-from flashstep.types import Message, SamplingParams, Tool
+from flashstep.types import SamplingParams, Tool
 
 _SEED_LIMIT = 1 << 63
 
@@ -79,21 +80,17 @@ class ChatRequest(BaseModel):
 
 
 @dataclass(frozen=True, slots=True)
-class ChatCall:
+class ChatWish:
     """A checked request. `reasoning_field` is the name under which reasoning goes out, None = hidden.
     `warnings` are ASCII sentences for the response header."""
 
-    model: str
-    messages: tuple[Message, ...]
-    tools: tuple[Tool, ...]
-    params: SamplingParams
-    stream: bool
+    generation: Generation
     include_usage: bool
     reasoning_field: str | None
     warnings: tuple[str, ...]
 
 
-def parse_chat(raw: dict[str, Any], settings: ServerSettings) -> ChatCall:
+def parse_chat(raw: dict[str, Any], settings: ServerSettings) -> ChatWish:
     """Check a request body. Raises InvalidRequest naming the field."""
     refuse_unsupported(raw)
     try:
@@ -104,12 +101,16 @@ def parse_chat(raw: dict[str, Any], settings: ServerSettings) -> ChatCall:
     log_unknown(set(request.model_extra or ()))
     tools, warnings = _tools(request, raw)
     options = request.stream_options
-    return ChatCall(
+    generation = Generation(
+        endpoint="chat.completions",
         model=request.model,
         messages=tuple(message.to_message() for message in request.messages),
         tools=tools,
         params=request.sampling(settings),
         stream=bool(request.stream),
+    )
+    return ChatWish(
+        generation=generation,
         include_usage=bool(options and options.include_usage),
         reasoning_field=_reasoning_field(request, thinking.hide),
         warnings=(*thinking.warnings, *warnings),

@@ -6,7 +6,8 @@
 from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
-from flashstep.types import Event, Message, SamplingParams, Tool
+from flashstep.backends.base import EngineStats
+from flashstep.types import FREE, AnswerRule, Event, Message, SamplingParams, Tool
 
 
 class ServedModel(Protocol):
@@ -18,12 +19,43 @@ class ServedModel(Protocol):
         ...
 
     @property
+    def fingerprint(self) -> str:
+        """Changes when weights or the way they are computed change."""
+        ...
+
+    @property
     def context_length(self) -> int:
         """Tokens that prompt and answer may have together."""
         ...
 
+    @property
+    def vocab_size(self) -> int:
+        """Token ids are below this."""
+        ...
+
+    @property
+    def max_concurrency(self) -> int:
+        """Generations that are computed at the same time; more would wait inside."""
+        ...
+
     def is_healthy(self) -> bool:
         """False once no request can be answered any more."""
+        ...
+
+    def stats(self) -> EngineStats:
+        """A snapshot; cheap."""
+        ...
+
+    def count_tokens(self, messages: Sequence[Message], tools: Sequence[Tool]) -> int:
+        """Prompt tokens that a conversation takes. Raises InvalidRequest."""
+        ...
+
+    def tokenize(self, text: str) -> list[int]:
+        """Token ids of `text`; control tokens in it stay plain text."""
+        ...
+
+    def detokenize(self, token_ids: Sequence[int]) -> str:
+        """The text of token ids, control tokens written out. Raises InvalidRequest for an unknown id."""
         ...
 
     def chat(
@@ -32,6 +64,7 @@ class ServedModel(Protocol):
         tools: Sequence[Tool],
         params: SamplingParams,
         *,
+        rule: AnswerRule = FREE,
         trace_id: str,
         request_id: str,
     ) -> AsyncGenerator[Event, None]:
@@ -40,4 +73,16 @@ class ServedModel(Protocol):
         Closing the iterator, or cancelling the task that awaits it, aborts the generation.
         Raises InvalidRequest, Overloaded or EngineDead before the first event.
         """
+        ...
+
+    def complete(
+        self,
+        prompt: str | Sequence[int],
+        params: SamplingParams,
+        *,
+        trace_id: str,
+        request_id: str,
+    ) -> AsyncGenerator[Event, None]:
+        """Continue a raw prompt, without template and reasoning; all text comes as TextDelta.
+        Otherwise like `chat`."""
         ...

@@ -11,8 +11,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
-from flashstep.server.envelope import UNFINISHED, Envelope, usage_object, wire_finish_reason
-from flashstep.types import Event, Finish, ReasoningDelta, TextDelta, ToolCallDelta
+from flashstep.server.envelope import UNFINISHED, envelope, usage_object, wire_finish_reason
+from flashstep.server.service import Answer, Indexed
+from flashstep.types import Finish, LogprobsDelta, ReasoningDelta, TextDelta, ToolCallDelta
 
 DONE = b"data: [DONE]\n\n"
 KEEP_ALIVE = b": keep-alive\n\n"
@@ -29,16 +30,16 @@ class StreamStyle:
 class ChunkWriter:
     """Writes the chunks of one answer. The envelope is serialised once, not per chunk."""
 
-    def __init__(self, envelope: Envelope, style: StreamStyle) -> None:
+    def __init__(self, answer: Answer, style: StreamStyle) -> None:
         self._style = style
-        self._head = "data: " + _json(envelope.to_wire("chat.completion.chunk"))[:-1]
+        self._head = "data: " + _json(envelope(answer, "chat.completion.chunk"))[:-1]
         self._tail = ',"usage":null}\n\n' if style.include_usage else "}\n\n"
 
     def opening(self) -> bytes:
         """The chunk that names the role."""
         return self._chunk({"role": "assistant", "content": ""})
 
-    def delta(self, event: ReasoningDelta | TextDelta | ToolCallDelta) -> bytes:
+    def delta(self, event: ReasoningDelta | TextDelta | ToolCallDelta | LogprobsDelta) -> bytes:
         """The chunk of one delta; empty when the caller does not want it."""
         match event:
             case TextDelta(text):
@@ -48,6 +49,8 @@ class ChunkWriter:
                 return self._chunk({field: text}) if field else b""
             case ToolCallDelta():
                 return self._chunk({"tool_calls": [_tool_call(event)]})
+            case LogprobsDelta():
+                return b""
 
     def closing(self, finish: Finish) -> bytes:
         """Everything after the last delta. Raises what a failed answer is to be reported as."""
@@ -64,12 +67,12 @@ class ChunkWriter:
         return f'{self._head},"choices":[{choice}]{self._tail}'.encode()
 
 
-async def frames(events: AsyncGenerator[Event, None], writer: ChunkWriter) -> AsyncGenerator[bytes, None]:
+async def frames(events: AsyncGenerator[Indexed, None], writer: ChunkWriter) -> AsyncGenerator[bytes, None]:
     """The stream of one answer, frame by frame; closes `events`, also when it is closed early.
     Raises BackendError when the answer failed, before any frame if nothing had been said yet."""
     finish, opening = UNFINISHED, writer.opening()
     async with aclosing(events):
-        async for event in events:
+        async for _, event in events:
             if isinstance(event, Finish):
                 finish = event
             elif frame := opening + writer.delta(event):

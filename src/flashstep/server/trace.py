@@ -12,14 +12,16 @@ import secrets
 import time
 from contextvars import ContextVar
 
-from starlette.datastructures import Headers
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from flashstep.server.call import Call, call_of
 
 logger = logging.getLogger("flashstep.server.access")
 
 _TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 _TRACEPARENT = re.compile(
-    r"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
+    r"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-[0-9a-f]{2}(-.*)?"
 )
 _CLIENT_CLOSED = 499
 
@@ -31,19 +33,19 @@ def new_trace_id() -> str:
     return secrets.token_hex(16)
 
 
-def incoming_trace_id(headers: Headers) -> str | None:
-    """The caller's trace id, `traceparent` first; None if there is none or it is malformed."""
+def incoming_trace(headers: Headers) -> tuple[str | None, str | None]:
+    """The caller's trace id, `traceparent` first, and its span id there; None where there is none
+    or it is malformed."""
     parent = _TRACEPARENT.fullmatch(headers.get("traceparent", "").strip())
     if parent:
-        return parent.group(1)
+        return parent.group(1), parent.group(2)
     own = headers.get("x-trace-id", "").strip().lower()
-    return own if _TRACE_ID.fullmatch(own) else None
+    return (own if _TRACE_ID.fullmatch(own) else None), None
 
 
 def trace_id_of(scope: Scope) -> str:
     """The trace id of a call that came through TraceMiddleware."""
-    trace_id: str = scope["state"]["trace_id"]
-    return trace_id
+    return call_of(scope).trace_id
 
 
 class TraceMiddleware:
@@ -57,29 +59,27 @@ class TraceMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        trace_id = incoming_trace_id(Headers(scope=scope)) or new_trace_id()
-        scope.setdefault("state", {})["trace_id"] = trace_id
-        token = _current.set(trace_id)
-        started_s = time.perf_counter()
+        trace_id, parent_span_id = incoming_trace(Headers(scope=scope))
+        call = Call(trace_id or new_trace_id(), scope["method"], scope["path"], parent_span_id)
+        scope.setdefault("state", {})["call"] = call
+        token = _current.set(call.trace_id)
         status = _CLIENT_CLOSED  # stays so when the client left before anything was sent
 
         async def send_with_trace(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                value = trace_id.encode("ascii")
-                message["headers"] = [
-                    *message.get("headers", ()),
-                    (b"x-trace-id", value),
-                    (b"x-request-id", value),
-                ]
+                headers = MutableHeaders(raw=list(message.get("headers", ())))
+                headers["X-Trace-Id"] = headers["X-Request-Id"] = call.trace_id
+                headers.update(call.response_headers)
+                message["headers"] = headers.raw
             await send(message)
 
         try:
             await self.app(scope, receive, send_with_trace)
         finally:
-            elapsed_ms = (time.perf_counter() - started_s) * 1000
-            logger.info("%s %s %d %.1f ms", scope["method"], scope["path"], status, elapsed_ms)
+            elapsed_ms = (time.monotonic() - call.arrived_s) * 1000
+            logger.info("%s %s %d %.1f ms", call.method, call.path, status, elapsed_ms)
             _current.reset(token)
 
 

@@ -17,8 +17,9 @@ from flashstep.chat.response_decoder import ResponseDecoder
 from flashstep.chat.template import ChatTemplate
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.errors import ConfigError
-from flashstep.training.tasks.base import LETTER_BREAK, Example, split_of
+from flashstep.training.tasks.base import LETTER_BREAK, Example, Family, Split, split_of
 from flashstep.training.tasks.grammar import normalised
+from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.registry import FAMILIES
 from flashstep.types import Message, ReasoningDelta, TextDelta
 
@@ -115,14 +116,14 @@ def eval_examples(families: Sequence[str], n: int, seed: int) -> list[Example]:
 def find_contamination(examples: Iterable[Example]) -> list[str]:
     """What, if anything, of these eval examples the train generators could produce; empty = nothing.
 
-    Train generators emit only subjects whose `split_of` is "train" and phrasings of their own list, so
-    it is enough that no eval subject has that split and no phrasing is on both lists. Phrasings that
+    Train generators emit only subjects whose `split_of` is "train" and wordings of their own list, so
+    it is enough that no eval subject has that split and no wording is on both lists. Wordings that
     differ in case or punctuation only count as the same.
     """
     leaks = []
     for name, family in FAMILIES.items():
-        both = _normalised(family.phrasings("train")) & _normalised(family.phrasings("eval"))
-        leaks += [f"{name}: phrasing '{phrasing}' is in both lists" for phrasing in sorted(both)]
+        both = _normalised(family, "train") & _normalised(family, "eval")
+        leaks += [f"{name}: wording '{wording}' is in both lists" for wording in sorted(both)]
     for example in examples:
         if FAMILIES[example.family].holds_out_subjects and split_of(example.subject) == "train":
             leaks.append(f"{example.family}: subject '{example.subject}' belongs to the train split")
@@ -158,5 +159,5 @@ def _result(pairs: Sequence[tuple[Example, _Answer]]) -> FamilyResult:
     )
 
 
-def _normalised(phrasings: Iterable[str]) -> set[str]:
-    return {normalised(text) for text in phrasings}
+def _normalised(family: Family, split: Split) -> set[str]:
+    return {normalised(text) for kind in family.wordings for text in wordings(kind, split).all()}

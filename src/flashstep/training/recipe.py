@@ -83,6 +83,10 @@ def nano_cpu() -> Recipe:
                 adam_scale=0.75, warmup_steps=10, decay_fraction=1.0,
             ),
             Phase(
+                name="widen", steps=1300, documents_per_step=40, learning_rate=2e-3,
+                adam_scale=0.75, warmup_steps=20, decay_fraction=1.0,
+            ),
+            Phase(
                 name="mtp-1", steps=100, documents_per_step=40, learning_rate=3e-3,
                 train_trunk=False, mtp_depth=1, mtp_weight=1.0, warmup_steps=10, decay_fraction=0.2,
             ),

@@ -1,7 +1,7 @@
 """What a task family is: worked examples with a checkable answer, split by construction.
 
 A subject (a word, a pair of numbers) belongs to the eval split when its CRC-32 is divisible by ten,
-to the train split otherwise; question phrasings come from two disjoint hand-written lists. So
+to the train split otherwise; question wordings come from disjoint lists (`questions.py`). So
 nothing asked in evaluation can have been seen in training, whatever the seeds.
 """
 
@@ -36,13 +36,13 @@ class Example:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A kind of question. `weight` is its share of the training documents; `phrasings` gives
-    the raw templates; `holds_out_subjects` says whether subjects are split too."""
+    """A kind of question. `weight` is its share of the training documents; `wordings` names the
+    lists that its questions come from; `holds_out_subjects` says whether subjects are split too."""
 
     generate: Callable[[random.Random, Split], Example]
     verify: Callable[[Example, str], bool]
     weight: float
-    phrasings: Callable[[Split], tuple[str, ...]]
+    wordings: tuple[str, ...]
     holds_out_subjects: bool = True
 
 

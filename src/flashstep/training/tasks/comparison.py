@@ -11,37 +11,10 @@ are walked digit by digit, each with its dot.
 
 import random
 import re
-from functools import cache
 
 from flashstep.training.tasks.base import Example, Split, pair_subject, split_of
-from flashstep.training.tasks.grammar import choose, widen
+from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.wording import dress
-
-# {c}: comparative (larger), {m}: superlative (largest).
-TRAIN_PHRASINGS = (
-    "Which is {c}, {a} or {b}?", "Which is {c}: {a} or {b}?", "Which is {c}, {a} or {b}",
-    "Which number is {c}, {a} or {b}?", "Which number is {c}: {a} or {b}?", "What is {c}, {a} or {b}?",
-    "What's {c}, {a} or {b}?", "What is {c}: {a} or {b}?", "Is {a} {c} than {b}?", "Is {a} or {b} {c}?",
-    "Is {a} {c}, or {b}?", "Which one is {c}, {a} or {b}?", "Which of {a} and {b} is {c}?",
-    "Which of the two is {c}, {a} or {b}?", "Which of these is {c}: {a}, {b}?",
-    "Which is the {c} number, {a} or {b}?", "Which is the {c} one: {a} or {b}?",
-    "Tell me which is {c}, {a} or {b}.", "Tell me which number is {c}: {a} or {b}.",
-    "{a} or {b}, which is {c}?", "{a} or {b}: which is {c}?", "{a} or {b}? Which is {c}?",
-    "{a} and {b}: which one is {c}?", "Between {a} and {b}, which is {c}?",
-    "Compare {a} and {b}. Which is {c}?", "Compare {a} with {b}: which one is {c}?",
-    "Can you tell me which is {c}, {a} or {b}?", "Do you know which is {c}, {a} or {b}?",
-    "Which is the {m}, {a} or {b}?", "Which of {a} and {b} is the {m}?",
-    "Find the {c} number: {a} or {b}.", "Give me the {c} of {a} and {b}.",
-    "What is the {c} of {a} and {b}?", "Of {a} and {b}, which is {c}?",
-)  # fmt: skip
-EVAL_PHRASINGS = (
-    "Given {a} and {b}, which one is {c}?", "Pick the {c} number: {a} or {b}.",
-    "Which value is {c}, {a} or {b}?", "Say which of {a} and {b} is {c}.",
-    "Choose the {c} one of {a} and {b}.", "Out of {a} and {b}, which is {c}?",
-    "Would you say {a} is {c} than {b}?", "Here are {a} and {b}. Which of them is {c}?",
-    "Looking at {a} and {b}, which is {c}?", "Name the {c} one: {a} or {b}?",
-    "Decide which is {c}: {a} or {b}.", "I have {a} and {b}. Which is the {c} number?",
-)  # fmt: skip
 
 _LARGER = (
     ("larger", "largest"),
@@ -55,30 +28,6 @@ _SAYS_LARGER = re.compile(r"\b(?:larg|bigg|great|high|more)", re.IGNORECASE)
 _SAYS_SMALLER = re.compile(r"\b(?:small|less|low|least)", re.IGNORECASE)
 
 MAX_DIGITS = 4
-_PATTERNS = (
-    "[Which|What|Tell me which|Say which|Decide which|Do you know which|Find out which|I wonder which|Show me which] "
-    "[number|value|one|of the two|of these|of both|decimal|figure|] is [|the] {c}[,|:] {a} or {b}?",
-    "[Given|Looking at|Comparing|Considering|Taking|Out of|From|With|Between|Of the numbers] {a} and {b}, [which|which "
-    "one|which number|which value] is [|the] {c}?",
-    "[Pick|Choose|Find|Name|Select|Give me|Tell me|Show me|Return|Identify|Point out|Say] the [{c}|{m}] [number|one|"
-    "value|] [of|from|out of|:] {a} [and|or] {b}.",
-    "[Do you think|Can you tell me if|Check if|Tell me if] {a} is {c} than {b}?",
-    "[I think|I believe|Is it true that|Am I right that|Say whether|Would it be right that|Could you say if|Do we know if|"
-    "Do you believe|I guess|People say|I was told|Decide whether|Does it hold that|Tell me whether|I doubt that|"
-    "Would you agree that|Do you agree that|Can it be that] {a} is [|really|indeed|much] {c} than {b}[?|.|, right?|]",
-    "[Is|Isn't|Could] {a} [|be|really|indeed|not] {c} than {b}[?|, or not?|, please?]",
-    "[Here are|I have|Look at|Take|There are|We have|Compare] {a} and {b}[.|:|,] [Which|Which one|Which of them|Which "
-    "number|What] is [|the] {c}?",
-    "{a} [or|and|versus|vs|against] {b}[,|:|.] [which|which one|what] is [|the] {c}?",
-    "[I have|I got|We have|There are] {a} and {b}. [Which|What|Which of them|Which one] is [|the] {c} [number|one|value|]?",
-    "[Say|Tell me|Show|Decide|Determine] which of {a} and {b} is [|the] {c}.",
-)
-
-
-@cache
-def phrasings(split: Split) -> tuple[str, ...]:
-    """The question templates of one split; of "train" the hand-written ones come first."""
-    return widen(TRAIN_PHRASINGS, _PATTERNS, EVAL_PHRASINGS) if split == "train" else EVAL_PHRASINGS
 
 
 def generate(rng: random.Random, split: Split) -> Example:
@@ -86,7 +35,7 @@ def generate(rng: random.Random, split: Split) -> Example:
     a, b = _sample_pair(rng, split)
     wants_larger = rng.random() < 0.62
     word, superlative = rng.choice(_LARGER if wants_larger else _SMALLER)
-    phrasing = choose(rng, phrasings(split), len(TRAIN_PHRASINGS if split == "train" else EVAL_PHRASINGS))
+    wording = wordings("comparison", split).choose(rng)
     steps, order = _walk(a, b)
     if order == 0:
         key = verdict = "They are equal."
@@ -95,7 +44,7 @@ def generate(rng: random.Random, split: Split) -> Example:
         verdict = "{} is {}.".format(*key.split())
     return Example(
         family="comparison",
-        question=dress(rng, split, phrasing.format(a=a, b=b, c=word, m=superlative)),
+        question=dress(rng, split, wording.format(a=a, b=b, c=word, m=superlative)),
         reasoning="\n".join([*steps, f"So {verdict}" if order else verdict]),
         answer=verdict,
         key=key,

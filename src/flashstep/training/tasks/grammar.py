@@ -1,15 +1,13 @@
-"""Phrasings by the thousand from a few patterns: "[Count|Find] the [|exact ]number" and the like.
+"""Wordings by the thousand from a few patterns: "[Count|Find] the [|exact ]number" and the like.
 
-People ask in words that no list has, so hand-written phrasings are widened by every combination of
-such alternatives. What equals a held-out phrasing is left out.
+People ask in words that no list has, so hand-written wordings are widened by every combination of
+such alternatives.
 """
 
 import itertools
 import random
 import re
-from collections.abc import Iterable
 
-_HAND_WRITTEN_SHARE = 0.4
 _MOST_PER_PATTERN = 400  # or the pattern with the most alternatives would be nearly all that is seen
 
 
@@ -23,29 +21,14 @@ def expand(pattern: str) -> list[str]:
     return [re.sub(" +", " ", "".join(choice)).strip() for choice in itertools.product(*parts)]
 
 
-def normalised(phrasing: str) -> str:
-    """`phrasing` without case and punctuation; two phrasings are the same when these are equal."""
-    return re.sub(r"[^a-z0-9{}+*/^<>=-]+", " ", phrasing.lower()).strip()
-
-
-def widen(
-    hand_written: tuple[str, ...], patterns: Iterable[str], held_out: tuple[str, ...]
-) -> tuple[str, ...]:
-    """The hand-written phrasings first, then what the patterns add; nothing twice, nothing held out."""
-    taken = {normalised(p) for p in (*hand_written, *held_out)}
-    added = {normalised(p): p for pattern in patterns for p in _some(expand(pattern))}
-    return (*hand_written, *(p for key, p in added.items() if key not in taken))
-
-
-def _some(expansion: list[str]) -> list[str]:
-    """At most `_MOST_PER_PATTERN` of them, always the same ones."""
+def some(pattern: str) -> list[str]:
+    """The expansion of `pattern`, or a part of it that is always the same when there is too much."""
+    expansion = expand(pattern)
     if len(expansion) <= _MOST_PER_PATTERN:
         return expansion
     return random.Random(expansion[0]).sample(expansion, _MOST_PER_PATTERN)
 
 
-def choose(rng: random.Random, phrasings: tuple[str, ...], num_hand_written: int) -> str:
-    """One phrasing: a hand-written one (they come first) two times out of five."""
-    if rng.random() < _HAND_WRITTEN_SHARE or num_hand_written == len(phrasings):
-        return phrasings[rng.randrange(num_hand_written)]
-    return phrasings[rng.randrange(num_hand_written, len(phrasings))]
+def normalised(wording: str) -> str:
+    """`wording` without case and punctuation; two wordings are the same when these are equal."""
+    return re.sub(r"[^a-z0-9{}+*/^<>=-]+", " ", wording.lower()).strip()

@@ -12,7 +12,7 @@ from importlib import resources
 from string import ascii_lowercase
 
 from flashstep.training.tasks.base import Example, Split
-from flashstep.training.tasks.grammar import choose, widen
+from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.wording import dress
 from flashstep.training.tasks.words import common_words, sample_word, written
 
@@ -29,46 +29,10 @@ _BAIT = (
 _SLOT = re.compile(r"\{(\w+)\}")
 
 
-_PATTERNS = (
-    "[Please|Can you|Could you|I want you to|Help me|Would you] [write|fix|improve|summarize|translate|draw|review|edit|"
-    "correct|check|shorten|rewrite|finish] [my|a|the|this|some] [essay|letter|poem|text|code|report|song|email|story|"
-    "article|homework|paragraph|speech] [|about {thing}|for my boss|in French|today].",
-    "[I would like|I'd like|I want|I need|I hope|I wish] to [learn|know|read|hear|talk|see|write|think] [more|something|"
-    "a lot|] about [{thing}|{place}|{person}|the {word}|my {word}|the president|history].",
-    "[Please multiply|Multiply|Divide|Can you multiply|Could you divide] {n} [by|and|with] {n}.",
-    "[What is|Compute|Calculate|Find|Tell me] {n} [times|*|x|divided by|/|modulo|to the power of|mod] {n}[?|.|]",
-    "[What is|Compute|How much is|Calculate] {n} [+|-|plus|minus] {n} [+|-|plus|minus] {n}[?|.|]",
-    "[What is|Find|Compute] the [square|cube|square root|double|half|factorial|logarithm|product|average|remainder] of "
-    "{n}[| and {n}]?",
-    "[Which|What] [is|was] the [largest|smallest|longest|highest|oldest|first|last|best|most famous] [{thing}|city|lake|"
-    "river|animal|mountain|book|word|country] [in {place}|of all time|in the world|here]?",
-    "[Which|What] is the [largest|smallest|greatest|lowest] of {n}, {n} and {n}?",
-    "[How much is|What is|Add|Compute] {big} [+|-|plus|minus|and] {n}?",
-    "[Put|Sort|Arrange|Bring] the letters of {word} [in alphabetical order|into the order of the alphabet|alphabetically].",
-    "[Is|Was] {word} [a real word|spelled correctly|a name|an animal|a verb|a colour|good|English]?",
-    "[What does|Tell me what|Do you know what] {word} [mean|means|stand for|stands for]?",
-    "[Who|Where|When|Why] [is|was|did|does|will] [{person}|{place}|{thing}|the {word}] [|happen|go|live|start|begin|end]?",
-)
-
-
-@cache
-def phrasings(split: Split) -> tuple[str, ...]:
-    """The question templates of one split; of "train" the hand-written ones come first."""
-    hand_written = tuple(_read(f"outside_{split}.txt").splitlines())
-    if split == "eval":
-        return hand_written
-    return widen(hand_written, _PATTERNS, tuple(_read("outside_eval.txt").splitlines()))
-
-
-@cache
-def _num_hand_written(split: Split) -> int:
-    return len(_read(f"outside_{split}.txt").splitlines())
-
-
 @cache
 def topics(slot: str, split: Split) -> tuple[str, ...]:
     """What may stand for {slot} in a template of one split: every eighth topic is held out."""
-    lines = (line.partition(": ") for line in _read("topics.txt").splitlines())
+    lines = (line.partition(": ") for line in _topic_lines())
     listed = next(values for name, _, values in lines if name == slot)
     return tuple(t for i, t in enumerate(listed.split(", ")) if (i % 8 == 7) == (split == "eval"))
 
@@ -77,7 +41,7 @@ def generate(rng: random.Random, split: Split) -> Example:
     """Ask something that only a refusal answers rightly."""
     draw = rng.random()
     if draw < 0.80:
-        template = choose(rng, phrasings(split), _num_hand_written(split))
+        template = wordings("outside", split).choose(rng)
         question, subject = dress(rng, split, _filled(rng, split, template)), template
     else:
         make = _salad if draw < 0.88 else _gibberish if draw < 0.92 else _ramble
@@ -90,8 +54,8 @@ def verify(example: Example, answer_text: str) -> bool:
     return answer_text.strip().startswith(example.key)
 
 
-def _read(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+def _topic_lines() -> list[str]:
+    return resources.files(__package__).joinpath("topics.txt").read_text(encoding="utf-8").splitlines()
 
 
 def _filled(rng: random.Random, split: Split, template: str) -> str:
@@ -132,5 +96,5 @@ def _gibberish(rng: random.Random, split: Split) -> str:
 
 def _ramble(rng: random.Random, split: Split) -> str:
     """A long message: several remarks and questions in a row."""
-    pool = [t for t in phrasings(split)[: _num_hand_written(split)] if t[0].isupper() and t[-1] in ".?"]
+    pool = [t for t in wordings("outside", split).hand_written if t[0].isupper() and t[-1] in ".?"]
     return " ".join(_filled(rng, split, rng.choice(pool)) for _ in range(rng.randint(2, 6)))

@@ -2,7 +2,7 @@
 
 Every word is 3 to 12 letters a-z and belongs to the wanted split. Invented words are pieces of real
 *train* words glued together, or syllables; they teach what letters each vocabulary piece has. Random
-strings over a small alphabet make high letter counts common.
+strings over a small alphabet make high letter counts common, runs of one letter teach to keep count.
 """
 
 import random
@@ -32,7 +32,7 @@ def sample_word(rng: random.Random, split: Split) -> str:
     """A lower-case word of `split`; about one in three is real."""
     if rng.random() < 0.35:
         return rng.choice(common_words(split))
-    make = rng.choices((_spliced, _syllables, _random_letters, _few_letters), (25, 15, 15, 10))[0]
+    make = rng.choices((_spliced, _syllables, _random_letters, _few_letters, _runs), (25, 15, 14, 9, 5))[0]
     while True:
         word = make(rng)
         if MIN_LETTERS <= len(word) <= MAX_LETTERS and split_of(word) == split:
@@ -70,3 +70,9 @@ def _random_letters(rng: random.Random) -> str:
 def _few_letters(rng: random.Random) -> str:
     alphabet = rng.sample(ascii_lowercase, rng.randint(2, 5))
     return "".join(rng.choices(alphabet, k=rng.randint(MIN_LETTERS, MAX_LETTERS)))
+
+
+def _runs(rng: random.Random) -> str:
+    return "".join(
+        rng.choice(ascii_lowercase) * rng.choice((1, 1, 2, 3, 4, 5)) for _ in range(rng.randint(2, 6))
+    )

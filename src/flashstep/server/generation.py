@@ -1,0 +1,50 @@
+"""What an endpoint asks the service for, whatever its wire format, and who watches it happen."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from flashstep.server.call import Call
+from flashstep.types import FREE, AnswerRule, Event, Message, SamplingParams, Tool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """One wish. Either a conversation (`messages`, `tools`, `rule`) or a raw `prompt`, text or token
+    ids, that is continued without template and reasoning.
+
+    endpoint: the wire format's name in traces and metrics ("chat.completions", "messages", ...).
+    model: the name asked for. n: independent answers to the same question.
+    id_prefix: begins the answer's id ("chatcmpl-").
+    """
+
+    endpoint: str
+    model: str
+    params: SamplingParams
+    messages: tuple[Message, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    rule: AnswerRule = FREE
+    prompt: str | tuple[int, ...] | None = None
+    n: int = 1
+    stream: bool = False
+    id_prefix: str = "chatcmpl-"
+
+
+class Recorder(Protocol):
+    """Watches one generation. Called in the event loop, so it must return at once."""
+
+    def event(self, index: int, event: Event) -> None:
+        """Answer number `index` went on."""
+        ...
+
+    def end(self, error: BaseException | None) -> None:
+        """It is over, exactly once: `error` is what broke it off, a cancellation when the client
+        left, None when every answer came to its Finish."""
+        ...
+
+
+class Observer(Protocol):
+    """Makes a recorder for each generation: traces, metrics, limits."""
+
+    def begin(self, call: Call, generation: Generation, request_id: str) -> Recorder:
+        """A generation was accepted; it may still have to queue."""
+        ...

@@ -1,0 +1,203 @@
+"""The one way from any endpoint to the model: name check, admission, n answers, observers.
+
+Endpoints know wire formats and nothing else; what must hold for every request (a place in the
+queue, a trace record, metrics, exactly one end) is here.
+"""
+
+import asyncio
+import hashlib
+import logging
+import secrets
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Protocol
+
+from flashstep.server.call import Call
+from flashstep.server.generation import Generation, Observer, Recorder
+from flashstep.server.models import ModelCatalogue
+from flashstep.server.served_model import ServedModel
+from flashstep.types import Event, Finish
+
+logger = logging.getLogger("flashstep.server")
+
+Indexed = tuple[int, Event]
+
+
+class Admission(Protocol):
+    """Decides when a generation may run."""
+
+    def enter(self, call: Call, generation: Generation) -> AbstractAsyncContextManager[None]:
+        """Wait for a place and hold it. Raises RateLimited or Overloaded."""
+        ...
+
+
+class Open:
+    """Admits everything at once."""
+
+    def enter(self, call: Call, generation: Generation) -> AbstractAsyncContextManager[None]:
+        """No waiting, no place to give back."""
+        return nullcontext()
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A generation under way: its identity, and the events that reading produces.
+
+    `created` is in seconds since 1970. `events` are (answer number, event); each number ends with
+    exactly one Finish. Closing them, or cancelling who awaits them, aborts the generation.
+    """
+
+    request_id: str
+    trace_id: str
+    created: int
+    model: str
+    fingerprint: str
+    events: AsyncGenerator[Indexed, None]
+
+
+class GenerationService:
+    """Runs generations on one model."""
+
+    def __init__(
+        self,
+        model: ServedModel,
+        catalogue: ModelCatalogue,
+        *,
+        admission: Admission | None = None,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        self.model = model
+        self.catalogue = catalogue
+        self._admission = admission or Open()
+        self._observers = (_LogObserver(), *observers)
+        self._fingerprint = _fingerprint(model)
+
+    def start(self, generation: Generation, call: Call) -> Answer:
+        """Check the model's name and return the answer; nothing runs before its events are read.
+        Raises NotFound. Reading raises InvalidRequest, RateLimited, Overloaded or EngineDead
+        before the first event."""
+        self.catalogue.check(generation.model)
+        request_id = generation.id_prefix + secrets.token_hex(12)
+        return Answer(
+            request_id=request_id,
+            trace_id=call.trace_id,
+            created=int(time.time()),
+            model=generation.model,
+            fingerprint=self._fingerprint,
+            events=self._run(generation, call, request_id),
+        )
+
+    async def _run(
+        self, generation: Generation, call: Call, request_id: str
+    ) -> AsyncGenerator[Indexed, None]:
+        recorders = [o.begin(call, generation, request_id) for o in self._observers]
+        error: BaseException | None = None
+        try:
+            async with self._admission.enter(call, generation):
+                streams = [self._stream(generation, call, request_id, i) for i in range(generation.n)]
+                async with aclosing(_merged(streams)) as events:
+                    async for index, event in events:
+                        for recorder in recorders:
+                            recorder.event(index, event)
+                        yield index, event
+        except BaseException as caught:
+            error = caught
+            raise
+        finally:
+            for recorder in recorders:
+                recorder.end(error)
+
+    def _stream(
+        self, generation: Generation, call: Call, request_id: str, index: int
+    ) -> AsyncGenerator[Event, None]:
+        params = generation.params
+        if index:
+            request_id = f"{request_id}-{index}"
+            if params.seed is not None:  # n equal answers would be of no use
+                params = replace(params, seed=params.seed + index)
+        if generation.prompt is not None:
+            return self.model.complete(
+                generation.prompt, params, trace_id=call.trace_id, request_id=request_id
+            )
+        return self.model.chat(
+            generation.messages, generation.tools, params,
+            rule=generation.rule, trace_id=call.trace_id, request_id=request_id,
+        )  # fmt: skip
+
+
+async def _merged(streams: Sequence[AsyncGenerator[Event, None]]) -> AsyncGenerator[Indexed, None]:
+    """The events of all streams as they come, each with its stream's number; closes them all."""
+    if len(streams) == 1:  # no task and no queue on the usual path
+        async with aclosing(streams[0]) as events:
+            async for event in events:
+                yield 0, event
+        return
+    queue: asyncio.Queue[Indexed | None] = asyncio.Queue()
+
+    async def pump(index: int, stream: AsyncGenerator[Event, None]) -> None:
+        try:
+            async with aclosing(stream):
+                async for event in stream:
+                    queue.put_nowait((index, event))
+        finally:
+            queue.put_nowait(None)
+
+    tasks = [asyncio.ensure_future(pump(i, stream)) for i, stream in enumerate(streams)]
+    try:
+        num_open = len(tasks)
+        while num_open:
+            item = await queue.get()
+            if item is not None:
+                yield item
+                continue
+            num_open -= 1
+            for task in tasks:
+                if task.done():
+                    task.result()  # one that failed fails all
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+
+
+class _LogObserver:
+    """One log line per finished answer."""
+
+    def begin(self, call: Call, generation: Generation, request_id: str) -> Recorder:
+        return _LogRecorder(request_id, generation.model)
+
+
+@dataclass(frozen=True, slots=True)
+class _LogRecorder:
+    request_id: str
+    model: str
+
+    def event(self, index: int, event: Event) -> None:
+        if not isinstance(event, Finish):
+            return
+        first_token_s = event.timings.first_token_s
+        logger.info(
+            "%s[%d] %s: %s, %d prompt tokens (%d cached), %d completion tokens (%d reasoning), "
+            "first token after %s",
+            self.request_id,
+            index,
+            self.model,
+            event.reason,
+            event.usage.prompt_tokens,
+            event.usage.cached_tokens,
+            event.usage.completion_tokens,
+            event.usage.reasoning_tokens,
+            "-" if first_token_s is None else f"{first_token_s * 1000:.1f} ms",
+        )
+
+    def end(self, error: BaseException | None) -> None:
+        if error is not None and not isinstance(error, Exception):
+            logger.info("%s: ended early", self.request_id)
+
+
+def _fingerprint(model: ServedModel) -> str:
+    identity = f"{version('flashstep')} {model.model_name} {model.fingerprint}"
+    return f"fp_{hashlib.sha256(identity.encode()).hexdigest()[:10]}"
