@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
-from pydantic_core import ErrorDetails
 
 from flashstep.errors import InvalidRequest
 from flashstep.server.fields import log_unknown, note_thinking, refuse_unsupported, shown
 from flashstep.server.generation import Generation
 from flashstep.server.messages import WireMessage, WireTool
 from flashstep.server.settings import ServerSettings
+from flashstep.server.validation import invalid_request
 from flashstep.types import SamplingParams, Tool
 
 _SEED_LIMIT = 1 << 63
@@ -96,7 +96,7 @@ def parse_chat(raw: dict[str, Any], settings: ServerSettings) -> ChatWish:
     try:
         request = ChatRequest.model_validate(raw)
     except ValidationError as error:
-        raise _invalid(error) from error
+        raise invalid_request(error) from error
     thinking = note_thinking(raw)
     log_unknown(set(request.model_extra or ()))
     tools, warnings = _tools(request, raw)
@@ -139,26 +139,3 @@ def _tools(request: ChatRequest, raw: dict[str, Any]) -> tuple[tuple[Tool, ...],
     if any(tool.function.strict for tool in request.tools):
         return tools, ("strict has no effect: arguments are not forced to follow the schema",)
     return tools, ()
-
-
-def _invalid(error: ValidationError) -> InvalidRequest:
-    details = error.errors(include_url=False)
-    first = details[0]
-    path = _path(first["loc"])
-    more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    return InvalidRequest(f"{path}: {_reason(first)}{more}", param=path)
-
-
-def _path(loc: tuple[int | str, ...]) -> str:
-    path = ""
-    for step in loc:
-        path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
-    return path
-
-
-def _reason(detail: ErrorDetails) -> str:
-    if detail["type"] == "missing":
-        return "this field is required"
-    if detail["type"] == "flashstep":
-        return detail["msg"]
-    return f"{detail['msg'][:1].lower()}{detail['msg'][1:]}, got {shown(detail['input'])}"

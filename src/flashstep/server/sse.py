@@ -5,18 +5,17 @@ empty except in the usage chunk that `stream_options.include_usage` asks for. Ev
 the envelope (id, created, model, fingerprint, trace id). Form: OpenAI's chat.completion.chunk.
 """
 
-import json
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
 from flashstep.server.envelope import UNFINISHED, envelope, usage_object, wire_finish_reason
+from flashstep.server.frame import json_text
 from flashstep.server.service import Answer, Indexed
 from flashstep.types import Finish, LogprobsDelta, ReasoningDelta, TextDelta, ToolCallDelta
 
 DONE = b"data: [DONE]\n\n"
-KEEP_ALIVE = b": keep-alive\n\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +31,7 @@ class ChunkWriter:
 
     def __init__(self, answer: Answer, style: StreamStyle) -> None:
         self._style = style
-        self._head = "data: " + _json(envelope(answer, "chat.completion.chunk"))[:-1]
+        self._head = "data: " + json_text(envelope(answer, "chat.completion.chunk"))[:-1]
         self._tail = ',"usage":null}\n\n' if style.include_usage else "}\n\n"
 
     def opening(self) -> bytes:
@@ -56,14 +55,14 @@ class ChunkWriter:
         """Everything after the last delta. Raises what a failed answer is to be reported as."""
         parts = [self._chunk({}, wire_finish_reason(finish))]
         if self._style.include_usage:
-            usage = _json(usage_object(finish.usage))
+            usage = json_text(usage_object(finish.usage))
             parts.append(f'{self._head},"choices":[],"usage":{usage}}}\n\n'.encode())
         parts.append(DONE)
         return b"".join(parts)
 
     def _chunk(self, delta: dict[str, Any], finish_reason: str | None = None) -> bytes:
         reason = f'"{finish_reason}"' if finish_reason else "null"
-        choice = f'{{"index":0,"delta":{_json(delta)},"logprobs":null,"finish_reason":{reason}}}'
+        choice = f'{{"index":0,"delta":{json_text(delta)},"logprobs":null,"finish_reason":{reason}}}'
         return f'{self._head},"choices":[{choice}]{self._tail}'.encode()
 
 
@@ -87,13 +86,3 @@ def _tool_call(delta: ToolCallDelta) -> dict[str, Any]:
         call |= {"id": delta.id, "type": "function"}
     name = {} if delta.name is None else {"name": delta.name}
     return call | {"function": name | {"arguments": delta.arguments}}
-
-
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # made once: dumps() makes one a call
-_LINE_BREAKS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
-
-
-def _json(value: dict[str, Any]) -> str:
-    """Compact JSON without any character that a line splitter of some client takes as a line end."""
-    text = _ENCODER.encode(value)
-    return text if text.isascii() else text.translate(_LINE_BREAKS)

@@ -14,7 +14,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from flashstep.server.disconnect import run_while_connected
-from flashstep.server.sse import KEEP_ALIVE
+from flashstep.server.frame import KEEP_ALIVE
 
 logger = logging.getLogger("flashstep.server")
 
