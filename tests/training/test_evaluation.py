@@ -10,9 +10,11 @@ from rich.console import Console
 from flashstep.chat.template import ChatTemplate, builtin_template
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.errors import ConfigError
+from flashstep.training import evaluation
 from flashstep.training.data import tokenizer_corpus
 from flashstep.training.evaluation import eval_examples, evaluate, find_contamination
 from flashstep.training.tasks.base import LETTER_BREAK
+from flashstep.training.tasks.questions import Wordings
 from flashstep.training.tasks.registry import FAMILIES
 from flashstep.training.tokenizer import save_tokenizer, train_tokenizer
 
@@ -115,10 +117,6 @@ def test_a_trained_subject_is_found():
     assert find_contamination([leaked]) == ["letters: subject 'banana' belongs to the train split"]
 
 
-def test_a_phrasing_on_both_lists_is_found_whatever_its_case_and_punctuation(monkeypatch):
-    family = FAMILIES["spelling"]
-    leaky = dataclasses.replace(
-        family, phrasings=lambda split: ("Spell {w}!",) if split == "eval" else family.phrasings(split)
-    )
-    monkeypatch.setitem(FAMILIES, "spelling", leaky)
-    assert find_contamination([]) == ["spelling: phrasing 'spell {w}' is in both lists"]
+def test_a_wording_on_both_lists_is_found(monkeypatch):
+    monkeypatch.setattr(evaluation, "wordings", lambda kind, split: Wordings(("Spell {w}!",), ()))
+    assert "spelling: wording 'spell {w}' is in both lists" in find_contamination([])

@@ -1,11 +1,6 @@
-"""Phrasings from patterns: every combination, nothing held out, nothing twice."""
+"""Wordings from patterns: every combination, but not too many of one pattern."""
 
-import random
-
-import pytest
-
-from flashstep.training.tasks.grammar import choose, expand, normalised, widen
-from flashstep.training.tasks.registry import FAMILIES
+from flashstep.training.tasks.grammar import expand, normalised, some
 
 
 def test_expand_gives_every_combination_with_tidy_spaces():
@@ -17,28 +12,13 @@ def test_expand_gives_every_combination_with_tidy_spaces():
     ]
 
 
-def test_widen_drops_what_is_held_out_or_known_whatever_its_case_and_punctuation():
-    got = widen(("Spell {w}.",), ["[spell|Say|Read] {w}[!|.]"], ("say {w}",))
-    assert got == ("Spell {w}.", "Read {w}.")
+def test_a_pattern_with_many_alternatives_gives_a_part_of_them_and_always_the_same():
+    pattern = "[a|b|c|d|e|f|g|h|i|j] [a|b|c|d|e|f|g|h|i|j] [a|b|c|d|e|f|g|h|i|j]"
+    assert len(set(some(pattern))) == 400
+    assert some(pattern) == some(pattern)
+    assert set(some(pattern)) < set(expand(pattern))
 
 
-def test_operators_tell_phrasings_apart():
+def test_operators_tell_wordings_apart_but_case_and_punctuation_do_not():
     assert normalised("{a} + {b}") != normalised("{a} - {b}")
-
-
-def test_choose_prefers_no_single_pattern_over_the_hand_written_ones():
-    rng = random.Random(0)
-    phrasings = tuple(f"p{i}" for i in range(100))
-    picks = [choose(rng, phrasings, 2) for _ in range(4000)]
-    hand_written = sum(p in ("p0", "p1") for p in picks)
-    assert 0.36 < hand_written / len(picks) < 0.44
-    assert set(picks) == set(phrasings)
-
-
-@pytest.mark.parametrize("name", ["letters", "spelling", "backwards", "arithmetic", "comparison", "identity"])
-def test_every_family_has_hundreds_of_phrasings_and_none_is_held_out(name):
-    family = FAMILIES[name]
-    train = {normalised(p) for p in family.phrasings("train")}
-    held_out = {normalised(p) for p in family.phrasings("eval")}
-    assert len(train) >= 800
-    assert not train & held_out
+    assert normalised("Spell {w}.") == normalised("spell {w}!")

@@ -7,8 +7,10 @@ from itertools import count
 
 import pytest
 
-from flashstep.training.tasks import arithmetic, comparison, letters, outside
+from flashstep.training.tasks import comparison, outside
 from flashstep.training.tasks.base import LETTER_BREAK, Example, split_of
+from flashstep.training.tasks.grammar import normalised
+from flashstep.training.tasks.questions import Wordings, wordings
 from flashstep.training.tasks.registry import FAMILIES
 from flashstep.training.tasks.words import common_words
 
@@ -111,6 +113,8 @@ def test_backwards_trace_is_the_letter_line_and_its_mirror():
 def arithmetic_lines(example: Example) -> list[tuple[str, str, str]]:
     """(left side, result, result so far) of every column line."""
     lines = example.reasoning.split("\n")[1:-1]
+    if " - " in example.answer:  # the first line compares the digits
+        lines = lines[1:]
     return [re.fullmatch(r"([\d+-]+)=(\d+): (\d+)", line).groups() for line in lines]
 
 
@@ -137,13 +141,31 @@ def test_arithmetic_keys_are_the_true_results(split):
         assert b in example.question
 
 
-def test_arithmetic_phrasings_keep_the_order_of_a_subtraction():
+@pytest.mark.parametrize("split", SPLITS)
+def test_a_subtraction_compares_its_digits_first_and_so_finds_the_sign(split):
+    for example in examples("arithmetic", split, 1000):
+        a, sign, b = re.match(r"(\d+) ([+-]) (\d+)", example.answer).groups()
+        if sign == "+":
+            continue
+        aligned, walk = example.reasoning.split("\n")[:2]
+        steps, _, swapped = walk.partition(", negative, so ")
+        top, bottom = aligned.split("-")
+        for (x, relation, y), left, right in zip(steps.split(), top, bottom, strict=False):
+            assert (x, y) == (left, right)
+            assert relation == "<=>"[(left > right) - (left < right) + 1]
+        assert "=" * (len(steps.split()) - 1) == "".join(step[1] for step in steps.split()[:-1])
+        assert bool(swapped) == (int(a) < int(b)) == steps.endswith(f"<{steps[-1]}")
+        assert swapped in ("", f"{bottom}-{top}:")
+
+
+def test_wordings_of_a_subtraction_keep_its_order():
     """Only where the smaller operand is named first does a word like "from" turn the order."""
-    turning = re.compile(r"from|away|off|out of|less than|without|give away", re.IGNORECASE)
-    for split in SPLITS:
-        for phrasing in arithmetic.differences(split):
-            if phrasing.index("{b}") < phrasing.index("{a}"):
-                assert turning.search(phrasing), phrasing
+    turning = re.compile(
+        r"from|away|off|out of|less than|without|give|lose|spend|remov|fewer|below|drop", re.I
+    )
+    for wording in wordings("subtract", "train").all():
+        if wording.index("{b}") < wording.index("{a}"):
+            assert turning.search(wording), wording
 
 
 def test_arithmetic_covers_all_lengths_negative_results_and_long_carries():
@@ -260,17 +282,29 @@ def test_about_one_word_in_ten_is_held_out():
     assert 0.07 < held_out / (held_out + trained) < 0.13
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_there_are_enough_phrasings_and_none_twice(family):
-    train, held_out = (FAMILIES[family].phrasings(split) for split in SPLITS)
-    assert len(train) >= {"letters": 40, "outside": 150}.get(family, 20)
-    assert len(held_out) >= 12
-    assert len(set(train)) == len(train)
-    assert len(set(held_out)) == len(held_out)
+KINDS = [kind for family in FAMILIES.values() for kind in family.wordings]
 
 
-def test_the_demo_question_is_phrased_as_in_training():
-    assert "How many {p} are in the word {w}?" in letters.TRAIN_PHRASINGS
+@pytest.mark.parametrize("kind", KINDS)
+def test_there_are_enough_wordings_and_no_held_out_one_is_trained(kind):
+    train, held_out = (wordings(kind, split).all() for split in SPLITS)
+    assert len(train) >= 100
+    assert len(held_out) >= 8
+    seen = [normalised(wording) for wording in train]
+    assert len(set(seen)) == len(seen)
+    assert not {normalised(wording) for wording in held_out} & set(seen)
+
+
+def test_half_of_the_questions_are_hand_written_ones_and_all_wordings_occur():
+    rng = random.Random(0)
+    some = Wordings(("a", "b"), tuple(f"p{i}" for i in range(98)))
+    picks = [some.choose(rng) for _ in range(4000)]
+    assert 0.45 < sum(pick in ("a", "b") for pick in picks) / len(picks) < 0.55
+    assert set(picks) == set(some.all())
+
+
+def test_the_demo_question_is_worded_as_in_training():
+    assert "How many {p} are in the word {w}?" in wordings("letters", "train").hand_written
 
 
 def test_outside_topics_are_many_and_split():

@@ -59,5 +59,5 @@ def _new(texts: Iterable[str], taken: set[str]) -> tuple[str, ...]:
     for text in texts:
         kept.setdefault(normalised(text), text)
     new = {key: text for key, text in kept.items() if key not in taken}
-    taken |= new.keys()
+    taken.update(new)
     return tuple(new.values())
