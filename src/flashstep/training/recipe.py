@@ -83,7 +83,7 @@ def nano_cpu() -> Recipe:
                 adam_scale=0.75, warmup_steps=10, decay_fraction=1.0,
             ),
             Phase(
-                name="widen", steps=1300, documents_per_step=40, learning_rate=2e-3,
+                name="widen", steps=2100, documents_per_step=40, learning_rate=2e-3,
                 adam_scale=0.75, warmup_steps=20, decay_fraction=1.0,
             ),
             Phase(
