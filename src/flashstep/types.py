@@ -139,7 +139,8 @@ class Request:
     `eos_token_ids` end generation. Stop *strings* are matched by the caller on decoded text, who
     then aborts. `think_end_token_ids` close the reasoning that the prompt has opened (empty = it
     opened none): a thinking budget forces them, and `grammar` (Lark, llguidance's dialect; None =
-    free text) holds from the token behind them on.
+    free text) holds from the token behind them on. `think_end_marker_id` is the one of them that
+    alone tells the end, since the newlines around it may come merged with other text.
     """
 
     request_id: str
@@ -148,6 +149,7 @@ class Request:
     params: SamplingParams
     eos_token_ids: frozenset[int] = frozenset()
     think_end_token_ids: tuple[int, ...] = ()
+    think_end_marker_id: int | None = None
     grammar: str | None = None
 
 
@@ -208,9 +210,11 @@ class TokenOutput:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningDelta:
-    """A piece of the model's thinking."""
+    """A piece of the model's thinking. `usage`, here and below: the counts up to this piece, None =
+    not told; it says nothing about what the piece is."""
 
     text: str
+    usage: Usage | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,6 +222,7 @@ class TextDelta:
     """A piece of the answer."""
 
     text: str
+    usage: Usage | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +234,7 @@ class ToolCallDelta:
     id: str | None = None
     name: str | None = None
     arguments: str = ""
+    usage: Usage | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)

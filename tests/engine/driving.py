@@ -10,10 +10,14 @@ VOCAB, WINDOW = 384, 5
 EOS = frozenset({1, 2, 7})
 
 
-def request(request_id="a", prompt=(5, 6, 7), *, eos=EOS, **params) -> Request:
-    """A greedy request unless `params` say otherwise."""
+def request(request_id="a", prompt=(5, 6, 7), *, eos=EOS, think_end=(), **params) -> Request:
+    """A greedy request unless `params` say otherwise. think_end: ids, the middle one is the marker."""
     wishes = SamplingParams(**{"temperature": 0.0, "max_tokens": 20, **params})
-    return Request(request_id, f"trace-{request_id}", tuple(prompt), wishes, eos)
+    marker = think_end[len(think_end) // 2] if think_end else None
+    return Request(
+        request_id, f"trace-{request_id}", tuple(prompt), wishes, eos,
+        think_end_token_ids=tuple(think_end), think_end_marker_id=marker,
+    )  # fmt: skip
 
 
 def prompt(length: int, salt: int = 0) -> tuple[int, ...]:
@@ -29,9 +33,12 @@ def mixed_requests(count=8, **params) -> list[Request]:
         {"temperature": 1.2, "top_k": 20, "min_p": 0.02},
         {"frequency_penalty": 0.7, "presence_penalty": 0.3},
         {"temperature": 0.9, "repetition_penalty": 1.3},
+        {"temperature": 0.7, "logit_bias": ((11, 4.0), (12, -100.0))},
+        {"thinking_token_budget": 5, "think_end": (20, 21, 20)},
+        {"temperature": 1.0, "thinking_token_budget": 0, "think_end": (20, 21, 20), "presence_penalty": 1.0},
     ]
     lengths = [1, 3, 17, 40, 90, 8, 64, 65]
-    wishes = [{"seed": i, **kinds[i % 5], **params} for i in range(count)]
+    wishes = [{"seed": i, **kinds[i % 8], **params} for i in range(count)]
     return [request(f"r{i}", prompt(lengths[i % 8], i), **wishes[i]) for i in range(count)]
 
 

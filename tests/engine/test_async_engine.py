@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import threading
+from dataclasses import replace
 
 import pytest
 from driving import expected, make_engine, mixed_requests, prompt, request
@@ -10,6 +11,7 @@ from driving import expected, make_engine, mixed_requests, prompt, request
 from flashstep.engine.async_engine import AsyncEngine
 from flashstep.engine.engine import Engine
 from flashstep.errors import ContextLengthExceeded, EngineDead, Overloaded
+from flashstep.types import TokenOutput
 from naive.runner import FakeRunner
 
 
@@ -219,4 +221,34 @@ def test_a_request_id_that_is_in_use_ends_only_the_second_request(toy_config):
         assert (await collect(first))[:2] == expected([request()])["a"]
 
     with opened(Engine(runner)) as async_engine:
+        asyncio.run(main())
+
+
+class Forgetful(Engine):
+    """Loses the finish reason of every last output, as a mistake in the engine could."""
+
+    def step(self):
+        return [(request_id, replace(output, finish_reason=None)) for request_id, output in super().step()]
+
+
+class Stranger(Engine):
+    """In one step, ends a request and then speaks of one that nobody asked for."""
+
+    def step(self):
+        outputs = super().step()
+        if any(output.finish_reason is not None for _, output in outputs):
+            outputs.append(("stranger", TokenOutput((1,))))
+        return outputs
+
+
+@pytest.mark.parametrize("kind", [Forgetful, Stranger])
+def test_a_mistake_about_outputs_ends_every_open_request_with_an_error(toy_config, kind):
+    async def main():
+        requests = [request("short", max_tokens=1), request("long", max_tokens=500, eos=frozenset())]
+        streams = [async_engine.submit(r) for r in requests]
+        for stream in streams:
+            assert (await asyncio.wait_for(collect(stream), 20))[1] == "error"
+        assert not async_engine.is_alive
+
+    with opened(kind(FakeRunner(toy_config))) as async_engine:
         asyncio.run(main())

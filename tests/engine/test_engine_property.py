@@ -20,6 +20,10 @@ requests_st = st.builds(
     max_tokens=st.integers(1, 15),
     ignore_eos=st.booleans(),
     frequency_penalty=st.sampled_from([0.0, 0.0, 0.5]),
+    logit_bias=st.sampled_from([(), (), ((33, 8.0), (34, -100.0))]),
+    thinking_token_budget=st.sampled_from([None, None, 0, 1, 4]),
+    think_end=st.sampled_from([(), (20, 21, 20), (20, 33, 22), (33,)]),
+    prompt_logprobs=st.sampled_from([None, None, 0]),
 )
 operations_st = st.lists(
     st.one_of(
@@ -54,7 +58,8 @@ class Life:
     def add(self, wishes):
         number = len(self.requests)
         length = wishes.pop("length")
-        self.requests.append(request(f"r{number}", prompt(length, number), seed=number, **wishes))
+        # Few different texts, so that prompts often begin alike.
+        self.requests.append(request(f"r{number}", prompt(length, number % 3), seed=number, **wishes))
         self.engine.add(self.requests[-1])
         self.answers[f"r{number}"] = []
 

@@ -6,6 +6,7 @@ from driving import request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from flashstep.engine.processors import processors_for
 from flashstep.engine.sampler import Sampler, pick, weights
 from flashstep.engine.sequence import Sequence
 from flashstep.types import SamplingParams
@@ -17,10 +18,9 @@ def some_logits(seed=0, size=64, scale=3.0) -> np.ndarray:
 
 
 def make_sequence(num_valid_tokens=64, prompt=(3, 4), **params) -> Sequence:
-    return Sequence(
-        request(prompt=prompt, **params), max_total_tokens=1000, num_drafts=0,
-        num_valid_tokens=num_valid_tokens, arrived_s=0.0,
-    )  # fmt: skip
+    asked = request(prompt=prompt, **params)
+    processors = processors_for(asked, num_valid_tokens, None)
+    return Sequence(asked, max_total_tokens=1000, num_drafts=0, arrived_s=0.0, processors=processors)
 
 
 @settings(max_examples=200, deadline=None)
@@ -138,7 +138,8 @@ def test_penalties_equal_the_slow_ones_as_the_answer_grows():
     for step in range(12):
         logits = some_logits(step, scale=0.7)
         slow = naive.penalised(logits, seq.params, (3, 3, 9), generated)
-        np.testing.assert_allclose(seq.penalties.apply(logits), slow, rtol=1e-5, atol=1e-6)
+        (penalties,) = seq.processors
+        np.testing.assert_allclose(penalties.apply(logits), slow, rtol=1e-5, atol=1e-6)
         generated += Sampler(64).choices(seq, logits[None])
         assert generated[-1] == int(np.argmax(slow))
 

@@ -10,7 +10,7 @@ from flashstep.engine.sequence import Sequence, SequenceStatus
 
 def make_scheduler(*, max_batch_tokens=32, max_sequences=4, num_stale_rows=2, **sizes) -> Scheduler:
     defaults = dict(block_size=4, num_full_blocks=100, num_sliding_blocks=100, window_tokens=5)
-    blocks = BlockManager(**{**defaults, **sizes}, num_stale_rows=num_stale_rows)
+    blocks = BlockManager(**{**defaults, **sizes}, num_stale_rows=num_stale_rows, caches_prefixes=False)
     return Scheduler(
         blocks, max_batch_tokens=max_batch_tokens, max_sequences=max_sequences, num_stale_rows=num_stale_rows
     )
@@ -19,7 +19,7 @@ def make_scheduler(*, max_batch_tokens=32, max_sequences=4, num_stale_rows=2, **
 def add(scheduler: Scheduler, name: str, num_tokens: int, *, num_drafts=0) -> Sequence:
     seq = Sequence(
         request(name, prompt(num_tokens)), max_total_tokens=num_tokens + 50, num_drafts=num_drafts,
-        num_valid_tokens=384, arrived_s=0.0,
+        arrived_s=0.0,
     )  # fmt: skip
     scheduler.add(seq)
     return seq

@@ -2,7 +2,7 @@
 
 from flashstep.types import Request
 from naive.runner import context_of, draft_of, logits_of
-from naive.sample import choose, penalised, uniforms
+from naive.sample import biased, choose, forced, penalised, uniforms
 
 
 def generate(request: Request, *, vocab_size: int, window: int, context_length: int = 1 << 30):
@@ -16,9 +16,10 @@ def generate(request: Request, *, vocab_size: int, window: int, context_length: 
     generated: list[int] = []
     while True:
         logits = logits_of(context_of(prompt + generated, window).hash, vocab_size)
-        logits = penalised(logits, params, prompt, generated)
+        logits = biased(penalised(logits, params, prompt, generated), params)
         uniform = 0.0 if params.is_greedy else numbers[len(generated)]
-        generated.append(choose(logits, params, uniform))
+        demanded = forced(request, generated)
+        generated.append(choose(logits, params, uniform) if demanded is None else demanded)
         if generated[-1] in stops:
             return generated, "stop"
         if len(generated) == limit:

@@ -19,6 +19,32 @@ def penalised(logits, params: SamplingParams, prompt_token_ids, generated_token_
     return result
 
 
+def biased(logits, params: SamplingParams):
+    """Logits with each bias added to its token."""
+    result = list(logits)
+    for token_id, bias in params.logit_bias:
+        result[token_id] += bias
+    return result
+
+
+def forced(request, generated_token_ids) -> int | None:
+    """The id that a thinking budget demands next; None = the model is free.
+
+    The closing ids follow the first `budget` tokens, unless the marker is among those. Ids in front
+    of the marker with which the reasoning ends already are left out.
+    """
+    budget, closing = request.params.thinking_token_budget, list(request.think_end_token_ids)
+    if budget is None or not closing:
+        return None
+    thought, rest = generated_token_ids[:budget], generated_token_ids[budget:]
+    if len(thought) < budget or request.think_end_marker_id in thought:
+        return None
+    marker = closing.index(request.think_end_marker_id)
+    fitting = (n for n in range(marker + 1) if n <= len(thought))
+    repeated = max(n for n in fitting if thought[len(thought) - n :] == closing[:n])
+    return next(iter(closing[repeated + len(rest) :]), None)
+
+
 def probabilities(logits, params: SamplingParams) -> list[float]:
     """Exact probability of every token after temperature, top-k, top-p and min-p."""
     best = max(logits)

@@ -11,8 +11,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from flashstep.backends.base import Backend, EngineStats
+from flashstep.chat.answer_grammar import grammar_for
 from flashstep.chat.response_decoder import ResponseDecoder
+from flashstep.chat.stream_router import THINK_END, THINK_START
 from flashstep.chat.template import ChatTemplate
+from flashstep.chat.token_scores import prompt_scores
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.engine.config import EngineConfig
 from flashstep.errors import ContextLengthExceeded, InvalidRequest
@@ -24,11 +27,14 @@ from flashstep.types import (
     Finish,
     FinishReason,
     Message,
+    ReasoningDelta,
     Request,
     SamplingParams,
+    TextDelta,
     Timings,
     TokenOutput,
     Tool,
+    ToolCallDelta,
     Usage,
 )  # fmt: skip
 
@@ -46,6 +52,8 @@ class ChatModel:
         self._tokenizer = tokenizer
         self._template = template
         self._eos_token_ids = eos_token_ids
+        self._think_end_marker_id = tokenizer.added_tokens.ids.get(THINK_END)
+        self._think_end_ids = tuple(tokenizer.encode(f"\n{THINK_END}\n"))
 
     @classmethod
     def load(
@@ -60,14 +68,23 @@ class ChatModel:
         """
         # Only here: over another backend no engine and no kernels are imported.
         from flashstep.backends.embedded import EmbeddedBackend
+        from flashstep.engine.grammar import CompiledGrammars
+        from flashstep.engine.grammar_vocabulary import GrammarVocabulary
 
         tokenizer = Tokenizer.load(path)
         template = ChatTemplate.load(path, tokenizer)
         config = ModelConfig.load(path)
         num_valid_tokens = min(tokenizer.vocab_size, config.vocab_size)
-        backend = EmbeddedBackend.load(
-            path, engine_config or EngineConfig(), num_valid_tokens=num_valid_tokens, on_progress=on_progress
+        vocabulary = GrammarVocabulary(
+            num_valid_tokens,
+            tokenizer.token_bytes,
+            control_token_ids=tokenizer.added_tokens.contents,
+            eos_token_ids=config.eos_token_ids,
         )
+        backend = EmbeddedBackend.load(
+            path, engine_config or EngineConfig(), num_valid_tokens=num_valid_tokens,
+            grammars=CompiledGrammars(vocabulary), on_progress=on_progress,
+        )  # fmt: skip
         return cls(backend, tokenizer, template, frozenset(config.eos_token_ids))
 
     @property
@@ -111,9 +128,13 @@ class ChatModel:
         """Prompt tokens that a conversation takes. Raises InvalidRequest."""
         return len(self._template.encode(messages, tools))
 
-    def tokenize(self, text: str) -> list[int]:
-        """Token ids of `text`; control tokens in it stay plain text."""
-        return self._tokenizer.encode_plain(text)
+    def prompt_token_ids(self, messages: Sequence[Message], tools: Sequence[Tool]) -> list[int]:
+        """The prompt that a conversation becomes. Raises InvalidRequest."""
+        return self._template.encode(messages, tools)
+
+    def tokenize(self, text: str, *, control: bool = False) -> list[int]:
+        """Token ids of `text`; what spells a control token is that token only with `control`."""
+        return self._tokenizer.encode(text) if control else self._tokenizer.encode_plain(text)
 
     def detokenize(self, token_ids: Sequence[int]) -> str:
         """The text of token ids, control tokens written out. Raises InvalidRequest for an unknown id."""
@@ -132,8 +153,9 @@ class ChatModel:
         event; later trouble is a Finish with the reason "error". Close the iterator to abort.
         """
         token_ids = self._template.encode(messages, tools)
-        request = self._request(token_ids, params, trace_id, request_id)
-        decoder = ResponseDecoder(self._tokenizer, tools=tools, stop=params.stop)
+        request = self._within_reasoning(self._request(token_ids, params, trace_id, request_id))
+        request = replace(request, grammar=grammar_for(rule, tools))
+        decoder = ResponseDecoder(self._tokenizer, tools=tools, stop=params.stop, max_calls=rule.max_calls)
         async with aclosing(self._answer(request, decoder)) as events:
             async for event in events:
                 yield event
@@ -150,17 +172,24 @@ class ChatModel:
                 yield event
 
     async def _answer(self, request: Request, decoder: ResponseDecoder) -> AsyncGenerator[Event, None]:
-        answer = _Answer(request)
+        answer = _Answer(request, is_reasoning=not decoder.is_answering)
         async with aclosing(self._backend.generate(request)) as outputs:
             async for output in outputs:
-                for event in decoder.feed(answer.add(output)):
-                    yield event
+                if output.prompt_logprobs:
+                    yield prompt_scores(self._tokenizer, output.prompt_logprobs)
+                events = decoder.feed(answer.add(output), output.logprobs)
+                answer.note_region(is_answering=decoder.is_answering)
+                usage = answer.usage(decoder.reasoning_tokens)
+                for event in events:
+                    yield _counted(event, usage)
                 if decoder.stopped or output.finish_reason is not None:
                     break
         events, reason = decoder.finish("stop" if decoder.stopped else answer.reason)
+        answer.note_region(is_answering=decoder.is_answering)
+        usage = answer.usage(decoder.reasoning_tokens)
         for event in events:
-            yield event
-        yield answer.finish(reason, decoder.reasoning_tokens)
+            yield _counted(event, usage)
+        yield answer.finish(reason, decoder.reasoning_tokens, decoder.stop_reason)
 
     def _request(
         self, token_ids: Sequence[int], params: SamplingParams, trace_id: str, request_id: str
@@ -172,17 +201,51 @@ class ChatModel:
             )
         return Request(request_id, trace_id, tuple(token_ids), params, self._eos_token_ids)
 
+    def _within_reasoning(self, request: Request) -> Request:
+        """The request with what closes the reasoning that its prompt has opened, if it did."""
+        end = self._tokenizer.decode(list(request.prompt_token_ids[-4:]))
+        if not end.rstrip().endswith(THINK_START):
+            return request
+        if self._think_end_marker_id is not None:
+            return replace(
+                request,
+                think_end_token_ids=self._think_end_ids,
+                think_end_marker_id=self._think_end_marker_id,
+            )
+        if request.params.thinking_token_budget is not None:
+            raise InvalidRequest(
+                f"thinking_token_budget: the tokenizer of {self.model_name} has no token {THINK_END}, so "
+                f"reasoning cannot be closed for it; leave the budget out",
+                param="thinking_token_budget",
+            )
+        return request
+
+
+def _counted(event: Event, usage: Usage) -> Event:
+    """The event with the counts so far, where it has a place for them."""
+    match event:
+        case TextDelta(text):
+            return TextDelta(text, usage)
+        case ReasoningDelta(text):
+            return ReasoningDelta(text, usage)
+        case ToolCallDelta():
+            return replace(event, usage=usage)
+    return event
+
 
 @dataclass(slots=True)
 class _Answer:
     """What has arrived from the backend so far; `reason` is "error" until it says otherwise."""
 
     request: Request
+    is_reasoning: bool
     reason: FinishReason = "error"
     error: str | None = "the backend ended its stream without a finish reason"
     num_tokens: int = 0
     cached_tokens: int = 0
     timings: Timings = field(default_factory=Timings)
+    stop_reason: str | None = None
+    reasoning_end_s: float | None = None
     started_s: float = field(default_factory=time.monotonic)
 
     def add(self, output: TokenOutput) -> tuple[int, ...]:
@@ -192,19 +255,35 @@ class _Answer:
         self.timings = output.timings
         if output.finish_reason is not None:
             self.reason, self.error = output.finish_reason, output.error
+            self.stop_reason = output.stop_reason
         if output.finish_reason == "stop" and self._ends_in_stop_id(output.token_ids):
             return output.token_ids[:-1]
         return output.token_ids
 
-    def finish(self, reason: FinishReason, reasoning_tokens: int) -> Finish:
-        """The last event."""
-        usage = Usage(
+    def note_region(self, *, is_answering: bool) -> None:
+        """Remember when the reasoning was over."""
+        if self.is_reasoning and is_answering:
+            self.is_reasoning = False
+            self.reasoning_end_s = time.monotonic() - self.started_s
+
+    def usage(self, reasoning_tokens: int) -> Usage:
+        """The counts so far."""
+        return Usage(
             len(self.request.prompt_token_ids), self.num_tokens, reasoning_tokens, self.cached_tokens
         )
+
+    def finish(self, reason: FinishReason, reasoning_tokens: int, stop_string: str | None) -> Finish:
+        """The last event. `stop_string` is the one that matched."""
+        usage = self.usage(reasoning_tokens)
         timings = self.timings
         if timings.finished_s is None:  # a stop string ended it, of which the backend knows nothing
             timings = replace(timings, finished_s=time.monotonic() - self.started_s)
-        return Finish(reason, usage, timings, self.error if reason == "error" else None)
+        if self.reasoning_end_s is not None:
+            # The backend's clock stopped before this one read the last tokens.
+            end_s = min(self.reasoning_end_s, timings.finished_s or self.reasoning_end_s)
+            timings = replace(timings, reasoning_end_s=end_s)
+        error = self.error if reason == "error" else None
+        return Finish(reason, usage, timings, error, stop_string or self.stop_reason)
 
     def _ends_in_stop_id(self, token_ids: tuple[int, ...]) -> bool:
         last = token_ids[-1:]

@@ -7,6 +7,7 @@ from flashstep.backends.base import EngineStats
 from flashstep.engine.async_engine import AsyncEngine, TokenStream
 from flashstep.engine.config import EngineConfig
 from flashstep.engine.loading import load_engine
+from flashstep.engine.processors import Grammars
 from flashstep.model.checkpoint import weights_digest
 from flashstep.types import Request
 
@@ -26,13 +27,16 @@ class EmbeddedBackend:
     @classmethod
     def load(
         cls, path: Path, config: EngineConfig, *, num_valid_tokens: int,
-        on_progress: Callable[[str], None] | None = None,
+        grammars: Grammars | None = None, on_progress: Callable[[str], None] | None = None,
     ) -> "EmbeddedBackend":  # fmt: skip
         """Load a checkpoint folder and start the engine's thread; the folder's name is the model's.
+        `grammars` serve requests that have one; None = these are refused.
 
         ConfigError when the folder, the weights or the sizes cannot work.
         """
-        engine = load_engine(path, config, num_valid_tokens=num_valid_tokens, on_progress=on_progress)
+        engine = load_engine(
+            path, config, num_valid_tokens=num_valid_tokens, grammars=grammars, on_progress=on_progress
+        )
         max_live = config.max_sequences + config.max_waiting
         return cls(
             AsyncEngine(engine, max_live=max_live),

@@ -1,7 +1,8 @@
 """Plays scripted answers instead of computing them; needs no weights, only a tokenizer.
 
 For tests and demonstrations of everything above a backend. It honours `max_tokens`, the context
-length and aborts; it does not sample, so all other sampling wishes change nothing.
+length and aborts, and is certain of every token (log-probability 0) when asked for scores; it does
+not choose tokens, so all other sampling wishes change nothing, budgets and grammars among them.
 """
 
 import asyncio
@@ -11,7 +12,7 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from flashstep.backends.base import EngineStats
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.errors import FlashstepError
-from flashstep.types import FinishReason, Request, Timings, TokenOutput
+from flashstep.types import FinishReason, Request, Timings, TokenLogprob, TokenOutput
 
 Answer = str | Sequence[int]
 
@@ -93,8 +94,13 @@ class ScriptedBackend:
             for chunk in self._chunks(token_ids):
                 await asyncio.sleep(self.delay_s)
                 now_s = time.monotonic() - start_s
+                yield TokenOutput(
+                    chunk,
+                    logprobs=_certain(chunk, request.params.logprobs),
+                    prompt_logprobs=_prompt_scores(request) if first_token_s is None else (),
+                    timings=Timings(0.0, now_s if first_token_s is None else first_token_s),
+                )
                 first_token_s = now_s if first_token_s is None else first_token_s
-                yield TokenOutput(chunk, timings=Timings(0.0, first_token_s))
             is_over = True
             timings = Timings(0.0, first_token_s, finished_s=time.monotonic() - start_s)
             if self._end(token_ids) < len(token_ids):
@@ -113,3 +119,14 @@ class ScriptedBackend:
     def _chunks(self, token_ids: list[int]) -> list[tuple[int, ...]]:
         end, step = self._end(token_ids), self.tokens_per_output
         return [tuple(token_ids[i : min(i + step, end)]) for i in range(0, end, step)]
+
+
+def _certain(token_ids: Sequence[int], num_top: int | None) -> tuple[TokenLogprob, ...]:
+    """Probability 1 for each token; None = scores were not asked for."""
+    if num_top is None:
+        return ()
+    return tuple(TokenLogprob(i, 0.0, ((i, 0.0),) if num_top else ()) for i in token_ids)
+
+
+def _prompt_scores(request: Request) -> tuple[TokenLogprob, ...]:
+    return _certain(request.prompt_token_ids[1:], request.params.prompt_logprobs)

@@ -1,7 +1,8 @@
 """Token ids of one answer -> events: detokenizer, router, tool parser and stop strings in a row.
 
 Every cut of the same ids gives the same events (neighbours joined), and the whole answer is their fold.
-Does not count usage and never emits Finish: the caller does, with the reason that `finish` returns.
+Scores of tokens, where they are given, come behind the text of the same call of `feed`. Does not count
+usage and never emits Finish: the caller does, with the reason that `finish` returns.
 """
 
 import secrets
@@ -11,8 +12,17 @@ from flashstep.chat.detokenizer import Detokenizer
 from flashstep.chat.fold import merge
 from flashstep.chat.stop_strings import StopStrings
 from flashstep.chat.stream_router import Delta, Region, StreamRouter
+from flashstep.chat.token_scores import Part, TokenScores
 from flashstep.chat.tokenizer import Tokenizer
-from flashstep.types import Event, FinishReason, ReasoningDelta, TextDelta, Tool, ToolCallDelta
+from flashstep.types import (
+    Event,
+    FinishReason,
+    ReasoningDelta,
+    TextDelta,
+    TokenLogprob,
+    Tool,
+    ToolCallDelta,
+)  # fmt: skip
 
 
 def new_call_id() -> str:
@@ -22,7 +32,7 @@ def new_call_id() -> str:
 
 class ResponseDecoder:
     """Decodes one answer. No tools: nothing is parsed as a call. `in_reasoning` False: the prompt
-    already closed the reasoning."""
+    already closed the reasoning. `max_calls`: the answer is over behind so many calls."""
 
     def __init__(
         self,
@@ -32,30 +42,48 @@ class ResponseDecoder:
         stop: Sequence[str] = (),
         new_id: Callable[[], str] = new_call_id,
         in_reasoning: bool = True,
+        max_calls: int | None = None,
     ) -> None:
         self.reasoning_tokens = 0
         self._tokenizer = tokenizer
         self._detokenizer = Detokenizer(tokenizer)
-        self._router = StreamRouter(tools, new_id, in_reasoning=in_reasoning)
+        self._router = StreamRouter(tools, new_id, in_reasoning=in_reasoning, max_calls=max_calls)
+        self._max_calls = max_calls
+        self._scores = TokenScores(tokenizer)
         self._stop = StopStrings(stop)
         self._num_undecided = 0
 
     @property
     def stopped(self) -> bool:
-        """A stop string matched: abort the generation, nothing more will come out."""
-        return self._stop.is_matched
+        """A stop string matched, or no call may follow: abort the generation, nothing more will come out."""
+        return self._stop.is_matched or self._router.num_calls == self._max_calls
 
-    def feed(self, token_ids: Iterable[int]) -> list[Event]:
-        """Read on; the events that are now certain. Ids behind a stop string are ignored."""
+    @property
+    def stop_reason(self) -> str | None:
+        """The stop string that matched."""
+        return self._stop.matched
+
+    @property
+    def is_answering(self) -> bool:
+        """True once the reasoning is over."""
+        return self._router.region == "answer"
+
+    def feed(self, token_ids: Iterable[int], scores: Sequence[TokenLogprob] = ()) -> list[Event]:
+        """Read on; the events that are now certain. Ids behind a stop string are ignored.
+
+        scores: one for each id, or none.
+        """
         events: list[Event] = []
-        for token_id in token_ids:
+        for i, token_id in enumerate(token_ids):
             if self.stopped:
                 break
-            before = self._router.region
+            before, is_markup = self._router.region, self._is_markup(token_id)
             events += self._pass(self._router.feed(self._detokenizer.feed((token_id,))))
             if not self._tokenizer.is_special(token_id):
                 self._count(before, self._router.region)
-        return merge(events)
+            if scores:
+                self._score(scores[i], before, is_markup=is_markup)
+        return [*merge(events), *self._scores.take()]
 
     def finish(self, reason: FinishReason) -> tuple[list[Event], FinishReason]:
         """The answer has ended for `reason`: the remaining events and the reason to report.
@@ -63,9 +91,12 @@ class ResponseDecoder:
         "stop" becomes "tool_calls" when calls were made, and "length" when the reasoning never ended
         (an answer that only thought is not a finished one). A matched stop string makes it "stop".
         """
-        if not self.stopped:
-            return self._finish(reason)
-        return [], "tool_calls" if self._router.num_calls else "stop"
+        if self.stopped:
+            return [], "tool_calls" if self._router.num_calls else "stop"
+        events, reason = self._finish(reason)
+        self._scores.decide("text" if self._router.num_calls else "reasoning")
+        self._scores.release()
+        return [*events, *self._scores.take()], reason
 
     def _finish(self, reason: FinishReason) -> tuple[list[Event], FinishReason]:
         was_undecided = self._router.region == "undecided"
@@ -100,9 +131,26 @@ class ResponseDecoder:
                     events += [TextDelta(held), delta] if held else [delta]
                 case ReasoningDelta():
                     events.append(delta)
-            if self.stopped:
+            if self._stop.is_matched:
                 break
         return events
+
+    def _is_markup(self, token_id: int) -> bool:
+        """The newline that ends the reasoning's end."""
+        return self._router.is_behind_marker and self._tokenizer.token_bytes(token_id) == b"\n"
+
+    def _score(self, score: TokenLogprob, before: Region, *, is_markup: bool) -> None:
+        """Note the score of the token just read; the token that ends the reasoning belongs to it."""
+        part: Part | None = "text" if before == "answer" and not is_markup else "reasoning"
+        self._scores.add(
+            score, None if self._router.region == "undecided" else part, is_held=self._holds_text
+        )
+        if self._stop.matched is not None:
+            self._scores.cut(self._stop.matched)
+
+    @property
+    def _holds_text(self) -> bool:
+        return self._stop.is_holding or self._stop.is_matched
 
     def _count(self, before: Region, after: Region) -> None:
         """Count the token just read; those of an undecided call wait for the decision."""

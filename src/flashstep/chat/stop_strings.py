@@ -10,12 +10,22 @@ from flashstep.chat.held_text import num_held
 
 
 class StopStrings:
-    """Follows one text. `is_matched` stays True after a match; from then on nothing comes out."""
+    """Follows one text. `matched` is the string that ended it, None before; behind it nothing comes out."""
 
     def __init__(self, stop: Sequence[str]) -> None:
-        self.is_matched = False
+        self.matched: str | None = None
         self._stop = tuple(stop)
         self._held = ""
+
+    @property
+    def is_matched(self) -> bool:
+        """True from the match on."""
+        return self.matched is not None
+
+    @property
+    def is_holding(self) -> bool:
+        """True while the end of the text may become a stop string."""
+        return bool(self._held)
 
     def feed(self, text: str) -> str:
         """The text that is certainly in front of any stop string."""
@@ -23,12 +33,14 @@ class StopStrings:
             return ""
         text = self._held + text
         matches = [
-            (position + len(stop), position) for stop in self._stop if (position := text.find(stop)) >= 0
+            (position + len(stop), position, stop)
+            for stop in self._stop
+            if (position := text.find(stop)) >= 0
         ]
         if matches:
-            self.is_matched = True
+            _, position, self.matched = min(matches)
             self._held = ""
-            return text[: min(matches)[1]]
+            return text[:position]
         keep = len(text) - num_held(text, self._stop)
         self._held = text[keep:]
         return text[:keep]

@@ -21,12 +21,18 @@ THINK_START, THINK_END = "<think>", "</think>"
 
 
 class StreamRouter:
-    """Reads one answer. `in_reasoning` False starts in the content (the prompt closed the reasoning)."""
+    """Reads one answer. `in_reasoning` False starts in the content (the prompt closed the reasoning).
+    max_calls: as in ToolParser."""
 
     def __init__(
-        self, tools: Sequence[Tool], new_id: Callable[[], str], *, in_reasoning: bool = True
+        self,
+        tools: Sequence[Tool],
+        new_id: Callable[[], str],
+        *,
+        in_reasoning: bool = True,
+        max_calls: int | None = None,
     ) -> None:
-        self._tool_parser = ToolParser(tools, new_id) if tools else None
+        self._tool_parser = ToolParser(tools, new_id, max_calls) if tools else None
         self._names = frozenset(tool.name for tool in tools)
         self._markers = (THINK_END, CALL_START) if tools else (THINK_END,)
         self._state: Callable[[], bool] = self._at_start if in_reasoning else self._in_answer
@@ -40,6 +46,11 @@ class StreamRouter:
         if self._state == self._in_candidate:
             return "undecided"
         return "answer" if self._state in (self._in_answer, self._after_reasoning) else "reasoning"
+
+    @property
+    def is_behind_marker(self) -> bool:
+        """True between the end of the reasoning and the newline that belongs to it."""
+        return self._state == self._after_reasoning
 
     @property
     def num_calls(self) -> int:

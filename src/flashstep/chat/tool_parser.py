@@ -37,10 +37,14 @@ _CUT_WRAPPER_END = re.compile(r"</tool_call>\s*\Z")
 
 
 class ToolParser:
-    """Reads one answer. `new_id` makes the ids of calls; `num_calls` counts the complete ones."""
+    """Reads one answer. `new_id` makes the ids of calls; `num_calls` counts the complete ones.
+    max_calls: nothing comes out behind so many; None = any number."""
 
-    def __init__(self, tools: Sequence[Tool], new_id: Callable[[], str]) -> None:
+    def __init__(
+        self, tools: Sequence[Tool], new_id: Callable[[], str], max_calls: int | None = None
+    ) -> None:
         self.num_calls = 0
+        self._max_calls = max_calls
         self._schemas = {tool.name: tool.parameters for tool in tools}
         self._new_id = new_id
         self._state: Callable[[], bool] = self._in_text  # True = made progress, call again
@@ -196,6 +200,11 @@ class ToolParser:
         self._state = self._in_text
         return True
 
+    def _at_limit(self) -> bool:
+        """Behind the last call that was wanted."""
+        self._buffer = ""
+        return False
+
     @property
     def _open_call(self) -> OpenCall:
         assert self._call is not None, "a parameter outside a call"
@@ -252,7 +261,7 @@ class ToolParser:
         self._index += 1
         self._call = None
         self._forget_raw()
-        self._state = self._after_function
+        self._state = self._at_limit if self.num_calls == self._max_calls else self._after_function
 
     def _abandon(self) -> None:
         """It was no call: its text so far is plain text."""

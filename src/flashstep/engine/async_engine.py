@@ -11,11 +11,10 @@ import logging
 import threading
 import time
 from collections import defaultdict, deque
-from collections.abc import Iterable
 from typing import NamedTuple
 
 from flashstep.engine.engine import Engine
-from flashstep.errors import EngineDead, Overloaded
+from flashstep.errors import EngineDead, InvalidRequest, Overloaded
 from flashstep.types import FinishReason, Request, TokenOutput
 
 logger = logging.getLogger(__name__)
@@ -139,6 +138,7 @@ class AsyncEngine:
         try:
             while self._receive():
                 self._publish(self._engine.step())
+                self._check()
         except Exception as error:
             # Whatever happened, nobody may be left waiting.
             traces = ", ".join(s.request.trace_id for s in self._streams.values())
@@ -171,15 +171,25 @@ class AsyncEngine:
             _deliver([(stream, TokenOutput((), finish_reason="error", error=message))])
             return
         self._streams[request_id] = stream
-        self._engine.add(stream.request, command.arrived_s)
+        try:
+            self._engine.add(stream.request, command.arrived_s)
+        except InvalidRequest as error:  # `validate` let it through, and still only this request is at fault
+            del self._streams[request_id]
+            _deliver([(stream, TokenOutput((), finish_reason="error", error=error.message))])
 
-    def _publish(self, outputs: Iterable[tuple[str, TokenOutput]]) -> None:
-        pairs = []
+    def _check(self) -> None:
+        """Assert that no request has left the engine without its last output; nobody would end it."""
+        num_open, num_live = len(self._streams), self._engine.num_live
+        assert num_open == num_live, f"{num_open} streams are open for {num_live} live requests"
+
+    def _publish(self, outputs: list[tuple[str, TokenOutput]]) -> None:
+        """Deliver a step's outputs. A stream is forgotten only once its last output is on its way, so
+        whatever fails before leaves it to `_end`."""
+        lost = _deliver([(self._streams[request_id], output) for request_id, output in outputs])
         for request_id, output in outputs:
-            pairs.append((self._streams[request_id], output))
             if output.finish_reason is not None:
                 del self._streams[request_id]
-        for stream in _deliver(pairs):
+        for stream in lost:
             # Its event loop is gone, so nobody will ever read or close it.
             if self._streams.pop(stream.request.request_id, None) is not None:
                 self._engine.abort(stream.request.request_id)

@@ -22,6 +22,19 @@ class Share:
     num_drafts: int
     wants_logits: bool
 
+    @property
+    def scored_positions(self) -> range:
+        """Rows whose logits score the prompt's next token; empty unless the request wants that.
+
+        Rows that were scored before a preemption are not scored again. Holds until the sequence
+        moves on.
+        """
+        seq = self.sequence
+        if seq.params.prompt_logprobs is None:
+            return range(0)
+        first = max(seq.num_computed_tokens, len(seq.prompt_logprobs))
+        return range(first, min(seq.num_computed_tokens + self.query_len, seq.num_prompt_tokens - 1))
+
 
 def build_batch(plan: list[Share]) -> Batch:
     """The forward pass that computes `plan`, sequence after sequence."""
@@ -36,6 +49,7 @@ def build_batch(plan: list[Share]) -> Batch:
         token_ids += seq.token_ids[first : first + share.query_len - share.num_drafts]
         token_ids += seq.draft_token_ids[: share.num_drafts]
         positions += range(first, first + share.query_len)
+        logit_rows += (starts[-1] - first + position for position in share.scored_positions)
         if share.wants_logits:
             logit_rows += range(end - 1 - share.num_drafts, end)
         starts.append(end)

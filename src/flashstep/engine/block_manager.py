@@ -1,8 +1,8 @@
 """Accounting of cache blocks; holds no tensors and does not decide who is preempted (scheduler).
 
 Two pools with one block size: `full` keeps every token of a sequence, `sliding` only those that a
-row still to be computed can read. Keeps free + cached + owned == total in each pool; nothing is
-cached between requests in this edition, so cached is 0.
+row still to be computed can read. Complete blocks are registered in the prefix cache before they are
+let go, and a new sequence takes over those that begin like it.
 
 Which sliding blocks are needed: the next trunk row is at c = num_computed_tokens, and the draft
 pass after it starts `num_stale_rows` earlier (MTP rows that had read a guessed token are computed
@@ -11,83 +11,77 @@ c - num_stale_rows - window_tokens + 1 on is kept; rejected drafts sit at or beh
 simply overwritten.
 """
 
-from collections import Counter
 from collections.abc import Iterable
 
+from flashstep.engine.block_pool import BlockPool
+from flashstep.engine.prefix_cache import MISS, ROOT, Hit, PrefixCache
 from flashstep.engine.sequence import Sequence
 
 
-class BlockPool:
-    """The free blocks of one pool. Blocks freed last are handed out first (their memory is warm)."""
-
-    __slots__ = ("_free", "name", "num_cached", "num_owned", "total")
-
-    def __init__(self, name: str, total: int) -> None:
-        self.name = name
-        self.total = total
-        self.num_owned = 0
-        self.num_cached = 0
-        self._free = list(range(total - 1, -1, -1))
-
-    @property
-    def num_free(self) -> int:
-        """Blocks that `take` can still hand out."""
-        return len(self._free)
-
-    def take(self, count: int) -> list[int]:
-        """Hand out `count` blocks; the caller made sure that they are there."""
-        assert count <= len(self._free), f"{self.name}: {count} blocks asked, {len(self._free)} free"
-        blocks = [self._free.pop() for _ in range(count)]
-        self.num_owned += count
-        return blocks
-
-    def give_back(self, blocks: list[int]) -> None:
-        """Take back blocks that a sequence owned."""
-        self._free.extend(reversed(blocks))
-        self.num_owned -= len(blocks)
-
-    def check(self, owned: Iterable[int]) -> None:
-        """Assert the equation, and that free blocks and `owned` ones together are each block once."""
-        parts = f"free {self.num_free} + cached {self.num_cached} + owned {self.num_owned}"
-        balance = self.num_free + self.num_cached + self.num_owned
-        assert balance == self.total, f"{self.name}: {parts} != total {self.total}"
-        seen = Counter(self._free)
-        seen.update(owned)
-        wrong = {block: seen[block] for block in range(self.total) if seen[block] != 1}
-        assert not wrong, f"{self.name}: blocks not held exactly once: {wrong}"
-        assert len(seen) == self.total, f"{self.name}: unknown blocks {set(seen) - set(range(self.total))}"
-
-
 class BlockManager:
-    """Gives sequences the blocks they write into, and takes back the ones nobody reads again."""
+    """Gives sequences the blocks they write into, and takes back the ones nobody reads again.
+
+    num_lookahead: how far behind its position an MTP row reads; 0 without drafting.
+    caches_prefixes False: every prompt is computed anew.
+    """
 
     def __init__(
         self, *, block_size: int, num_full_blocks: int, num_sliding_blocks: int,
-        window_tokens: int, num_stale_rows: int,
+        window_tokens: int, num_stale_rows: int, num_lookahead: int = 0, caches_prefixes: bool = True,
     ) -> None:  # fmt: skip
         self.block_size = block_size
         self.full = BlockPool("full", num_full_blocks)
         self.sliding = BlockPool("sliding", num_sliding_blocks)
         self._reach = num_stale_rows + window_tokens - 1
+        self._num_stale_rows = num_stale_rows
+        self.num_queried_tokens = 0
+        self.num_hit_tokens = 0
+        self._cache = PrefixCache(
+            self.full, self.sliding,
+            block_size=block_size, reach=self._reach, num_lookahead=num_lookahead,
+        ) if caches_prefixes else None  # fmt: skip
 
     @property
     def capacity_tokens(self) -> int:
         """Tokens that one sequence alone can hold."""
         return self.full.total * self.block_size
 
-    def can_admit(self, seq: Sequence) -> bool:
-        """Look only: is there room for all known tokens in `full` and for one more in `sliding`?"""
-        return self._blocks(seq.num_tokens) <= self.full.num_free and self.sliding.num_free > 0
+    def admit(self, seq: Sequence) -> bool:
+        """Take the full blocks of all known tokens at once, so that a long prompt, once started, is
+        not overtaken; sliding blocks are taken chunk by chunk. A known prefix is taken over, and
+        counts as computed. False, and nothing taken, when there is no room."""
+        hit = self._find(seq)
+        num_new = self._blocks(seq.num_tokens) - len(hit.full_blocks)
+        full_left = self.full.num_available - self.full.num_unused(hit.full_blocks)
+        sliding_left = self.sliding.num_available - self.sliding.num_unused(hit.sliding_blocks)
+        if num_new > full_left or sliding_left < 1:
+            return False
+        self._take_over(seq, hit)
+        seq.full_table.append(self.full.take(num_new))
+        return True
 
-    def admit(self, seq: Sequence) -> None:
-        """Take the full blocks of all known tokens at once, so that a long prompt, once started,
-        is not overtaken; sliding blocks are taken chunk by chunk."""
-        seq.full_table.append(self.full.take(self._blocks(seq.num_tokens)))
+    def _find(self, seq: Sequence) -> Hit:
+        # Scores of the prompt's own tokens need its rows computed.
+        if self._cache is None or seq.params.prompt_logprobs is not None:
+            return MISS
+        return self._cache.find(seq.token_ids, drafts=seq.num_drafts > 0)
+
+    def _take_over(self, seq: Sequence, hit: Hit) -> None:
+        self.full.share(hit.full_blocks)
+        self.sliding.share(hit.sliding_blocks)
+        seq.full_table.append(hit.full_blocks)
+        seq.sliding_table.adopt(len(hit.full_blocks) - len(hit.sliding_blocks), hit.sliding_blocks)
+        seq.block_keys = list(hit.keys)
+        seq.num_computed_tokens = len(hit.full_blocks) * self.block_size
+        if not seq.was_admitted:  # coming back after preemption is no hit that anyone asked for
+            seq.num_cached_tokens = seq.num_computed_tokens
+            self.num_queried_tokens += seq.num_tokens
+            self.num_hit_tokens += seq.num_cached_tokens
 
     def room(self, seq: Sequence) -> int:
         """Look only: how many tokens behind the computed ones could be written now."""
-        full = seq.full_table.num_blocks + self.full.num_free
-        sliding = seq.sliding_table.num_blocks + self.sliding.num_free
+        full = seq.full_table.num_blocks + self.full.num_available
+        sliding = seq.sliding_table.num_blocks + self.sliding.num_available
         return min(full, sliding) * self.block_size - seq.num_computed_tokens
 
     def grow(self, seq: Sequence, query_len: int) -> None:
@@ -99,15 +93,39 @@ class BlockManager:
             seq.sliding_table.append(self.sliding.take(needed - seq.sliding_table.num_blocks))
 
     def release_old(self, seq: Sequence) -> None:
-        """Free the sliding blocks that no row still to be computed can read."""
+        """Register what is complete, then free the sliding blocks that no later row can read."""
+        self._register(seq)
         first = (seq.num_computed_tokens - self._reach) // self.block_size
         if first > seq.sliding_table.num_released:
             self.sliding.give_back(seq.sliding_table.release_before(first))
 
     def release(self, seq: Sequence) -> None:
         """Free everything that the sequence owns."""
+        if seq.num_drafts == 0:  # else the MTP modules have not seen the rows of the last pass
+            self._register(seq)
+        seq.block_keys = []
         self.full.give_back(seq.full_table.clear())
         self.sliding.give_back(seq.sliding_table.clear())
+
+    def _register(self, seq: Sequence) -> None:
+        """Tell the prefix cache of blocks that are complete since the last call. Of a sequence that
+        drafts, the newest rows are not final: its MTP modules may compute them again."""
+        if self._cache is None or seq.has_unknown_prefix:
+            return
+        drafts = seq.num_drafts > 0
+        num_final = seq.num_computed_tokens - (self._num_stale_rows if drafts else 0)
+        for index in range(len(seq.block_keys), num_final // self.block_size):
+            key = self._cache.add(
+                seq.block_keys[-1] if seq.block_keys else ROOT,
+                tuple(seq.token_ids[index * self.block_size : (index + 1) * self.block_size]),
+                seq.full_table[index],
+                seq.sliding_table[index] if index >= seq.sliding_table.num_released else None,
+                has_mtp=drafts,
+            )
+            if key is None:
+                seq.has_unknown_prefix = True
+                return
+            seq.block_keys.append(key)
 
     def check(self, sequences: Iterable[Sequence]) -> None:
         """Assert the block equation of both pools against the tables of all `sequences`."""

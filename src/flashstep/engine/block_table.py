@@ -33,6 +33,15 @@ class BlockTable:
         self._ids[self.num_blocks : end] = block_ids
         self.num_blocks = end
 
+    def adopt(self, num_released: int, block_ids: list[int]) -> None:
+        """Begin, while empty, with blocks of another sequence behind `num_released` that are gone."""
+        assert self.num_blocks == 0, f"the table already has {self.num_blocks} blocks"
+        self.append([-1] * num_released + block_ids)
+        self.num_released = num_released
+
+    def __getitem__(self, index: int) -> int:
+        return int(self._ids[index])
+
     def owned(self) -> list[int]:
         """The blocks held now, oldest first."""
         ids: list[int] = self._ids[self.num_released : self.num_blocks].tolist()

@@ -15,6 +15,7 @@ from flashstep.model.config import LayerSpec, ModelConfig
 
 WeightFormat = Literal["int8", "float32"]
 BYTES_PER_CACHED_NUMBER = 4  # K and V are stored as float32
+_SLIDING_CACHE_SHARE = 0.25
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class EngineConfig:
     num_draft_tokens: tokens the MTP modules draft per step; 0 = off.
     max_drafting_sequences: while more requests than these run, each takes one token per step,
         because computing the drafts of many costs more than it saves.
+    prefix_cache: keep the K/V of ended requests as long as there is room, for prompts that begin alike.
     max_waiting: requests that may wait before further ones are refused.
     """
 
@@ -41,6 +43,7 @@ class EngineConfig:
     kv_memory_bytes: int = 1 << 30
     num_draft_tokens: int = 3
     max_drafting_sequences: int = 2
+    prefix_cache: bool = True
     max_waiting: int = 256
 
     def __post_init__(self) -> None:
@@ -67,7 +70,8 @@ class EngineConfig:
         """Decide threads, drafts and block counts for `model`. ConfigError when memory is too small.
 
         The sliding pool is made so large that it never runs out; the full pool gets the rest, but
-        not more than every sequence could use.
+        not more than every sequence could use. With a prefix cache a quarter of the rest goes to
+        sliding blocks that outlive their request.
         """
         num_drafts = min(self.num_draft_tokens, len(model.mtp))
         num_stale_rows = max(0, len(model.mtp) - 1) if num_drafts else 0
@@ -82,6 +86,10 @@ class EngineConfig:
                 f"max_batch_tokens={self.max_batch_tokens} need more than {needed_bytes} for this model; "
                 f"raise kv_memory_bytes or lower max_sequences"
             )
+        if self.prefix_cache:
+            num_kept = int(left_bytes * _SLIDING_CACHE_SHARE) // max(1, sliding_bytes)
+            num_sliding += num_kept
+            left_bytes -= num_kept * sliding_bytes
         most = self.max_sequences * -(-model.max_positions // self.block_size)
         num_full = min(left_bytes // max(1, full_bytes), most)
         return ResolvedConfig(

@@ -11,6 +11,7 @@ from flashstep.engine.batch import Float32, ForwardResult
 from flashstep.engine.batch_builder import Share, build_batch
 from flashstep.engine.block_manager import BlockManager, min_sliding_blocks
 from flashstep.engine.metrics import Metrics
+from flashstep.engine.processors import Grammars, processors_for
 from flashstep.engine.runner_protocol import RunnerProtocol
 from flashstep.engine.sampler import Sampler
 from flashstep.engine.scheduler import Scheduler
@@ -27,13 +28,16 @@ class Engine:
     num_draft_tokens: drafts per step, at most what the runner has modules for; 0 = off.
     max_drafting_sequences: while more than these run, nobody drafts; None = no limit.
     num_valid_tokens: ids below are real tokens (the tokenizer's size); None = all of them.
+    grammars: enforces the grammars of requests; None = such requests are refused.
     """
 
     def __init__(
         self, runner: RunnerProtocol, *, num_draft_tokens: int = 0,
         max_drafting_sequences: int | None = None, num_valid_tokens: int | None = None,
+        grammars: Grammars | None = None,
     ) -> None:  # fmt: skip
         self._runner = runner
+        self._grammars = grammars
         self._num_drafts = min(num_draft_tokens, runner.max_drafts)
         num_stale_rows = runner.max_drafts - 1 if self._num_drafts else 0
         _check_sizes(runner, self._num_drafts, num_stale_rows)
@@ -44,6 +48,7 @@ class Engine:
             num_sliding_blocks=runner.num_sliding_blocks,
             window_tokens=runner.window_tokens,
             num_stale_rows=num_stale_rows,
+            num_lookahead=runner.max_drafts if self._num_drafts else 0,
         )
         self._scheduler = Scheduler(
             self._blocks,
@@ -96,6 +101,14 @@ class Engine:
                 f"the prompt has {len(ids)} tokens; with at least one token of answer it must fit "
                 f"into {self.context_length}; shorten it or give the engine more K/V memory"
             )
+        for token_id, _ in request.params.logit_bias:
+            if not 0 <= token_id < self.num_valid_tokens:
+                raise InvalidRequest(
+                    f"logit_bias: token id {token_id} is outside [0, {self.num_valid_tokens})",
+                    param="logit_bias",
+                )
+        if request.grammar is not None:
+            self._check_grammar(request.grammar)
 
     def add(self, request: Request, arrived_s: float | None = None) -> None:
         """Queue a request. `arrived_s` is a `time.monotonic` reading, None = now.
@@ -109,8 +122,8 @@ class Engine:
             request,
             max_total_tokens=self._max_total_tokens(request),
             num_drafts=self._num_drafts,
-            num_valid_tokens=self.num_valid_tokens,
             arrived_s=time.monotonic() if arrived_s is None else arrived_s,
+            processors=processors_for(request, self.num_valid_tokens, self._grammars),
         )
         self._sequences[seq.request_id] = seq
         self._scheduler.add(seq)
@@ -149,6 +162,11 @@ class Engine:
         """Close the runner; nothing may be called after it."""
         self._runner.close()
 
+    def _check_grammar(self, grammar: str) -> None:
+        if self._grammars is None:
+            raise InvalidRequest("this engine was made without a vocabulary, so it cannot hold to a grammar")
+        self._grammars.check(grammar)
+
     def _max_total_tokens(self, request: Request) -> int:
         max_tokens = request.params.max_tokens
         if max_tokens is None:
@@ -164,6 +182,10 @@ class Engine:
             seq = share.sequence
             num_final = share.query_len
             reason: FinishReason | None = None
+            scored = share.scored_positions
+            if scored:
+                self._score_prompt(seq, scored, result.logits_RV[logit_row : logit_row + len(scored)])
+                logit_row += len(scored)
             if share.wants_logits:
                 end = logit_row + 1 + share.num_drafts
                 output, num_accepted = self._advance(seq, result.logits_RV[logit_row:end], now_s)
@@ -184,18 +206,33 @@ class Engine:
         verdict = verify(self._sampler.choices(seq, logits_JV), drafts)
         seq.draft_token_ids = []
         new = [*drafts[: verdict.num_accepted], verdict.bonus_token_id]
-        new, reason = truncate(seq, new)
+        new, reason, stop_reason = truncate(seq, new)
+        is_first = seq.num_generated == 0
         seq.num_drafted += len(drafts)
         seq.num_accepted += verdict.num_accepted
         self.metrics.count_verification(len(drafts), verdict.num_accepted)
         self.metrics.num_generated_tokens += len(new)
+        self.metrics.num_loops += stop_reason is not None
         seq.append(new, now_s)
-        timings = seq.timings(now_s if reason else None)
-        logprobs = self._logprobs(seq, new, logits_JV)
-        output = TokenOutput(tuple(new), logprobs, finish_reason=reason, timings=timings)
+        output = TokenOutput(
+            token_ids=tuple(new),
+            logprobs=self._logprobs(seq, new, logits_JV),
+            prompt_logprobs=tuple(seq.prompt_logprobs) if is_first else (),
+            finish_reason=reason,
+            cached_tokens=seq.num_cached_tokens,
+            timings=seq.timings(now_s if reason else None),
+            stop_reason=stop_reason,
+        )
         if reason is not None:
             self._finish(seq, reason)
         return output, verdict.num_accepted
+
+    def _score_prompt(self, seq: Sequence, positions: range, logits_RV: Float32) -> None:
+        """Row p of the prompt says how likely token p + 1 was."""
+        num_top = seq.params.prompt_logprobs or 0
+        for position, row_V in zip(positions, logits_RV, strict=True):
+            next_id = seq.token_ids[position + 1]
+            seq.prompt_logprobs.append(self._sampler.logprob(row_V, next_id, num_top))
 
     def _logprobs(self, seq: Sequence, new: list[int], logits_JV: Float32) -> tuple[TokenLogprob, ...]:
         num_top = seq.params.logprobs
@@ -213,6 +250,8 @@ class Engine:
         self.metrics.num_steps += 1
         self.metrics.num_batch_tokens += num_rows
         self.metrics.num_preemptions = self._scheduler.num_preemptions
+        self.metrics.num_queried_tokens = self._blocks.num_queried_tokens
+        self.metrics.num_cached_tokens = self._blocks.num_hit_tokens
 
 
 def _check_sizes(runner: RunnerProtocol, num_drafts: int, num_stale_rows: int) -> None:

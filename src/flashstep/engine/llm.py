@@ -14,18 +14,23 @@ from flashstep.types import FinishReason, Request, SamplingParams, Timings, Toke
 
 @dataclass(slots=True)
 class Completion:
-    """One answer. `token_ids` includes the token that ended it; `finish_reason` None = not yet."""
+    """One answer. `token_ids` includes the token that ended it; `finish_reason` None = not yet.
+    `stop_reason` "repetition": the repetition guard ended it."""
 
     token_ids: list[int] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
+    prompt_logprobs: list[TokenLogprob] = field(default_factory=list)
     finish_reason: FinishReason | None = None
+    stop_reason: str | None = None
     timings: Timings = field(default_factory=Timings)
 
     def add(self, output: TokenOutput) -> None:
         """Append one step's output."""
         self.token_ids += output.token_ids
         self.logprobs += output.logprobs
+        self.prompt_logprobs += output.prompt_logprobs
         self.finish_reason = output.finish_reason
+        self.stop_reason = output.stop_reason
         self.timings = output.timings
 
 

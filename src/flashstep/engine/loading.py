@@ -5,6 +5,7 @@ from pathlib import Path
 
 from flashstep.engine.config import EngineConfig
 from flashstep.engine.engine import Engine
+from flashstep.engine.processors import Grammars
 from flashstep.engine.runner import Runner
 from flashstep.kernels.warmup import compile_all
 from flashstep.model.config import ModelConfig
@@ -15,11 +16,13 @@ def load_engine(
     config: EngineConfig,
     *,
     num_valid_tokens: int | None = None,
+    grammars: Grammars | None = None,
     on_progress: Callable[[str], None] | None = None,
 ) -> Engine:
     """Read config and weights, size the caches, make the engine. ConfigError when it cannot work.
 
     num_valid_tokens: the tokenizer's size, so that padded ids are never chosen; None = no padding.
+    grammars: for requests that have one; None = they are refused.
     on_progress: called with a short line before each slow part.
     """
     report = on_progress or (lambda line: None)
@@ -45,4 +48,5 @@ def load_engine(
         num_draft_tokens=sizes.num_draft_tokens,
         max_drafting_sequences=config.max_drafting_sequences,
         num_valid_tokens=num_valid_tokens,
+        grammars=grammars,
     )

@@ -34,8 +34,8 @@ class Penalties:
         is_off = (params.presence_penalty, params.frequency_penalty, params.repetition_penalty) == (0, 0, 1)
         return None if is_off else cls(params, prompt_token_ids, num_tokens)
 
-    def count(self, token_id: int) -> None:
-        """Note a generated token."""
+    def accept(self, token_id: int) -> None:
+        """Count a generated token."""
         self._counts_V[token_id] += 1
         self._seen_V[token_id] = True
 

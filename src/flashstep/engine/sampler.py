@@ -1,9 +1,10 @@
 """Chooses the next token of one sequence from logits.
 
-Order: penalties, temperature, top-k, top-p (of what top-k left), min-p (relative to the best).
-Tokens tied with the last one kept are kept too. The choice is the inverse of the cumulative
-distribution at one uniform number, taken in the order of the ids. Every row is worked on alone, so a result
-never depends on the batch. Ids from `num_valid_tokens` on are padding and never chosen.
+Order: the sequence's processors (processors.py), temperature, top-k, top-p (of what top-k left), min-p
+(relative to the best). Tokens tied with the last one kept are kept too. The choice is the inverse of
+the cumulative distribution at one uniform number, taken in the order of the ids. Every row is worked
+on alone, so a result never depends on the batch. Ids from `num_valid_tokens` on are padding and never
+chosen.
 Shape letters: J rows of one sequence, V vocabulary.
 """
 
@@ -33,7 +34,7 @@ class Sampler:
         """The target's choice at each row, given that all earlier choices were the drafts fed in.
 
         Lazy where choices have a memory: the consumer takes the next one only when the last was
-        equal to its draft, so random numbers and penalty counts advance once per emitted token.
+        equal to its draft, so random numbers and processors advance once per emitted token.
         """
         valid_JV = logits_JV[:, : self.num_valid_tokens]
         if seq.is_plain_greedy:
@@ -44,7 +45,7 @@ class Sampler:
         return self._one_by_one(seq, valid_JV)
 
     def logprob(self, logits_V: Float32, token_id: int, num_top: int) -> TokenLogprob:
-        """Log-probabilities under the model itself: before penalties, temperature and filters."""
+        """Log-probabilities under the model itself: before processors, temperature and filters."""
         valid_V = logits_V[: self.num_valid_tokens].astype(np.float64)
         valid_V -= valid_V.max()
         valid_V -= np.log(np.exp(valid_V).sum())
@@ -54,16 +55,17 @@ class Sampler:
         return TokenLogprob(token_id, float(valid_V[token_id]), top)
 
     def _one_by_one(self, seq: Sequence, logits_JV: Float32) -> Iterator[int]:
-        penalties, rng = seq.penalties, seq.rng
-        for row_V in logits_JV:
-            logits_V = row_V if penalties is None else penalties.apply(row_V)
+        processors, rng = seq.processors, seq.rng
+        for logits_V in logits_JV:
+            for processor in processors:
+                logits_V = processor.apply(logits_V)
             if rng is None:
                 token_id = int(logits_V.argmax())
                 _require_finite(logits_V[token_id])
             else:
                 token_id = pick(weights(logits_V, seq.params), rng.random())
-            if penalties is not None:
-                penalties.count(token_id)
+            for processor in processors:
+                processor.accept(token_id)
             yield token_id
 
 

@@ -80,15 +80,14 @@ class Scheduler:
     def _admit(self, plan: list[Share], budget: int, now_s: float) -> None:
         while self.waiting and len(self.running) < self._max_sequences:
             seq = self.waiting[0]
-            wanted = self._wanted(seq, budget)
-            if wanted <= 0 or not self._blocks.can_admit(seq):
+            if self._wanted(seq, budget) <= 0 or not self._blocks.admit(seq):
                 break
-            self._blocks.admit(seq)
             self.waiting.popleft()
             self.running.append(seq)
+            # A prefix that was taken over leaves fewer rows; the last token is always computed.
+            query_len = min(self._wanted(seq, budget), self._blocks.room(seq))
             seq.status = SequenceStatus.RUNNING
             seq.mark_admitted(now_s)
-            query_len = min(wanted, self._blocks.room(seq))
             budget -= query_len + self._extra(seq)
             plan.append(self._share(seq, query_len))
 

@@ -11,8 +11,8 @@ import numpy as np
 
 from flashstep.engine.batch import Float32
 from flashstep.engine.block_table import BlockTable
-from flashstep.engine.penalties import Penalties
-from flashstep.types import Request, Timings
+from flashstep.engine.processors import LogitsProcessor
+from flashstep.types import Request, Timings, TokenLogprob
 
 
 class SequenceStatus(enum.Enum):
@@ -28,20 +28,23 @@ class Sequence:
 
     max_total_tokens: prompt and answer together end here at the latest.
     num_drafts: most drafts a step may propose for it; 0 = never drafts.
-    num_valid_tokens: ids from here on are padding of the vocabulary and never chosen.
+    processors: steer the choice of its tokens, in this order.
+    num_cached_tokens: prompt tokens whose K/V an earlier request had computed.
+    prompt_logprobs: of the prompt's tokens but the first, as far as they were asked for and computed.
     arrived_s: reading of the monotonic clock.
     """
 
     __slots__ = (
-        "_admitted_s", "_first_token_s", "arrived_s", "draft_token_ids", "full_table", "history_TD",
-        "is_plain_greedy", "max_total_tokens", "num_accepted", "num_computed_tokens", "num_drafted",
-        "num_drafts", "num_prompt_tokens", "params", "penalties", "request", "request_id", "rng",
+        "_admitted_s", "_first_token_s", "arrived_s", "block_keys", "draft_token_ids", "full_table",
+        "has_unknown_prefix", "history_TD", "is_guarded", "is_plain_greedy", "max_total_tokens",
+        "num_accepted", "num_cached_tokens", "num_computed_tokens", "num_drafted", "num_drafts",
+        "num_prompt_tokens", "params", "processors", "prompt_logprobs", "request", "request_id", "rng",
         "sliding_table", "status", "stop_token_ids", "token_ids",
     )  # fmt: skip
 
     def __init__(
-        self, request: Request, *, max_total_tokens: int, num_drafts: int, num_valid_tokens: int,
-        arrived_s: float,
+        self, request: Request, *, max_total_tokens: int, num_drafts: int, arrived_s: float,
+        processors: tuple[LogitsProcessor, ...] = (),
     ) -> None:  # fmt: skip
         params = request.params
         self.request = request
@@ -53,15 +56,20 @@ class Sequence:
         self.num_computed_tokens = 0
         self.max_total_tokens = max_total_tokens
         self.stop_token_ids = stop_token_ids(request)
+        self.block_keys: list[int] = []  # of its leading blocks that the prefix cache knows
+        self.has_unknown_prefix = False  # a block could not be registered, so none behind it can
+        self.num_cached_tokens = 0
         self.full_table = BlockTable()
         self.sliding_table = BlockTable()
         # The first token rarely comes with a draft, and the last needs none behind it.
         self.num_drafts = num_drafts if max_total_tokens - self.num_prompt_tokens >= 3 else 0
         self.draft_token_ids: list[int] = []
         self.history_TD: Float32 | None = None
-        self.penalties = Penalties.create(params, self.token_ids, num_valid_tokens)
+        self.processors = processors
+        self.prompt_logprobs: list[TokenLogprob] = []
         self.rng = None if params.is_greedy else generator(params.seed)
-        self.is_plain_greedy = params.is_greedy and self.penalties is None
+        self.is_guarded = params.repetition_guard and not params.ignore_eos
+        self.is_plain_greedy = params.is_greedy and not processors
         self.arrived_s = arrived_s
         self._admitted_s: float | None = None
         self._first_token_s: float | None = None
@@ -72,6 +80,11 @@ class Sequence:
     def num_tokens(self) -> int:
         """Known tokens: prompt and verified answer."""
         return len(self.token_ids)
+
+    @property
+    def num_generated(self) -> int:
+        """Tokens of the answer so far."""
+        return len(self.token_ids) - self.num_prompt_tokens
 
     @property
     def num_uncomputed_tokens(self) -> int:
@@ -94,6 +107,11 @@ class Sequence:
         self.draft_token_ids = []
         self.history_TD = None
 
+    @property
+    def was_admitted(self) -> bool:
+        """True once it has run, even if it was preempted since."""
+        return self._admitted_s is not None
+
     def mark_admitted(self, now_s: float) -> None:
         """Remember the first admission; a later one after preemption changes nothing."""
         if self._admitted_s is None:
@@ -106,7 +124,7 @@ class Sequence:
         self.token_ids.extend(token_ids)
 
     def reset(self) -> None:
-        """Forget everything computed (preemption); tokens, random state and penalties stay."""
+        """Forget everything computed (preemption); tokens, random state and processors stay."""
         self.num_computed_tokens = 0
         self.draft_token_ids = []
         self.history_TD = None

@@ -1,0 +1,187 @@
+"""What holding an answer to a grammar costs: time of a mask per token, beside the time of an engine step.
+
+Writes random texts that several grammars allow, with the built-in model's vocabulary and with a made-up one
+of the official size, and times what a sequence pays for each token: mask, its use on a row of logits, and
+the step of the matcher. The step is one decode step of the built-in model, one stream, without drafts.
+
+usage: python benchmarks/grammar.py [--model FOLDER] [--tokens 2000] [--threads 1] [--out FILE]
+"""
+
+import argparse
+import json
+import random
+import statistics
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from provenance import provenance
+
+from flashstep.chat.answer_grammar import grammar_for
+from flashstep.chat.tokenizer import Tokenizer
+from flashstep.cli.model_path import resolve_model_path
+from flashstep.engine.grammar import CompiledGrammars
+from flashstep.engine.grammar_vocabulary import GrammarVocabulary
+from flashstep.engine.llm import LLM
+from flashstep.model.config import ModelConfig
+from flashstep.types import FREE, AnswerRule, SamplingParams, Tool
+
+OFFICIAL_SIZE = 128_815
+SCHEMA = {
+    "type": "object",
+    "properties": {
+        "title": {"type": "string"},
+        "count": {"type": "integer", "minimum": 0, "maximum": 1000},
+        "tags": {"type": "array", "items": {"enum": ["red", "green", "blue"]}},
+        "nested": {"type": "object", "properties": {"x": {"type": "number"}, "note": {"type": "string"}}},
+    },
+    "required": ["title", "count", "tags", "nested"],
+    "additionalProperties": False,
+}
+WRAPPED = {"type": "function", "function": {"name": "save", "parameters": SCHEMA, "strict": True}}
+TOOL = Tool("save", "", SCHEMA, WRAPPED)
+RULES = {
+    "any JSON object": (AnswerRule(json_schema={}), ()),
+    "JSON of a schema": (AnswerRule(json_schema=SCHEMA), ()),
+    "a required call": (AnswerRule(required_tools=()), (TOOL,)),
+    "free text, strict tool": (FREE, (TOOL,)),
+}
+
+
+def official_size_vocabulary() -> GrammarVocabulary:
+    """Control tokens, bytes and made-up pieces: words with and without a blank, digits, punctuation, CJK."""
+    rng = random.Random(7)
+    names = ["<s>", "</s>", "<pad>", "<think>", "</think>", "<tool_call>", "</tool_call>"]
+    pieces = {bytes([i]) for i in range(256)}
+    syllables = [a + b for a in "bcdfghklmnprstvwz" for b in ("a", "e", "i", "o", "u", "an", "er", "ing")]
+    while len(pieces) < OFFICIAL_SIZE - len(names):
+        kind = rng.random()
+        if kind < 0.7:
+            word = "".join(rng.choices(syllables, k=rng.randint(1, 4)))
+            piece = rng.choice(("", " ")) + rng.choice((word, word.capitalize(), word.upper()))
+        elif kind < 0.9:
+            piece = "".join(chr(rng.randint(0x4E00, 0x9FA5)) for _ in range(rng.randint(1, 3)))
+        else:
+            piece = "".join(rng.choices("{}[]():,;.\"'<>/=-_\n 0123456789", k=rng.randint(2, 4)))
+        pieces.add(piece.encode())
+    tokens = [name.encode() for name in names] + sorted(pieces)
+    return GrammarVocabulary(
+        len(tokens), tokens.__getitem__, control_token_ids=range(len(names)), eos_token_ids={1}
+    )
+
+
+def time_per_token(vocabulary: GrammarVocabulary, num_tokens: int) -> list[dict[str, Any]]:
+    """One row of figures (microseconds) per grammar."""
+    compiled = CompiledGrammars(vocabulary)
+    rows = []
+    for name, (rule, tools) in RULES.items():
+        grammar = grammar_for(rule, tools)
+        assert grammar is not None
+        started = time.perf_counter()
+        compiled.check(grammar)
+        compile_ms = (time.perf_counter() - started) * 1e3
+        times = [t for seed in range(2) for t in _walk(compiled, grammar, num_tokens, seed)][num_tokens:]
+        quantiles = statistics.quantiles(times, n=100)
+        rows.append(
+            {
+                "grammar": name,
+                "vocabulary": vocabulary.size,
+                "compile_ms": round(compile_ms, 2),
+                "us_per_token": {
+                    "median": round(statistics.median(times), 1),
+                    "mean": round(statistics.mean(times), 1),
+                    "p99": round(quantiles[98], 1),
+                },
+            }  # fmt: skip
+        )
+    return rows
+
+
+def _walk(compiled: CompiledGrammars, grammar: str, num_tokens: int, seed: int) -> list[float]:
+    """Microseconds of each token of random texts; a text that ends begins anew."""
+    rng = np.random.default_rng(seed)
+    logits_V = rng.standard_normal(compiled.vocabulary.size).astype(np.float32)
+    eos = frozenset(compiled.vocabulary.eos_ids)
+    processor = compiled.processor(grammar, eos)
+    times: list[float] = []
+    while len(times) < num_tokens:
+        started = time.perf_counter()
+        masked_V = processor.apply(logits_V)
+        between = time.perf_counter()
+        token_id = int(rng.choice(np.flatnonzero(np.isfinite(masked_V))))
+        resumed = time.perf_counter()
+        processor.accept(token_id)
+        times.append((time.perf_counter() - resumed + between - started) * 1e6)
+        if token_id in eos:
+            processor = compiled.processor(grammar, eos)
+    return times
+
+
+def step_us(folder: Path, num_valid_tokens: int, threads: int) -> float:
+    """Microseconds of a decode step of one stream: the quickest of several answers, so that company on
+    the machine can only make the grammar's share look larger."""
+    params = SamplingParams(temperature=0.0, max_tokens=200, ignore_eos=True)
+    prompt = list(range(20, 60))
+    times = []
+    options = {"num_threads": threads, "num_draft_tokens": 0, "num_valid_tokens": num_valid_tokens}
+    with LLM.load(folder, **options) as llm:
+        for _ in range(12):
+            started = time.perf_counter()
+            answer = llm.generate([prompt], params)[0].token_ids
+            times.append((time.perf_counter() - started) * 1e6 / len(answer))
+    return min(times)
+
+
+def measure(folder: Path, num_tokens: int, threads: int) -> dict[str, Any]:
+    """Rows for both vocabularies, the built-in one with its share of a step."""
+    tokenizer = Tokenizer.load(folder)
+    config = ModelConfig.load(folder)
+    size = min(tokenizer.vocab_size, config.vocab_size)
+    own = GrammarVocabulary(
+        size,
+        tokenizer.token_bytes,
+        control_token_ids=tokenizer.added_tokens.contents,
+        eos_token_ids=config.eos_token_ids,
+    )
+    step = step_us(folder, size, threads)
+    rows = time_per_token(own, num_tokens)
+    for row in rows:
+        row["share_of_step"] = round(row["us_per_token"]["median"] / step, 4)
+    official = official_size_vocabulary()
+    started = time.perf_counter()
+    assert official.tokenizer is not None
+    built_s = time.perf_counter() - started
+    return {
+        "step_us": round(step, 1),
+        "vocabulary_build_s": round(built_s, 2),
+        "rows": rows + time_per_token(official, num_tokens),
+    }
+
+
+def main() -> None:
+    """Measure, print, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--tokens", type=int, default=2000)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--out", type=Path)
+    args = parser.parse_args()
+    result = measure(resolve_model_path(args.model), args.tokens, args.threads)
+    print(f"a decode step of the built-in model: {result['step_us']:.0f} us")
+    for row in result["rows"]:
+        us, share = row["us_per_token"], row.get("share_of_step")
+        beside = "" if share is None else f"  {share:.1%} of a step"
+        print(
+            f"{row['vocabulary']:>7} ids  {row['grammar']:<24} median {us['median']:>6.1f} us  "
+            f"p99 {us['p99']:>7.1f} us  compiled in {row['compile_ms']:.1f} ms{beside}"
+        )
+    if args.out:
+        report = provenance() | {"benchmark": "grammar", "threads": args.threads, **result}
+        args.out.write_text(json.dumps(report, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

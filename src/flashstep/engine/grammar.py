@@ -1,0 +1,123 @@
+"""Holds an answer to a grammar: which tokens may come next, token by token.
+
+Grammars are Lark in llguidance's dialect (`Request.grammar`). Compiling is done once per text and
+kept; a sequence works on a copy. A mask allows exactly the tokens with which the text can still
+become one of the grammar, and the end-of-turn ids where it may end; an answer that `max_tokens`
+cuts short ends with "length" in the middle of its grammar. Shape letter: V valid ids.
+"""
+
+import logging
+import threading
+from collections import OrderedDict
+
+import llguidance
+import numpy as np
+
+from flashstep.engine.batch import Float32
+from flashstep.engine.grammar_vocabulary import GrammarVocabulary
+from flashstep.errors import InvalidRequest
+
+logger = logging.getLogger(__name__)
+
+# Compiled grammars that are kept; one takes from some kilobytes to a few megabytes.
+MAX_CACHED = 64
+# For every byte of a mask what its eight logits may at most be, lowest bit first.
+_LIMITS = np.where(
+    np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little") > 0, np.inf, -np.inf
+).astype(np.float32)
+
+
+class CompiledGrammars:
+    """The grammars of one engine, compiled for its vocabulary. Thread-safe. `num_compiled` counts."""
+
+    def __init__(self, vocabulary: GrammarVocabulary) -> None:
+        self.vocabulary = vocabulary
+        self.num_compiled = 0
+        self._lock = threading.Lock()
+        self._cache: OrderedDict[str, llguidance.LLMatcher] = OrderedDict()
+
+    @property
+    def num_cached(self) -> int:
+        """Compiled grammars that are kept, at most MAX_CACHED."""
+        return len(self._cache)
+
+    def check(self, grammar: str) -> None:
+        """Compile `grammar` and keep it. InvalidRequest with the compiler's reason when it cannot be."""
+        self._matcher(grammar)
+
+    def processor(self, grammar: str, eos_token_ids: frozenset[int]) -> "GrammarProcessor":
+        """A processor that holds from its first token on; InvalidRequest as from `check`.
+
+        eos_token_ids: what ends the text where the grammar may end; empty = the vocabulary's.
+        """
+        vocabulary = self.vocabulary
+        end_ids = frozenset(i for i in eos_token_ids if i < vocabulary.size) or frozenset(vocabulary.eos_ids)
+        return GrammarProcessor(self._matcher(grammar).deep_copy(), vocabulary, end_ids)
+
+    def _matcher(self, grammar: str) -> llguidance.LLMatcher:
+        with self._lock:
+            matcher = self._cache.get(grammar)
+            if matcher is not None:
+                self._cache.move_to_end(grammar)
+                return matcher
+        # Outside the lock: a big schema takes a while, and others need not wait for it.
+        matcher = llguidance.LLMatcher(self.vocabulary.tokenizer, grammar, log_level=0)
+        if matcher.is_error():
+            reason = matcher.get_error().strip()
+            raise InvalidRequest(f"the answer's grammar cannot be compiled: {reason}", code="invalid_grammar")
+        with self._lock:
+            self.num_compiled += 1
+            self._cache[grammar] = matcher
+            if len(self._cache) > MAX_CACHED:
+                self._cache.popitem(last=False)
+        return matcher
+
+
+class GrammarProcessor:
+    """A `LogitsProcessor` of one sequence, from the first token of its grammar on."""
+
+    __slots__ = ("_bits_W", "_end_ids", "_is_over", "_matcher", "_vocabulary")
+
+    def __init__(
+        self, matcher: llguidance.LLMatcher, vocabulary: GrammarVocabulary, end_ids: frozenset[int]
+    ) -> None:
+        """`matcher` at its beginning, for this sequence alone. `end_ids` end the text."""
+        self._matcher = matcher
+        self._vocabulary = vocabulary
+        self._end_ids = sorted(end_ids)
+        self._bits_W = np.zeros(-(-vocabulary.size // 32), np.int32)
+        self._is_over = False
+
+    def apply(self, logits_V: Float32) -> Float32:
+        """The row with everything forbidden at minus infinity, as a new array."""
+        if not self._is_over:
+            self._matcher.unsafe_compute_mask_ptr(self._bits_W.ctypes.data, self._bits_W.nbytes)
+            if self._matcher.is_error() or not self._bits_W.any():
+                self._give_up()
+        if self._is_over:
+            ended_V = np.full_like(logits_V, -np.inf)
+            ended_V[self._end_ids] = logits_V[self._end_ids]
+            return ended_V
+        # A byte of the mask picks eight limits: quicker than any way over booleans.
+        limits_V = _LIMITS.take(self._bits_W.view(np.uint8), axis=0).reshape(-1)[: len(logits_V)]
+        own_ids = self._vocabulary.eos_ids
+        if own_ids != self._end_ids:
+            limit = limits_V[own_ids[0]]
+            limits_V[own_ids] = -np.inf
+            limits_V[self._end_ids] = limit
+        return np.minimum(logits_V, limits_V)
+
+    def accept(self, token_id: int) -> None:
+        """Follow the text; behind the end of a turn only further ends may come."""
+        if self._is_over:
+            return
+        if token_id in self._end_ids:
+            self._is_over = True
+        elif not self._matcher.consume_token(token_id):
+            self._give_up()
+
+    def _give_up(self) -> None:
+        """The matcher hit one of its limits, or the vocabulary lacks a byte: only the end is left."""
+        reason = self._matcher.get_error() or "no token of the vocabulary fits"
+        logger.error("a grammar could not be followed to its end, so the answer stops early: %s", reason)
+        self._is_over = True

@@ -1,0 +1,140 @@
+"""Finds blocks of earlier requests that begin with the same tokens.
+
+A block's key is a hash of its tokens and of the key of the block before it, so one key stands for a
+whole prefix; tokens are compared as well, so that a collision is a miss. A prefix of `b` blocks can be
+taken over when its `b` full blocks are there and of the sliding pool those that the next row can
+still read.
+
+MTP rows read up to `num_lookahead` tokens behind their own position. A sequence that drafts therefore
+takes over only rows whose next tokens matched too, and only sliding blocks that a drafting sequence
+wrote; its drafts are then the same as without the cache.
+"""
+
+from collections.abc import Sequence as Ordered
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from flashstep.engine.block_pool import BlockPool
+
+ROOT = 0  # the key in front of the first block
+
+
+@dataclass(slots=True)
+class _Entry:
+    """One known block of a prefix. `sliding_block` is None once that block is gone."""
+
+    parent: int
+    token_ids: tuple[int, ...]
+    full_block: int
+    sliding_block: int | None
+    has_mtp: bool
+
+
+class Hit(NamedTuple):
+    """A prefix to take over: `keys` and `full_blocks` of all blocks, `sliding_blocks` of the last."""
+
+    keys: list[int]
+    full_blocks: list[int]
+    sliding_blocks: list[int]
+
+
+MISS = Hit([], [], [])
+
+
+class PrefixCache:
+    """Knows the registered blocks of both pools by the tokens in and before them.
+
+    reach: positions before the next row that a sliding layer may still read.
+    """
+
+    def __init__(
+        self, full: BlockPool, sliding: BlockPool, *, block_size: int, reach: int, num_lookahead: int
+    ) -> None:
+        self._full = full
+        self._sliding = sliding
+        self._block_size = block_size
+        self._reach = reach
+        self._num_lookahead = num_lookahead
+        self._entries: dict[int, _Entry] = {}
+        self._key_of_full: dict[int, int] = {}
+        self._key_of_sliding: dict[int, int] = {}
+        full.on_evict = self._drop_full
+        sliding.on_evict = self._drop_sliding
+
+    def find(self, token_ids: Ordered[int], *, drafts: bool) -> Hit:
+        """The longest prefix of `token_ids` that can be taken over, leaving at least one token."""
+        keys = self._known_keys(token_ids)
+        most = min(len(keys), (len(token_ids) - 1) // self._block_size)
+        if drafts:
+            most = min(most, (len(keys) * self._block_size - self._num_lookahead) // self._block_size)
+        usable = [self._sliding_usable(key, drafts) for key in keys[: max(0, most)]]
+        for length in range(len(usable), 0, -1):
+            first = max(0, (length * self._block_size - self._reach) // self._block_size)
+            if all(usable[first:length]):
+                entries = [self._entries[key] for key in keys[:length]]
+                sliding = [e.sliding_block for e in entries[first:] if e.sliding_block is not None]
+                return Hit(keys[:length], [e.full_block for e in entries], sliding)
+        return MISS
+
+    def add(
+        self,
+        parent: int,
+        token_ids: tuple[int, ...],
+        full_block: int,
+        sliding_block: int | None,
+        *,
+        has_mtp: bool,
+    ) -> int | None:
+        """Register a block that is complete and final; returns its key, None when the key is taken by
+        another prefix (a collision), behind which nothing can be registered."""
+        key = hash((parent, token_ids))
+        entry = self._entries.get(key)
+        if entry is None:
+            self._entries[key] = _Entry(parent, token_ids, full_block, None, False)
+            self._key_of_full[full_block] = key
+            self._full.register(full_block)
+        elif entry.parent != parent or entry.token_ids != token_ids:
+            return None
+        if sliding_block is not None:
+            self._add_sliding(key, sliding_block, has_mtp)
+        return key
+
+    def _add_sliding(self, key: int, block: int, has_mtp: bool) -> None:
+        """Remember a sliding block, unless one that is at least as good is known."""
+        entry = self._entries[key]
+        old = entry.sliding_block
+        if old is not None:
+            if entry.has_mtp or not has_mtp or old == block:
+                return
+            del self._key_of_sliding[old]
+            self._sliding.unregister(old)
+        entry.sliding_block, entry.has_mtp = block, has_mtp
+        self._key_of_sliding[block] = key
+        self._sliding.register(block)
+
+    def _known_keys(self, token_ids: Ordered[int]) -> list[int]:
+        """Keys of the leading blocks of `token_ids`, as far as they are known."""
+        keys: list[int] = []
+        parent, size = ROOT, self._block_size
+        for start in range(0, len(token_ids) - size + 1, size):
+            block_ids = tuple(token_ids[start : start + size])
+            key = hash((parent, block_ids))
+            entry = self._entries.get(key)
+            if entry is None or entry.parent != parent or entry.token_ids != block_ids:
+                break
+            keys.append(key)
+            parent = key
+        return keys
+
+    def _sliding_usable(self, key: int, drafts: bool) -> bool:
+        entry = self._entries[key]
+        return entry.sliding_block is not None and (entry.has_mtp or not drafts)
+
+    def _drop_full(self, block: int) -> None:
+        entry = self._entries.pop(self._key_of_full.pop(block))
+        if entry.sliding_block is not None:
+            del self._key_of_sliding[entry.sliding_block]
+            self._sliding.unregister(entry.sliding_block)
+
+    def _drop_sliding(self, block: int) -> None:
+        self._entries[self._key_of_sliding.pop(block)].sliding_block = None

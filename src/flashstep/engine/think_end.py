@@ -1,0 +1,108 @@
+"""The end of the reasoning as the engine sees it: forced by a budget, awaited by a grammar.
+
+The template closes reasoning with a marker token between newlines. A tokenizer may merge those
+newlines with the text around them, so the marker alone tells the end; what is forced is always
+the template's own sequence of ids. Shape letter: V valid ids.
+"""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from flashstep.engine.batch import Float32
+
+if TYPE_CHECKING:
+    from flashstep.engine.processors import LogitsProcessor
+
+
+class ThinkEnd:
+    """A processor of sequences whose prompt ends inside the reasoning.
+
+    closing_ids: close the reasoning as the template does; `marker_id` is one of them.
+    budget: after so many tokens without a marker the closing ids follow; None = never. Those of
+        them that the text already ends with are not repeated. The closing ids are not counted.
+    behind: takes over behind the closing; then the ids behind the marker are always forced, so
+        that it begins where the template's text begins. None = the answer is free.
+    held_ids: ends of the turn that may not come before the closing, so that no answer ends without
+        what `behind` demands; a model that wants one closes the reasoning instead.
+    """
+
+    __slots__ = (
+        "_behind", "_closing_ids", "_held_ids", "_is_closed", "_marker_id", "_num_left", "_pending", "_tail",
+    )  # fmt: skip
+
+    def __init__(
+        self, closing_ids: tuple[int, ...], marker_id: int, budget: int | None,
+        behind: "LogitsProcessor | None" = None, held_ids: Iterable[int] = (),
+    ) -> None:  # fmt: skip
+        assert marker_id in closing_ids, f"marker {marker_id} is none of the closing ids {closing_ids}"
+        self._closing_ids = closing_ids
+        self._marker_id = marker_id
+        self._num_left = budget
+        self._behind = behind
+        self._held_ids = sorted(held_ids)
+        self._tail: tuple[int, ...] = ()
+        self._pending = closing_ids if budget == 0 else ()
+        self._is_closed = False
+
+    def apply(self, logits_V: Float32) -> Float32:
+        """The row with only the forced id left, or what the processor behind makes of it."""
+        if self._pending:
+            return _only(logits_V, self._pending[0])
+        if self._is_closed and self._behind is not None:
+            return self._behind.apply(logits_V)
+        if self._held_ids and not self._is_closed:
+            return self._hold(logits_V)
+        return logits_V
+
+    def accept(self, token_id: int) -> None:
+        """Follow the text."""
+        if self._is_closed:
+            if self._behind is not None:
+                self._behind.accept(token_id)
+        elif self._pending:
+            self._pending = self._pending[1:]
+            self._is_closed = not self._pending
+        elif token_id == self._marker_id:
+            self._pending = () if self._behind is None else self._after_marker
+            self._is_closed = not self._pending
+        else:
+            self._think(token_id)
+
+    @property
+    def _after_marker(self) -> tuple[int, ...]:
+        return self._closing_ids[self._closing_ids.index(self._marker_id) + 1 :]
+
+    def _hold(self, logits_V: Float32) -> Float32:
+        """The row without the ends of the turn; where one of them is the best choice, the closing begins."""
+        if int(logits_V.argmax()) in self._held_ids:
+            self._close()
+            return _only(logits_V, self._pending[0])
+        kept_V = logits_V.copy()
+        kept_V[self._held_ids] = -np.inf
+        return kept_V
+
+    def _think(self, token_id: int) -> None:
+        """One more token of reasoning; begins the closing with the last one of the budget."""
+        self._tail = (*self._tail, token_id)[-len(self._closing_ids) :]
+        if self._num_left is not None:
+            self._num_left -= 1
+            if self._num_left == 0:
+                self._close()
+
+    def _close(self) -> None:
+        self._pending = self._closing_ids[self._num_repeated() :]
+
+    def _num_repeated(self) -> int:
+        """How many of the ids in front of the marker the text already ends with."""
+        before = self._closing_ids[: self._closing_ids.index(self._marker_id)]
+        lengths = range(min(len(before), len(self._tail)), 0, -1)
+        return next((n for n in lengths if self._tail[-n:] == before[:n]), 0)
+
+
+def _only(logits_V: Float32, token_id: int) -> Float32:
+    """The row as a new array in which nothing else can be chosen."""
+    only_V = np.full_like(logits_V, -np.inf)
+    only_V[token_id] = logits_V[token_id]
+    return only_V

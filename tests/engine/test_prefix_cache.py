@@ -1,0 +1,132 @@
+"""Prompts that begin like earlier ones: what is taken over, what is not, and that nothing changes."""
+
+import pytest
+from driving import drain, expected, make_engine, prompt, request, run
+
+from flashstep.engine.block_pool import BlockPool
+from flashstep.engine.prefix_cache import MISS, ROOT, PrefixCache
+
+SIZE = 4
+
+
+def filled(tokens, *, reach=4, num_lookahead=0, has_mtp=True, sliding=True, num_blocks=20):
+    """A cache that knows every whole block of `tokens`; returns it with the two pools."""
+    full, slides = BlockPool("full", num_blocks), BlockPool("sliding", num_blocks)
+    cache = PrefixCache(full, slides, block_size=SIZE, reach=reach, num_lookahead=num_lookahead)
+    parent = ROOT
+    for start in range(0, len(tokens) - SIZE + 1, SIZE):
+        block, slide = full.take(1)[0], slides.take(1)[0]
+        parent = cache.add(
+            parent, tuple(tokens[start : start + SIZE]), block, slide if sliding else None, has_mtp=has_mtp
+        )
+    return cache, full, slides
+
+
+def test_the_longest_common_prefix_of_whole_blocks_is_found_but_never_the_last_token():
+    cache, _, _ = filled(range(16))
+    assert len(cache.find([*range(16), 99], drafts=False).full_blocks) == 4
+    assert len(cache.find(range(16), drafts=False).full_blocks) == 3
+    assert len(cache.find([*range(10), 99, 98, 97], drafts=False).full_blocks) == 2
+    assert cache.find([1, *range(1, 16)], drafts=False) == MISS
+    assert cache.find([0, 1, 2], drafts=False) == MISS
+
+
+def test_equal_tokens_behind_another_prefix_are_no_hit():
+    cache, _, _ = filled([*range(8), *range(8)])
+    assert len(cache.find([*range(100, 108), *range(8), 5], drafts=False).full_blocks) == 0
+
+
+def test_only_the_sliding_blocks_that_the_next_row_reads_are_taken_over():
+    cache, _, _ = filled(range(20), reach=5)
+    hit = cache.find([*range(20), 1], drafts=False)
+    assert (len(hit.full_blocks), len(hit.sliding_blocks)) == (5, 2)
+
+
+def test_a_missing_sliding_block_shortens_the_hit_to_where_none_is_missing():
+    cache, _, slides = filled(range(20), reach=4)
+    last = cache.find([*range(20), 1], drafts=False).sliding_blocks[-1]
+    slides.give_back([last])
+    while slides.take(1) != [last]:  # evict it
+        pass
+    assert len(cache.find([*range(20), 1], drafts=False).full_blocks) == 4
+
+
+def test_who_drafts_needs_rows_of_the_modules_and_matched_tokens_behind_them():
+    cache, _, _ = filled(range(16), num_lookahead=3)
+    assert len(cache.find([*range(16), 99], drafts=True).full_blocks) == 3
+    assert len(cache.find([*range(16), 99], drafts=False).full_blocks) == 4
+    cache, _, _ = filled(range(16), has_mtp=False)
+    assert cache.find([*range(16), 99], drafts=True) == MISS
+
+
+def test_a_hash_collision_is_a_miss(monkeypatch):
+    cache, full, _ = filled(range(8))
+    monkeypatch.setattr("flashstep.engine.prefix_cache.hash", lambda value: 7, raising=False)
+    assert cache.add(ROOT, (1, 1, 1, 1), full.take(1)[0], None, has_mtp=False) == 7
+    assert cache.add(ROOT, (2, 2, 2, 2), full.take(1)[0], None, has_mtp=False) is None
+    assert cache.find((2, 2, 2, 2, 0), drafts=False) == MISS
+
+
+def test_an_evicted_block_is_forgotten_and_its_chain_ends_there():
+    cache, full, slides = filled(range(16), num_blocks=4)
+    hit = cache.find([*range(16), 1], drafts=False)
+    full.give_back(hit.full_blocks)
+    slides.give_back(slides_owned := list(range(4)))
+    assert full.num_cached == slides.num_cached == len(slides_owned)
+    taken = full.take(1)
+    assert taken == [hit.full_blocks[-1]], "the end of the chain goes first"
+    assert len(cache.find([*range(16), 1], drafts=False).full_blocks) == 3
+    assert slides.num_cached == 3
+    full.check(taken)
+
+
+@pytest.mark.parametrize("num_draft_tokens", [0, 3])
+@pytest.mark.parametrize("block_size", [1, 4, 16])
+def test_a_second_request_with_the_same_beginning_computes_less_and_answers_the_same(
+    toy_config, num_draft_tokens, block_size
+):
+    engine = make_engine(
+        toy_config, num_draft_tokens=num_draft_tokens, block_size=block_size,
+        num_full_blocks=400, num_sliding_blocks=200, max_batch_tokens=64,
+    )  # fmt: skip
+    first = request("a", prompt(100))
+    second = request("b", (*prompt(100), 301, 302, 303))
+    assert run(engine, [first, second]) == expected([first, second])
+    run(engine, [])
+    cached = engine.metrics.num_cached_tokens
+    answers = run(engine, [request("c", (*prompt(100), 305))])
+    assert answers == expected([request("c", (*prompt(100), 305))])
+    gained = engine.metrics.num_cached_tokens - cached
+    assert 100 - 2 * max(block_size, 3) <= gained <= 100
+    assert gained % block_size == 0
+
+
+def test_the_next_turn_of_a_conversation_reuses_the_answer_too(toy_config):
+    engine = make_engine(toy_config, num_draft_tokens=3, num_full_blocks=400, num_sliding_blocks=200)
+    first = request("a", prompt(40), max_tokens=30, ignore_eos=True)
+    answer = run(engine, [first])["a"][0]
+    history = (*prompt(40), *answer, 301, 302, 303, 304, 305)
+    engine.add(request("b", history))
+    outputs = []
+    while engine.has_work:
+        outputs += engine.step()
+    assert outputs[0][1].cached_tokens >= 40 + 30 - 3 * 4
+    assert [t for _, o in outputs for t in o.token_ids] == expected([request("b", history)])["b"][0]
+
+
+def test_prompt_scores_are_computed_even_when_the_prompt_is_known(toy_config):
+    engine = make_engine(toy_config)
+    run(engine, [request("a", prompt(40))])
+    engine.add(request("b", prompt(40), prompt_logprobs=0))
+    outputs = []
+    while engine.has_work:
+        outputs += engine.step()
+    assert outputs[0][1].cached_tokens == 0
+    assert len(outputs[0][1].prompt_logprobs) == 39
+
+
+def test_cached_blocks_give_way_to_new_requests(toy_config):
+    engine = make_engine(toy_config, num_full_blocks=30, num_sliding_blocks=20, max_sequences=2)
+    requests = [request(f"r{i}", prompt(60, i)) for i in range(8)]
+    assert run(engine, requests) == expected(requests)
+    assert drain(engine) == {}
