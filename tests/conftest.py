@@ -1,6 +1,7 @@
 """Shared fixtures: a toy checkpoint with random weights in the official layout, made with numpy."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,15 @@ def random_tensor(spec: TensorSpec, rng: np.random.Generator) -> np.ndarray:
         return rng.uniform(-0.3, 0.3, spec.shape).astype(np.float32)
     scale = 0.2 if "norm" in spec.name else 1.0 if "embed" in spec.name else 0.08
     return (rng.standard_normal(spec.shape) * scale).astype(np.float32)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Servers started by tests keep their traces here and not in the developer's home."""
+    path = tmp_path_factory.mktemp("state")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(path))
+        yield path
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@ FlashstepError
     ContextLengthExceeded  400, code context_length_exceeded
   AuthenticationError 401  wrong or missing API key
   NotFound          404  unknown model
+  RateLimited       429  a limit of the caller's key is reached; limit, retry_after_s
   Overloaded        503  queue limit reached; retry_after_s
   BackendError      502  an upstream engine failed
   EngineDead        503  the engine thread ended
@@ -57,6 +58,20 @@ class NotFound(FlashstepError):
     status = 404
     type = "invalid_request_error"
     code = "model_not_found"
+
+
+class RateLimited(FlashstepError):
+    """A limit of the caller's key is reached: `limit` names it ("requests", "tokens" or "concurrency");
+    try again after `retry_after_s` seconds."""
+
+    status = 429
+    type = "rate_limit_error"
+    code = "rate_limit_exceeded"
+
+    def __init__(self, message: str, *, limit: str, retry_after_s: float) -> None:
+        super().__init__(message)
+        self.limit = limit
+        self.retry_after_s = retry_after_s
 
 
 class Overloaded(FlashstepError):

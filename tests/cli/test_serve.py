@@ -2,6 +2,7 @@
 
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ import pytest
 def served(checkpoint: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server process and the base URL that it printed."""
     command = [sys.executable, "-m", "flashstep", "serve", "--model", str(checkpoint), "--port", "0"]
-    command += ["--threads", "1", "--kv-memory-mib", "64", *arguments]
+    command += ["--threads", "1", "--kv-memory-mib", "64", "--trace-store", "off", *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout is not None
@@ -32,7 +33,10 @@ def served(checkpoint: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen
 def test_a_server_announces_its_address_answers_and_stops(
     speaking_checkpoint: Path, stop: signal.Signals
 ) -> None:
-    with served(speaking_checkpoint) as (process, url), httpx.Client(trust_env=False) as client:
+    with (
+        served(speaking_checkpoint, "--quiet") as (process, url),
+        httpx.Client(trust_env=False) as client,
+    ):
         models = client.get(f"{url}/models").raise_for_status().json()
         assert [entry["id"] for entry in models["data"]] == ["toy", "step-3.5-flash"]
         body = {
@@ -45,14 +49,31 @@ def test_a_server_announces_its_address_answers_and_stops(
         assert len(completion.headers["x-trace-id"]) == 32
         process.send_signal(stop)
         assert process.wait(timeout=60) == 0
+        assert process.stdout is not None
+        assert process.stdout.read() == "", "quiet means the address alone"
 
 
 def test_keys_given_on_the_command_line_are_asked_for(speaking_checkpoint: Path) -> None:
     with (
-        served(speaking_checkpoint, "--api-key", "one", "--api-key", "two") as (_, url),
+        served(speaking_checkpoint, "--api-key", "one", "--api-key", "two") as (process, url),
         httpx.Client(trust_env=False) as client,
     ):
         assert client.get(f"{url}/models").status_code == 401
         for key in ("one", "two"):
             headers = {"Authorization": f"Bearer {key}"}
             assert client.get(f"{url}/models", headers=headers).status_code == 200
+        process.kill()
+        assert process.stdout is not None
+        assert f"curl {url}/chat/completions" in process.stdout.read()
+
+
+def test_a_taken_port_is_told_before_the_model_is_loaded(speaking_checkpoint: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        command = [sys.executable, "-m", "flashstep", "serve", "--model", str(speaking_checkpoint)]
+        command += ["--port", str(taken.getsockname()[1])]
+        refused = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert refused.returncode == 2
+    assert "choose another with --port" in refused.stderr
+    assert "starting the engine" not in refused.stderr

@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 import httpx
 import openai
 import uvicorn
+from fastapi import FastAPI
 
 from flashstep.backends.base import EngineStats
 from flashstep.server.app import create_app
-from flashstep.server.serve import bind
+from flashstep.server.limits.settings import LimitSettings
+from flashstep.server.serve import bind, server_config
 from flashstep.server.settings import ServerSettings
+from flashstep.server.traces.tracing import open_tracing
 from flashstep.types import (
     FREE,
     AnswerRule,
@@ -75,7 +78,10 @@ class PlayedModel:
     def count_tokens(self, messages, tools) -> int:
         return sum(len(message.content) for message in messages)
 
-    def tokenize(self, text) -> list[int]:
+    def prompt_token_ids(self, messages, tools) -> list[int]:
+        return list("".join(message.content for message in messages).encode())
+
+    def tokenize(self, text, *, control=False) -> list[int]:
         return list(text.encode())
 
     def detokenize(self, token_ids) -> str:
@@ -138,12 +144,14 @@ def ask(**fields: object) -> dict[str, object]:
 
 @contextmanager
 def serving(model: PlayedModel, settings: ServerSettings) -> Iterator[RunningServer]:
-    """Serve `model` until the block ends."""
+    """Serve `model` until the block ends, with traces if the settings say so."""
+    with open_tracing(settings.traces) as tracing:
+        yield from _served(model, create_app(model, settings=settings, tracing=tracing), settings.limits)
+
+
+def _served(model: PlayedModel, app: FastAPI, limits: LimitSettings) -> Iterator[RunningServer]:
     listener = bind("127.0.0.1", 0)
-    config = uvicorn.Config(
-        create_app(model, settings=settings), log_config=None, access_log=False, timeout_graceful_shutdown=5
-    )
-    server = uvicorn.Server(config)
+    server = uvicorn.Server(server_config(app, limits, logs=None))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
     try:

@@ -8,10 +8,12 @@ import openai
 import pytest
 
 from flashstep.errors import ConfigError
+from flashstep.server.openai_wire import OpenAIWriter
 from flashstep.server.serve import bind
 from flashstep.server.service import Answer
 from flashstep.server.settings import ServerSettings
-from flashstep.server.sse import ChunkWriter, StreamStyle
+from flashstep.server.sse import DONE
+from flashstep.server.wire import AnswerStyle
 from flashstep.types import Finish, ReasoningDelta, TextDelta, ToolCallDelta
 from server.running_server import USAGE, PlayedModel, ask, serving
 
@@ -39,7 +41,7 @@ def test_each_accepted_key_opens_the_server(locked, key):
     [
         (None, "no API key"),
         ("Bearer wrong", "incorrect API key"),
-        ("Bearer", "incorrect API key"),
+        ("Bearer", "Bearer scheme"),
         ("Bearer schlüssel".encode(), "incorrect API key"),
         ("Basic a2V5", "Bearer scheme"),
     ],
@@ -163,13 +165,30 @@ def test_the_answer_echoes_the_name_that_was_asked_for(server, name):
     assert server.openai().chat.completions.create(**ask(model=name)).model == name
 
 
-def test_models_lists_both_names_and_says_which_weights_are_behind_them(server):
-    models = server.openai().models.list().data
-    assert [(m.id, m.root, m.context_length, m.reasoning_field) for m in models] == [
-        ("flashstep-nano", "flashstep-nano", 4096, "reasoning"),
-        ("step-3.5-flash", "flashstep-nano", 4096, "reasoning"),
+@pytest.mark.parametrize("prefix", ["", "/step_plan"])
+def test_models_lists_both_names_and_says_which_weights_are_behind_them(server, prefix):
+    client = openai.OpenAI(base_url=f"{server.url}{prefix}/v1", api_key="none")
+    models = client.models.list().data
+    assert [(m.id, m.root, m.aliases, m.context_length, m.reasoning_field) for m in models] == [
+        ("flashstep-nano", "flashstep-nano", ["step-3.5-flash"], 4096, "reasoning"),
+        ("step-3.5-flash", "flashstep-nano", ["flashstep-nano"], 4096, "reasoning"),
     ]
-    assert server.openai().models.retrieve("step-3.5-flash") == models[1]
+    assert client.models.retrieve("step-3.5-flash") == models[1]
+
+
+def test_a_model_entry_says_what_clients_of_the_hosted_service_look_for(server):
+    entry = server.get("/v1/models/step-3.5-flash").json()
+    assert (entry["max_input_tokens"], entry["max_model_len"]) == (4095, 4096)
+    assert entry["enable_reason"] is True
+    assert entry["enable_vision_input"] is False
+    assert entry["reasoning_effort_support_list"] == []
+    assert entry["json_mode"] is False
+
+
+def test_a_model_entry_publishes_the_reasoning_field_that_the_server_uses():
+    with serving(PlayedModel(), ServerSettings(reasoning_field="both", json_mode=True)) as server:
+        entry = server.get("/v1/models").json()["data"][0]
+    assert (entry["reasoning_field"], entry["json_mode"]) == ("both", True)
 
 
 def test_a_model_named_like_the_alias_is_listed_once():
@@ -212,6 +231,10 @@ def test_an_impossible_host_is_a_config_error():
         {"top_p": 0.0},
         {"max_body_bytes": 0},
         {"keep_alive_s": 0.0},
+        {"wire": "morse"},
+        {"reasoning_field": "thoughts"},
+        {"max_choices": 0},
+        {"hidden_thinking_tokens": -1},
     ],
     ids=str,
 )
@@ -227,20 +250,21 @@ HEAD = (
 )
 
 
-def chunk(delta: str, finish_reason: str = "null", end: str = "}") -> str:
-    choice = f'[{{"index":0,"delta":{delta},"logprobs":null,"finish_reason":{finish_reason}}}]'
+def chunk(delta: str, ending: str = "null", end: str = "}") -> str:
+    choice = f'[{{"index":0,"delta":{delta},"logprobs":null,"finish_reason":{ending}}}]'
     return f"data: {HEAD}{choice}{end}\n\n"
 
 
 def test_the_bytes_of_a_stream_are_these():
-    writer = ChunkWriter(ANSWER, StreamStyle("reasoning", include_usage=False))
+    writer = OpenAIWriter(ANSWER, AnswerStyle())
     events = [
         ReasoningDelta("a\nb"),
         TextDelta('"ü" 1'),
         ToolCallDelta(0, "call_1", "f"),
         ToolCallDelta(0, arguments='{"x'),
     ]
-    written = writer.opening() + b"".join(map(writer.delta, events)) + writer.closing(Finish("stop"))
+    written = writer.opening(0) + b"".join(writer.delta(0, event) for event in events)
+    written += writer.finish(0, Finish("stop")) + writer.closing()
     assert written.decode() == (
         chunk('{"role":"assistant","content":""}')
         + chunk('{"reasoning":"a\\nb"}')
@@ -249,29 +273,43 @@ def test_the_bytes_of_a_stream_are_these():
             '{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":""}}]}'
         )
         + chunk('{"tool_calls":[{"index":0,"function":{"arguments":"{\\"x"}}]}')
-        + chunk("{}", '"stop"')
+        + chunk("{}", '"stop","stop_reason":null')
         + "data: [DONE]\n\n"
     )
+
+
+USAGE_TEXT = (
+    '{"prompt_tokens":12,"completion_tokens":7,"total_tokens":19,"cached_tokens":8,'
+    '"prompt_tokens_details":{"cached_tokens":8},"completion_tokens_details":{"reasoning_tokens":4}}'
+)
 
 
 def test_the_bytes_of_a_stream_with_usage_are_these():
-    writer = ChunkWriter(ANSWER, StreamStyle("reasoning", include_usage=True))
-    usage = (
-        '{"prompt_tokens":12,"completion_tokens":7,"total_tokens":19,"cached_tokens":8,'
-        '"prompt_tokens_details":{"cached_tokens":8},"completion_tokens_details":{"reasoning_tokens":4}}'
-    )
-    assert (writer.opening() + writer.closing(Finish("length", USAGE))).decode() == (
+    writer = OpenAIWriter(ANSWER, AnswerStyle(include_usage=True))
+    assert (writer.opening(0) + writer.finish(0, Finish("length", USAGE)) + writer.closing()).decode() == (
         chunk('{"role":"assistant","content":""}', end=',"usage":null}')
-        + chunk("{}", '"length"', end=',"usage":null}')
-        + f'data: {HEAD}[],"usage":{usage}}}\n\n'
+        + chunk("{}", '"length","stop_reason":null', end=',"usage":null}')
+        + f'data: {HEAD}[],"usage":{USAGE_TEXT}}}\n\n'
         + "data: [DONE]\n\n"
     )
+
+
+def test_the_bytes_of_a_chunk_with_running_usage_are_these():
+    writer = OpenAIWriter(ANSWER, AnswerStyle(continuous_usage=True))
+    written = writer.delta(0, TextDelta("a", USAGE)) + writer.finish(
+        0, Finish("stop", USAGE, stop_reason="x")
+    )
+    end = f',"usage":{USAGE_TEXT}}}'
+    assert written.decode() == chunk('{"content":"a"}', end=end) + chunk(
+        "{}", '"stop","stop_reason":"x"', end=end
+    )
+    assert writer.closing() == DONE
 
 
 @pytest.mark.parametrize(
     "text", ["a\nb", "a\r\nb", "a\u2028b", "a\u2029b", "a\x85b", "a\x0bb", "a\x1cb"], ids=ascii
 )
 def test_no_text_can_break_a_frame_in_two(text):
-    frame = ChunkWriter(ANSWER, StreamStyle("reasoning", False)).delta(TextDelta(text)).decode()
+    frame = OpenAIWriter(ANSWER, AnswerStyle()).delta(0, TextDelta(text)).decode()
     assert frame.splitlines() == [frame.rstrip("\n"), ""]
     assert json.loads(frame[6:])["choices"][0]["delta"]["content"] == text

@@ -7,19 +7,8 @@ import httpx
 import openai
 import pytest
 
-from flashstep.types import Message, ToolCall
 from server.running_server import ask
-
-USER = {"role": "user", "content": "hi"}
-
-
-def tool(**function):
-    return {"type": "function", "function": {"name": "f"} | function}
-
-
-def assistant(**call):
-    return {"role": "assistant", "content": None, "tool_calls": [{"id": "c", "type": "function"} | call]}
-
+from server.wire_forms import USER, allowed, assistant, json_schema, named, tool
 
 WRONG = [
     ({"model": None}, "model", "string"),
@@ -71,12 +60,12 @@ WRONG = [
     ({"frequency_penalty": -3}, "frequency_penalty", "-3"),
     ({"repetition_penalty": 0}, "repetition_penalty", "0"),
     ({"seed": "x"}, "seed", "'x'"),
-    ({"seed": 1 << 70}, "seed", str(1 << 63)),
+    ({"seed": 1 << 70}, "seed", "less than"),
     ({"stop": [""]}, "stop", "empty"),
     ({"stop": [1]}, "stop[0]", "string"),
     ({"stop": 5}, "stop", "5"),
     ({"max_tokens": 0}, "max_tokens", "0"),
-    ({"max_tokens": -1}, "max_tokens", "-1"),
+    ({"max_tokens": -2}, "max_tokens", "-2"),
     ({"max_tokens": 1.5}, "max_tokens", "1.5"),
     ({"max_completion_tokens": "10"}, "max_completion_tokens", "'10'"),
     ({"stream": "yes"}, "stream", "'yes'"),
@@ -86,6 +75,53 @@ WRONG = [
     ({"reasoning_format": "xml"}, "reasoning_format", "'general' or 'deepseek-style'"),
     ({"reasoning_effort": "huge"}, "reasoning_effort", "huge"),
     ({"reasoning_effort": ["low"]}, "reasoning_effort", "low"),
+    ({"n": 0}, "n", "greater than or equal to 1"),
+    ({"n": True}, "n", "True"),
+    ({"n": 17}, "n", "more than the 16 answers"),
+    ({"logprobs": 1}, "logprobs", "1"),
+    ({"logprobs": True, "top_logprobs": 21}, "top_logprobs", "21"),
+    ({"top_logprobs": 3}, "top_logprobs", "logprobs: true"),
+    ({"logit_bias": {"a": 1}}, "logit_bias", "'a' is not a token id"),
+    ({"logit_bias": {"-1": 1}}, "logit_bias", "'-1'"),
+    ({"logit_bias": {"1000": 1}}, "logit_bias", "[0, 1000)"),
+    ({"logit_bias": {"9" * 5000: 1}}, "logit_bias", "is not a token id"),
+    ({"logit_bias": {"5": 101}}, "logit_bias.5", "101"),
+    ({"logit_bias": {"5": math.nan}}, "logit_bias.5", "nan"),
+    ({"logit_bias": {"5": "x"}}, "logit_bias.5", "'x'"),
+    ({"stop_token_ids": [1000]}, "stop_token_ids", "[0, 1000)"),
+    ({"repetition_guard": "on"}, "repetition_guard", "'on'"),
+    ({"thinking_token_budget": -1}, "thinking_token_budget", "-1"),
+    ({"reasoning": 5}, "reasoning", "5"),
+    ({"reasoning": {"effort": "huge"}}, "reasoning.effort", "huge"),
+    ({"reasoning": {"max_tokens": -5}}, "reasoning.max_tokens", "-5"),
+    ({"thinking": {"budget_tokens": "x"}}, "thinking.budget_tokens", "'x'"),
+    ({"chat_template_kwargs": "odd"}, "chat_template_kwargs", "'odd'"),
+    ({"stream_options": {"continuous_usage_stats": 1}}, "stream_options.continuous_usage_stats", "1"),
+    ({"messages": [{"role": "assistant", "reasoning_details": "x"}]}, "messages[0].reasoning_details", "'x'"),
+    ({"parallel_tool_calls": "no"}, "parallel_tool_calls", "'no'"),
+    ({"tool_choice": "maybe"}, "tool_choice", "'maybe' is not one of"),
+    ({"tool_choice": {"type": "function"}}, "tool_choice", "is not one of"),
+    ({"tool_choice": {"type": "custom", "custom": {"name": "f"}}}, "tool_choice", "custom tools"),
+    ({"tool_choice": "required"}, "tool_choice", "declare one in tools"),
+    ({"tools": [tool()], "tool_choice": named("g")}, "tool_choice", "no tool named 'g'; tools has ['f']"),
+    ({"tools": [tool()], "tool_choice": allowed("auto", "g")}, "tool_choice", "no tool named 'g'"),
+    ({"tools": [tool()], "tool_choice": allowed("required")}, "tool_choice", "no tool to call"),
+    ({"tools": [tool()], "tool_choice": allowed("none", "f")}, "tool_choice", "is not one of"),
+    ({"response_format": "json"}, "response_format", "'json'"),
+    ({"response_format": {"type": "xml"}}, "response_format.type", "'xml'"),
+    ({"response_format": {"type": "json_schema"}}, "response_format.json_schema", "required"),
+    ({"response_format": {"type": "json_object"}}, "response_format", "--json-mode on"),
+    ({"response_format": json_schema()}, "response_format", "--json-mode on"),
+    (
+        {"response_format": {"type": "json_schema", "json_schema": {"schema": {}}}},
+        "response_format.json_schema.name",
+        "required",
+    ),
+    (
+        {"response_format": {"type": "json_schema", "json_schema": {"name": "x"}}},
+        "response_format.json_schema.schema",
+        "required",
+    ),
     ({"tools": {}}, "tools", "list"),
     ({"tools": [{"type": "web_search", "function": {"name": "f"}}]}, "tools[0].type", "web_search"),
     ({"tools": [{"type": "custom", "custom": {}}]}, "tools[0].type", "custom"),
@@ -119,23 +155,17 @@ def test_a_wrong_field_is_named_with_value_and_reason(server, fields, param, wor
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("n", 2),
-        ("n", True),
-        ("logprobs", True),
-        ("top_logprobs", 3),
-        ("logit_bias", {"5": 1}),
-        ("tool_choice", "required"),
-        ("tool_choice", {"type": "function", "function": {"name": "f"}}),
-        ("parallel_tool_calls", False),
-        ("response_format", {"type": "json_object"}),
-        ("response_format", {"type": "json_schema", "json_schema": {"name": "x", "schema": {}}}),
-        ("thinking_token_budget", 100),
         ("functions", [{"name": "f"}]),
         ("function_call", {"name": "f"}),
         ("audio", {"voice": "x"}),
         ("modalities", ["text", "audio"]),
-        ("prediction", {"type": "content", "content": "x"}),
+        ("moderation", {"model": "m"}),
         ("web_search_options", {}),
+        ("min_tokens", 5),
+        ("best_of", True),
+        ("guided_json", {"type": "object"}),
+        ("structured_outputs", {"regex": "a"}),
+        ("continue_final_message", True),
     ],
 )
 def test_what_this_version_cannot_do_is_refused_and_not_ignored(server, field, value):
@@ -150,11 +180,14 @@ def test_what_this_version_cannot_do_is_refused_and_not_ignored(server, field, v
     [
         {"n": 1, "logprobs": False, "top_logprobs": 0, "logit_bias": {}},
         {"tool_choice": "auto", "parallel_tool_calls": True},
+        {"tool_choice": "none", "parallel_tool_calls": False},
         {"response_format": {"type": "text"}, "modalities": ["text"]},
+        {"min_tokens": 0, "best_of": 1, "functions": [], "function_call": "none"},
         {"functions": None, "audio": None, "temperature": None, "stop": None, "tools": None, "stream": None},
         {"user": "u", "metadata": {"a": "b"}, "store": True, "service_tier": "auto", "verbosity": "low"},
         {"safety_identifier": "s", "prompt_cache_key": "k", "made_up_field": [1, 2]},
-        {"chat_template_kwargs": "odd", "reasoning": 5, "thinking": []},
+        {"chat_template_kwargs": {"other": 1}, "reasoning": {"summary": "auto"}, "thinking": {"type": "new"}},
+        {"prediction": {"type": "content", "content": "x"}},
         {"stream_options": {"include_obfuscation": True}},
     ],
     ids=lambda fields: "+".join(fields),
@@ -194,97 +227,14 @@ def test_the_openai_client_raises_its_own_class_with_the_field(server):
     assert "JSON mode" in raised.value.message
 
 
-def test_sampling_fields_reach_the_model(server):
-    wishes = {
-        "temperature": 0,
-        "top_p": 0.25,
-        "top_k": 40,
-        "min_p": 0.1,
-        "presence_penalty": -1,
-        "frequency_penalty": 0.5,
-        "repetition_penalty": 1.1,
-        "seed": 7,
-        "max_tokens": 9,
-    }
-    server.post(ask(**wishes, stop=["a", "b"]))
-    params = server.model.calls[0].params
-    assert {name: getattr(params, name) for name in wishes} == wishes
-    assert params.stop == ("a", "b")
+@pytest.mark.parametrize("kind", ["image_url", "input_audio", "video_url", "file"])
+def test_content_that_is_no_text_is_refused_with_a_code(server, kind):
+    body = ask(messages=[{"role": "user", "content": [{"type": kind, kind: {}}]}])
+    assert refused(server, json.dumps(body).encode())["code"] == "unsupported_content_type"
 
 
-def test_a_silent_request_samples_with_the_hosted_services_defaults(server):
-    server.post(ask(top_k=-1, stop="x"))
-    params = server.model.calls[0].params
-    assert (params.temperature, params.top_p, params.top_k, params.max_tokens) == (0.5, 0.9, 0, None)
-    assert params.stop == ("x",)
-
-
-@pytest.mark.parametrize(
-    ("fields", "expected"),
-    [
-        ({"max_tokens": 5, "max_completion_tokens": 6}, 6),
-        ({"max_tokens": 5, "max_output_tokens": 7}, 5),
-        ({"max_output_tokens": 7}, 7),
-    ],
-    ids=str,
-)
-def test_max_completion_tokens_wins_and_max_output_tokens_is_an_alias(server, fields, expected):
-    server.post(ask(**fields))
-    assert server.model.calls[0].params.max_tokens == expected
-
-
-def test_messages_of_all_roles_and_spellings_arrive_as_one_form(server):
-    call = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": '{"a": 1}'}}
-    as_object = {"id": "c2", "function": {"name": "g", "arguments": {"b": [2]}}}
-    no_arguments = {"id": "c3", "type": "function", "function": {"name": "h", "arguments": ""}}
-    server.post(
-        ask(
-            messages=[
-                {"role": "developer", "content": "be brief"},
-                {"role": "system", "content": "note", "name": "observation"},
-                {"role": "user", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
-                {"role": "assistant", "content": None, "reasoning": "hm", "tool_calls": [call, as_object]},
-                {"role": "tool", "tool_call_id": "c1", "content": "1"},
-                {"role": "tool", "tool_call_id": "c2", "content": [{"type": "text", "text": "2"}]},
-                {"role": "assistant", "reasoning_content": "so", "tool_calls": [no_arguments]},
-                {"role": "assistant", "content": "done", "refusal": None, "annotations": []},
-            ]
-        )
-    )
-    assert server.model.calls[0].messages == (
-        Message("system", "be brief"),
-        Message("system", "note", name="observation"),
-        Message("user", "ab"),
-        Message(
-            "assistant",
-            reasoning="hm",
-            tool_calls=(ToolCall("c1", "f", {"a": 1}), ToolCall("c2", "g", {"b": [2]})),
-        ),
-        Message("tool", "1", tool_call_id="c1"),
-        Message("tool", "2", tool_call_id="c2"),
-        Message("assistant", reasoning="so", tool_calls=(ToolCall("c3", "h", {}),)),
-        Message("assistant", "done"),
-    )
-
-
-def test_an_answer_can_be_sent_back_as_history(server):
-    answer = server.openai().chat.completions.create(**ask())
-    history = [USER, answer.choices[0].message.model_dump(), USER]
-    server.openai().chat.completions.create(model="step-3.5-flash", messages=history)
-    assert server.model.calls[1].messages[1] == Message(
-        "assistant", "There are 3.", reasoning="s-t-r-a-w-b-e-r-r-y: three r."
-    )
-
-
-def test_tools_arrive_with_the_json_that_was_sent(server):
-    wire = tool(description="adds", parameters={"type": "object", "x": 1, "properties": {}}, extra=True)
-    server.post(ask(tools=[wire, tool(name="bare")]))
-    first, second = server.model.calls[0].tools
-    assert (first.name, first.description, first.parameters) == ("f", "adds", wire["function"]["parameters"])
-    assert json.dumps(first.wire) == json.dumps(wire)
-    assert second.parameters == {"type": "object", "properties": {}}
-
-
-def test_under_tool_choice_none_the_model_sees_no_tools(server):
-    server.post(ask(tools=[tool()], tool_choice="none"))
-    assert server.model.calls[0].tools == ()
+@pytest.mark.parametrize("form", ["custom", "web_search", "retrieval"])
+def test_a_tool_of_another_type_is_refused_with_the_way_out(server, form):
+    error = refused(server, json.dumps(ask(tools=[{"type": form, form: {"name": "f"}}])).encode())
+    assert error["param"] == "tools[0].type"
+    assert "declare a function" in error["message"]

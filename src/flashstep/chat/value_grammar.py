@@ -18,7 +18,7 @@ import llguidance
 from flashstep.chat.coerce import coerce, is_string_type, parameter_type
 
 # One blank, or a line break with its indentation: pretty-printing is possible, endless blanks are not.
-_SPACED = {"whitespace_pattern": " |\\n[ \\t]{0,40}"}
+_SPACED = {"whitespace_pattern": " |\\n[ \\t]{0,12}"}
 _COMPACT = {"whitespace_flexible": False}
 # What texts are made of; the rules of values refer to these by name.
 TERMINALS = r"""

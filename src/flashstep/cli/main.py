@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from flashstep.cli import ask, chat, evaluate, serve, train
+from flashstep.cli import ask, chat, evaluate, keys, serve, trace, train
 from flashstep.errors import ConfigError, FlashstepError, InvalidRequest
 
 _EPILOG = """\b
@@ -32,7 +32,9 @@ app.command(epilog=serve.EPILOG)(serve.serve)
 app.command(epilog=ask.EPILOG)(ask.ask)
 app.command(epilog=chat.EPILOG)(chat.chat)
 app.command(epilog=train.EPILOG)(train.train)
+app.command(epilog=trace.EPILOG)(trace.trace)
 app.add_typer(evaluate.app, name="eval")
+app.add_typer(keys.app, name="keys")
 
 
 def _print_version(is_wanted: bool) -> None:

@@ -65,7 +65,6 @@ def engine_config(
     weight_format: str | None,
     kv_memory_mib: int | None,
     drafts: bool,
-    max_waiting: int | None = None,
 ) -> "EngineConfig":
     """The engine's configuration from the flags of a command; ConfigError when it cannot work."""
     from flashstep.engine.config import EngineConfig
@@ -75,6 +74,5 @@ def engine_config(
         "weight_format": weight_format,
         "kv_memory_bytes": None if kv_memory_mib is None else kv_memory_mib << 20,
         "num_draft_tokens": None if drafts else 0,
-        "max_waiting": max_waiting,
     }
     return EngineConfig.from_options({name: value for name, value in given.items() if value is not None})

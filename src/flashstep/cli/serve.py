@@ -1,6 +1,7 @@
 """`flashstep serve`: the OpenAI-compatible API over one model, until Ctrl-C.
 
-The line with the address goes to stdout once requests are accepted; logs and progress go to stderr.
+The line with the address goes to stdout once requests are accepted, behind it settings for clients;
+logs and progress go to stderr. The port is taken before the model is loaded, which takes longer.
 """
 
 from typing import Annotated
@@ -8,8 +9,12 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from flashstep.cli import options
+from flashstep.cli import limit_options, options, trace_options, wire_options
+from flashstep.cli.client_settings import client_settings
 from flashstep.cli.loading import opened_model
+from flashstep.cli.model_path import resolve_model_path
+from flashstep.server.keys.key_file import read_keys
+from flashstep.server.limits.settings import LimitSettings
 from flashstep.server.settings import ServerSettings
 
 _DEFAULTS = ServerSettings()
@@ -20,6 +25,8 @@ Examples:
   flashstep serve --port 9000 --api-key s3cret
   FLASHSTEP_API_KEY=s3cret flashstep serve --host 0.0.0.0
   flashstep serve --model ./my-checkpoint --threads 8
+  flashstep serve --json-mode on --reasoning-field both
+  flashstep serve --wire stepfun   # the hosted service's form to the letter
 """
 
 
@@ -43,35 +50,87 @@ def serve(
     ] = None,
     temperature: options.Temperature = _DEFAULTS.temperature,
     top_p: options.TopP = _DEFAULTS.top_p,
+    json_mode: wire_options.JsonMode = "off",
+    wire: wire_options.Wire = _DEFAULTS.wire,
+    reasoning_field: wire_options.Field = _DEFAULTS.reasoning_field,
+    max_choices: wire_options.MaxChoices = wire_options.DEFAULT_MAX_CHOICES,
     threads: options.Threads = None,
     weight_format: options.WeightFormat = None,
     kv_memory_mib: options.KvMemory = None,
     drafts: options.Drafts = True,
-    max_waiting: Annotated[
-        int | None,
-        typer.Option(min=1, help="Requests that may wait; further ones get 503.", show_default=False),
-    ] = None,
+    api_key_file: limit_options.KeyFile = None,
+    protect_metrics: limit_options.ProtectMetrics = False,
+    max_waiting: limit_options.MaxWaiting = limit_options.DEFAULTS.max_waiting,
+    max_queue_wait: limit_options.MaxQueueWait = limit_options.DEFAULTS.max_queue_wait_s,
+    request_timeout: limit_options.RequestTimeout = limit_options.DEFAULTS.request_timeout_s,
+    send_timeout: limit_options.SendTimeout = limit_options.DEFAULTS.send_timeout_s,
+    shutdown_grace: limit_options.ShutdownGrace = limit_options.DEFAULTS.shutdown_grace_s,
+    trace_store: trace_options.Store = None,
+    trace_content: trace_options.Content = "on",
+    trace_max_days: trace_options.MaxDays = trace_options.DEFAULT_MAX_DAYS,
+    trace_max_mib: trace_options.MaxMib = trace_options.DEFAULT_MAX_MIB,
+    trace_redact: trace_options.Redact = None,
+    otlp_endpoint: trace_options.OtlpEndpoint = None,
+    log_format: trace_options.LogForm = "text",
+    quiet: wire_options.Quiet = False,
 ) -> None:
     """Serve the API until Ctrl-C. Temperature and top-p apply where a request does not say."""
     settings = ServerSettings(
         api_keys=tuple(api_key or ()),
+        api_key_file=api_key_file,
+        protect_metrics=protect_metrics,
+        limits=LimitSettings(
+            max_waiting=max_waiting,
+            max_queue_wait_s=max_queue_wait,
+            request_timeout_s=request_timeout,
+            send_timeout_s=send_timeout,
+            shutdown_grace_s=shutdown_grace,
+        ),
         cors_origins=tuple(cors_origin or ()),
         temperature=temperature,
         top_p=top_p,
+        json_mode=json_mode == "on",
+        wire=wire,
+        reasoning_field=reasoning_field,
+        max_choices=max_choices,
+        traces=trace_options.trace_settings(
+            store=trace_store,
+            content=trace_content,
+            max_days=trace_max_days,
+            max_mib=trace_max_mib,
+            redact=trace_redact,
+            otlp_endpoint=otlp_endpoint,
+        ),
     )
     config = options.engine_config(
         threads=threads,
         weight_format=weight_format,
         kv_memory_mib=kv_memory_mib,
         drafts=drafts,
-        max_waiting=max_waiting,
     )
-    with opened_model(model, config, Console(stderr=True)) as chat_model:
+    from flashstep.server.serve import bind, run
+
+    if api_key_file is not None:
+        read_keys(api_key_file)  # so that what is wrong with it is told before the model is loaded
+    folder = resolve_model_path(model)
+    with bind(host, port) as listener, opened_model(folder, config, Console(stderr=True)) as chat_model:
         from flashstep.server.app import create_app
-        from flashstep.server.serve import run
+        from flashstep.server.traces.tracing import open_tracing
 
         def announce(url: str) -> None:
-            names = " and ".join((chat_model.model_name, *settings.aliases))
-            typer.echo(f"{names} on {url}")
+            names = (chat_model.model_name, *settings.aliases)
+            typer.echo(f"{' and '.join(names)} on {url}")
+            if not quiet:
+                typer.echo(client_settings(url, names[-1], needs_key=bool(settings.api_keys or api_key_file)))
 
-        run(create_app(chat_model, settings=settings), host, port, on_ready=announce)
+        with open_tracing(settings.traces) as tracing:
+            run(
+                create_app(chat_model, settings=settings, tracing=tracing),
+                host,
+                port,
+                listener=listener,
+                on_ready=announce,
+                limits=settings.limits,
+                log_format=log_format,
+                redact=settings.traces.redact,
+            )

@@ -10,6 +10,7 @@ import time
 from flashstep.engine.batch import Float32, ForwardResult
 from flashstep.engine.batch_builder import Share, build_batch
 from flashstep.engine.block_manager import BlockManager, min_sliding_blocks
+from flashstep.engine.draft_policy import AdaptiveDrafts, DraftPolicy
 from flashstep.engine.metrics import Metrics
 from flashstep.engine.processors import Grammars, processors_for
 from flashstep.engine.runner_protocol import RunnerProtocol
@@ -25,21 +26,23 @@ from flashstep.types import FinishReason, Request, TokenLogprob, TokenOutput
 class Engine:
     """Owns all requests from `add` to their last output.
 
-    num_draft_tokens: drafts per step, at most what the runner has modules for; 0 = off.
-    max_drafting_sequences: while more than these run, nobody drafts; None = no limit.
+    num_draft_tokens: most drafts per step, at most what the runner has modules for; 0 = off.
+    draft_policy: decides how many a step really drafts; None = as many as pay (`AdaptiveDrafts`).
+    max_drafting_sequences: while more than these decode, nobody drafts; None = no limit.
     num_valid_tokens: ids below are real tokens (the tokenizer's size); None = all of them.
     grammars: enforces the grammars of requests; None = such requests are refused.
+    prefix_cache: False = every prompt is computed anew.
     """
 
     def __init__(
-        self, runner: RunnerProtocol, *, num_draft_tokens: int = 0,
+        self, runner: RunnerProtocol, *, num_draft_tokens: int = 0, draft_policy: DraftPolicy | None = None,
         max_drafting_sequences: int | None = None, num_valid_tokens: int | None = None,
-        grammars: Grammars | None = None,
+        grammars: Grammars | None = None, prefix_cache: bool = True,
     ) -> None:  # fmt: skip
         self._runner = runner
         self._grammars = grammars
         self._num_drafts = min(num_draft_tokens, runner.max_drafts)
-        num_stale_rows = runner.max_drafts - 1 if self._num_drafts else 0
+        num_stale_rows = max(0, self._num_drafts - 1)
         _check_sizes(runner, self._num_drafts, num_stale_rows)
         self.num_valid_tokens = num_valid_tokens or runner.config.vocab_size
         self._blocks = BlockManager(
@@ -48,16 +51,15 @@ class Engine:
             num_sliding_blocks=runner.num_sliding_blocks,
             window_tokens=runner.window_tokens,
             num_stale_rows=num_stale_rows,
-            num_lookahead=runner.max_drafts if self._num_drafts else 0,
+            caches_prefixes=prefix_cache,
         )
         self._scheduler = Scheduler(
-            self._blocks,
-            max_batch_tokens=runner.max_batch_tokens,
-            max_sequences=runner.max_sequences,
-            num_stale_rows=num_stale_rows,
+            self._blocks, max_batch_tokens=runner.max_batch_tokens, max_sequences=runner.max_sequences
         )
         self._sampler = Sampler(self.num_valid_tokens)
-        self._drafter = Drafter(runner, num_stale_rows, max_drafting_sequences)
+        self._drafter = Drafter(
+            runner, draft_policy or AdaptiveDrafts(self._num_drafts), max_drafting_sequences
+        )
         self._sequences: dict[str, Sequence] = {}
         self.metrics = Metrics.for_drafts(self._num_drafts)
         self.context_length = min(runner.config.max_positions, self._blocks.capacity_tokens)
@@ -144,12 +146,16 @@ class Engine:
         Drafting comes first: it reads the hidden states of the step before, but must not delay
         that step's outputs.
         """
-        self._drafter.propose(self.num_running)
+        started_s = time.perf_counter()
+        num_drafts = self._drafter.propose(self._scheduler.running)
         plan = self._scheduler.schedule(time.monotonic())
         if not plan:
             return []
         result = self._runner.forward(build_batch(plan))
-        return self._postprocess(plan, result)
+        outputs = self._postprocess(plan, result)
+        self.metrics.num_steps_by_drafts[num_drafts] += 1
+        self._drafter.time(plan, time.perf_counter() - started_s)
+        return outputs
 
     def check(self) -> None:
         """Assert the block equation of both pools and every sequence's counters (tests, idle)."""
@@ -195,7 +201,7 @@ class Engine:
                 logit_row = end
             seq.num_computed_tokens += num_final
             if reason is None:
-                self._drafter.note(seq, num_final, result.hidden_TD[row : row + num_final])
+                self._drafter.note(seq, result.hidden_TD[row : row + num_final])
             row += share.query_len
         self._count_step(row)
         return outputs
@@ -204,6 +210,7 @@ class Engine:
         """Append what the logits say; returns the output and the number of accepted drafts."""
         drafts = seq.draft_token_ids
         verdict = verify(self._sampler.choices(seq, logits_JV), drafts)
+        self._drafter.count(seq, verdict.num_accepted)
         seq.draft_token_ids = []
         new = [*drafts[: verdict.num_accepted], verdict.bonus_token_id]
         new, reason, stop_reason = truncate(seq, new)
@@ -256,7 +263,7 @@ class Engine:
 
 def _check_sizes(runner: RunnerProtocol, num_drafts: int, num_stale_rows: int) -> None:
     """ConfigError unless every sequence can always move on by one token."""
-    rows = runner.max_sequences * (1 + num_drafts + num_stale_rows)
+    rows = runner.max_sequences * (1 + num_drafts)
     if runner.max_batch_tokens < rows:
         raise ConfigError(
             f"max_batch_tokens is {runner.max_batch_tokens}; {runner.max_sequences} sequences with "

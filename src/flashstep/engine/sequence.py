@@ -6,9 +6,11 @@ verified.
 """
 
 import enum
+from typing import NamedTuple
 
 import numpy as np
 
+from flashstep.engine.acceptance import Acceptance
 from flashstep.engine.batch import Float32
 from flashstep.engine.block_table import BlockTable
 from flashstep.engine.processors import LogitsProcessor
@@ -23,11 +25,23 @@ class SequenceStatus(enum.Enum):
     FINISHED = "finished"
 
 
+class MtpView(NamedTuple):
+    """What the MTP modules saw: positions `start` to `end - 1`, as many modules as they drafted tokens.
+    The last rows of the second module and those behind it read these drafts."""
+
+    start: int
+    end: int
+    draft_token_ids: list[int]
+
+
 class Sequence:
     """One request on its way.
 
     max_total_tokens: prompt and answer together end here at the latest.
     num_drafts: most drafts a step may propose for it; 0 = never drafts.
+    history_TD: trunk hidden states of its newest computed rows, for the MTP modules; None = not kept.
+    mtp_view: what the modules have seen of it; None = nothing that still counts.
+    acceptance: how often its drafts were kept lately.
     processors: steer the choice of its tokens, in this order.
     num_cached_tokens: prompt tokens whose K/V an earlier request had computed.
     prompt_logprobs: of the prompt's tokens but the first, as far as they were asked for and computed.
@@ -35,8 +49,8 @@ class Sequence:
     """
 
     __slots__ = (
-        "_admitted_s", "_first_token_s", "arrived_s", "block_keys", "draft_token_ids", "full_table",
-        "has_unknown_prefix", "history_TD", "is_guarded", "is_plain_greedy", "max_total_tokens",
+        "_admitted_s", "_first_token_s", "acceptance", "arrived_s", "block_keys", "draft_token_ids",
+        "full_table", "has_unknown_prefix", "history_TD", "is_guarded", "is_plain_greedy", "max_total_tokens", "mtp_view",
         "num_accepted", "num_cached_tokens", "num_computed_tokens", "num_drafted", "num_drafts",
         "num_prompt_tokens", "params", "processors", "prompt_logprobs", "request", "request_id", "rng",
         "sliding_table", "status", "stop_token_ids", "token_ids",
@@ -65,6 +79,8 @@ class Sequence:
         self.num_drafts = num_drafts if max_total_tokens - self.num_prompt_tokens >= 3 else 0
         self.draft_token_ids: list[int] = []
         self.history_TD: Float32 | None = None
+        self.mtp_view: MtpView | None = None
+        self.acceptance = Acceptance(self.num_drafts)
         self.processors = processors
         self.prompt_logprobs: list[TokenLogprob] = []
         self.rng = None if params.is_greedy else generator(params.seed)
@@ -101,12 +117,6 @@ class Sequence:
         """How many drafts the next step could keep: it emits one token more than it accepts."""
         return min(self.num_drafts, self.max_total_tokens - len(self.token_ids) - 1)
 
-    def stop_drafting(self) -> None:
-        """Take one token per step from now on."""
-        self.num_drafts = 0
-        self.draft_token_ids = []
-        self.history_TD = None
-
     @property
     def was_admitted(self) -> bool:
         """True once it has run, even if it was preempted since."""
@@ -128,6 +138,7 @@ class Sequence:
         self.num_computed_tokens = 0
         self.draft_token_ids = []
         self.history_TD = None
+        self.mtp_view = None
         self.status = SequenceStatus.WAITING
 
     def timings(self, finished_at_s: float | None = None) -> Timings:

@@ -1,42 +1,69 @@
-"""API keys: `Authorization: Bearer <key>` against the operator's list, in constant time.
+"""API keys of calls: `Authorization: Bearer <key>`, or `x-api-key: <key>` as Anthropic's clients send it.
 
-Without a list the server is open. Public paths need no key: health checks have none to send.
-Keys are never logged or echoed.
+Without keys the server is open. Public paths need none: what probes, scrapes and describes has none to
+send. Keys are never logged or echoed; a call goes on under its key's name.
 """
 
-import hmac
+from datetime import UTC, datetime
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from flashstep.errors import AuthenticationError
+from flashstep.server.call import call_of
+from flashstep.server.keys.api_key import ApiKey
+from flashstep.server.keys.key_ring import KeyRing
 
-PUBLIC_PATHS = frozenset({"/health"})
+PUBLIC_PATHS = frozenset({"/health", "/ready", "/openapi.json"})
+METRICS_PATH = "/metrics"
 
 
 class AuthMiddleware:
-    """Raises AuthenticationError for calls without an accepted key, before reading the body."""
+    """Raises AuthenticationError for calls without an accepted key, before reading the body.
 
-    def __init__(self, app: ASGIApp, api_keys: tuple[str, ...]) -> None:
+    public_paths: need no key.
+    """
+
+    def __init__(self, app: ASGIApp, keys: KeyRing, public_paths: frozenset[str] = PUBLIC_PATHS) -> None:
         self.app = app
-        self._api_keys = tuple(key.encode("ascii") for key in api_keys)
+        self._keys = keys
+        self._public_paths = public_paths
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let the call through if its path is public or its key is accepted."""
-        if scope["type"] == "http" and self._api_keys and scope["path"] not in PUBLIC_PATHS:
-            self._check(Headers(scope=scope).get("authorization", ""))
+        if scope["type"] == "http" and not self._keys.is_open and scope["path"] not in self._public_paths:
+            call = call_of(scope)
+            call.key = self._check(Headers(scope=scope))
+            call.client_name = call.key.name
         await self.app(scope, receive, send)
 
-    def _check(self, authorization: str) -> None:
-        expected = "expected the header 'Authorization: Bearer <key>' with a key that this server was given"
-        if not authorization:
-            raise AuthenticationError(f"no API key: {expected} (SDKs call it api_key)")
-        scheme, _, key = authorization.partition(" ")
-        if scheme.lower() != "bearer":
-            raise AuthenticationError(f"the Authorization header is not of the Bearer scheme: {expected}")
-        given = key.strip().encode("latin-1")
-        # Every key is compared, so that the time taken does not tell which one was close.
-        if not any([hmac.compare_digest(given, known) for known in self._api_keys]):
+    def _check(self, headers: Headers) -> ApiKey:
+        expected = (
+            "expected the header 'Authorization: Bearer <key>' or 'x-api-key: <key>' with a key of this "
+            f"server ({self._keys.known_form})"
+        )
+        key = self._keys.find(_sent(headers, expected))
+        if key is None:
             raise AuthenticationError(
                 f"incorrect API key: {expected}. Keys of the hosted service are not known here"
             )
+        if key.is_expired(datetime.now(UTC)):
+            raise AuthenticationError(
+                f"the API key named {key.name!r} was valid until {key.expires} (UTC); ask the operator for "
+                "a new one"
+            )
+        return key
+
+
+def _sent(headers: Headers, expected: str) -> str:
+    """The key in the headers; the standard one goes first when both are there."""
+    authorization = headers.get("authorization", "")
+    scheme, _, bearer = authorization.partition(" ")
+    if scheme.lower() == "bearer" and bearer.strip():
+        return bearer.strip()
+    other = headers.get("x-api-key", "").strip()
+    if other:
+        return other
+    if authorization:
+        raise AuthenticationError(f"the Authorization header is not of the Bearer scheme: {expected}")
+    raise AuthenticationError(f"no API key: {expected} (SDKs call it api_key)")

@@ -4,9 +4,12 @@ The trace layer makes it and puts it into the ASGI scope; inner layers add what 
 """
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from starlette.types import Scope
+
+from flashstep.server.keys.api_key import ApiKey
 
 
 @dataclass(slots=True)
@@ -14,8 +17,14 @@ class Call:
     """What is known about a call. Mutable: the layers fill it in on the way down.
 
     arrived_s: `time.monotonic` reading; arrived_at: seconds since 1970. client_name: the name of
-    the API key, None on an open server. response_headers: added to the response whatever it is.
-    parent_span_id: 16 hex digits of an incoming `traceparent`, None without one.
+    the API key, None on an open server; key: what is known of it. response_headers: added to the
+    response whatever it is.
+    parent_span_id: 16 hex digits of an incoming `traceparent`, None without one. error_frames: how this
+    wire format ends an event stream in which something failed; None = the form of chat completions.
+    is_generation: it came as far as the model's queue. is_queued: it waits there now.
+    error: what it was answered with, if it failed.
+    status: of the response once the call is over, 499 when the client left before it began; `on_end`
+    is called then.
     """
 
     trace_id: str
@@ -23,7 +32,15 @@ class Call:
     path: str
     parent_span_id: str | None = None
     client_name: str | None = None
+    key: ApiKey | None = None
     response_headers: dict[str, str] = field(default_factory=dict)
+    error_frames: Callable[[Exception], bytes] | None = None
+    user_agent: str | None = None
+    is_generation: bool = False
+    is_queued: bool = False
+    error: Exception | None = None
+    status: int | None = None
+    on_end: list[Callable[[], None]] = field(default_factory=list)
     arrived_s: float = field(default_factory=time.monotonic)
     arrived_at: float = field(default_factory=time.time)
 

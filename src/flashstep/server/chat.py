@@ -1,22 +1,36 @@
 """`POST /v1/chat/completions`: body -> generation -> events -> one stream or one object."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import get_args
+
 from starlette.requests import Request
 from starlette.responses import Response
 
+from flashstep.errors import InvalidRequest, NotFound
 from flashstep.server.body import read_json
-from flashstep.server.call import call_of
-from flashstep.server.completion import CompletionBuilder, CompletionResponse
+from flashstep.server.call import Call, call_of
+from flashstep.server.completion import completion
+from flashstep.server.fields import shown
+from flashstep.server.generation import Generation
+from flashstep.server.openai_wire import OPENAI_WIRE
 from flashstep.server.protocol import parse_chat
-from flashstep.server.service import GenerationService
-from flashstep.server.settings import ServerSettings
-from flashstep.server.sse import ChunkWriter, StreamStyle, frames
+from flashstep.server.service import Answer, GenerationService
+from flashstep.server.settings import ServerSettings, WireName
+from flashstep.server.sse import frames
+from flashstep.server.stepfun_wire import STEPFUN_WIRE
 from flashstep.server.stream_response import StreamResponse
+from flashstep.server.whole_response import WholeResponse
+from flashstep.server.wire import Wire
 
 WARNING_HEADER = "X-Flashstep-Warning"
+WIRE_HEADER = "X-Flashstep-Wire"
+
+WIRES: Mapping[WireName, Wire] = {"openai": OPENAI_WIRE, "stepfun": STEPFUN_WIRE}
 
 
 class ChatEndpoint:
-    """Answers chat completions."""
+    """Answers chat completions, in the server's wire form or the one that the request's header names."""
 
     def __init__(self, service: GenerationService, settings: ServerSettings) -> None:
         self._service = service
@@ -24,12 +38,33 @@ class ChatEndpoint:
 
     async def create(self, request: Request) -> Response:
         """Check the request and return the response that will produce the answer while it is sent."""
-        wish = parse_chat(await read_json(request, self._settings.max_body_bytes), self._settings)
-        answer = self._service.start(wish.generation, call_of(request.scope))
+        wire = self._wire(request.headers.get(WIRE_HEADER))
+        raw = await read_json(request, self._settings.max_body_bytes)
+        wish = parse_chat(raw, self._settings, self._service.model.vocab_size)
+        answer = self._start(wish.generation, call_of(request.scope), wire)
+        writer, n = wire.writer(answer, wish.style), wish.generation.n
         headers = {WARNING_HEADER: "; ".join(wish.warnings)} if wish.warnings else {}
         if not wish.generation.stream:
-            return CompletionResponse(answer.events, CompletionBuilder(answer, wish.reasoning_field), headers)
-        writer = ChunkWriter(answer, StreamStyle(wish.reasoning_field, wish.include_usage))
+            return WholeResponse(lambda: completion(answer.events, writer, n), headers)
         return StreamResponse(
-            frames(answer.events, writer), keep_alive_s=self._settings.keep_alive_s, headers=headers
+            frames(answer.events, writer, n), keep_alive_s=self._settings.keep_alive_s, headers=headers
+        )
+
+    def _start(self, generation: Generation, call: Call, wire: Wire) -> Answer:
+        generation = replace(generation, id_prefix=wire.id_prefix(call.trace_id))
+        try:
+            return self._service.start(generation, call)
+        except NotFound as error:
+            raise wire.unknown_model(error.message) from error
+
+    def _wire(self, name: str | None) -> Wire:
+        if name is None:
+            return WIRES[self._settings.wire]
+        for known, wire in WIRES.items():
+            if known == name.lower():
+                return wire
+        raise InvalidRequest(
+            f"{WIRE_HEADER}: {shown(name)} is not one of {', '.join(get_args(WireName))}; leave the header "
+            "out for the server's own",
+            param=WIRE_HEADER,
         )

@@ -1,5 +1,6 @@
 """What streamed and whole answers share: the envelope, the token counts, the finish reason."""
 
+from dataclasses import dataclass, field
 from typing import Any
 
 from flashstep.errors import BackendError
@@ -20,6 +21,32 @@ def envelope(answer: Answer, object_name: str) -> dict[str, Any]:
         "system_fingerprint": answer.fingerprint,
         "trace_id": answer.trace_id,
     }
+
+
+@dataclass(slots=True)
+class UsageMeter:
+    """Adds up the counts of the answers to one question, also while they grow: the prompt counts once,
+    and as cached only what was cached for all of them."""
+
+    _by_choice: dict[int, Usage] = field(default_factory=dict)
+
+    def note(self, index: int, usage: Usage | None) -> None:
+        """The counts of answer number `index` so far; None changes nothing."""
+        if usage is not None:
+            self._by_choice[index] = usage
+
+    @property
+    def total(self) -> Usage:
+        """The counts of all answers together."""
+        usages = self._by_choice.values()
+        if not usages:
+            return Usage()
+        return Usage(
+            prompt_tokens=max(usage.prompt_tokens for usage in usages),
+            completion_tokens=sum(usage.completion_tokens for usage in usages),
+            reasoning_tokens=sum(usage.reasoning_tokens for usage in usages),
+            cached_tokens=min(usage.cached_tokens for usage in usages),
+        )
 
 
 def usage_object(usage: Usage) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """Every failure as `{"error": {message, type, param, code, trace_id}}` with the fitting status.
 
-The field names are OpenAI's, which every SDK parses; `trace_id` is ours. Before the first byte an
+The field names are OpenAI's, which every SDK parses; `trace_id` is ours. Under the paths of Anthropic's
+Messages the form is Anthropic's. Before the first byte an
 error is a JSON response, after the start of an event stream it is one last `data:` frame.
 Unexpected exceptions become a 500 that shows only the trace id; the stack goes to the log.
 """
@@ -8,6 +9,7 @@ Unexpected exceptions become a 500 that shows only the trace id; the stack goes 
 import json
 import logging
 import math
+from functools import partial
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -15,10 +17,23 @@ from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from flashstep.errors import AuthenticationError, FlashstepError, InvalidRequest, NotFound, Overloaded
+from flashstep.errors import (
+    AuthenticationError,
+    ContextLengthExceeded,
+    FlashstepError,
+    InvalidRequest,
+    NotFound,
+    Overloaded,
+    RateLimited,
+)
+from flashstep.server.anthropic.errors import anthropic_error
+from flashstep.server.call import call_of
 from flashstep.server.trace import trace_id_of
 
 logger = logging.getLogger("flashstep.server")
+
+# Paths whose errors have Anthropic's form; all others have OpenAI's.
+_ANTHROPIC_PATHS = ("/v1/messages", "/step_plan/v1/messages")
 
 
 class BodyTooLarge(InvalidRequest):
@@ -47,10 +62,16 @@ class MethodNotAllowed(FlashstepError):
         self.allow = allow
 
 
+def explained(error: Exception, trace_id: str) -> FlashstepError:
+    """`error` as the client may see it: what nobody expected tells no more than where to look."""
+    if isinstance(error, FlashstepError):
+        return error
+    return FlashstepError(f"internal error; the server's log has the cause under trace id {trace_id}")
+
+
 def error_object(error: Exception, trace_id: str) -> dict[str, Any]:
-    """The JSON body that describes `error`."""
-    if not isinstance(error, FlashstepError):
-        error = FlashstepError(f"internal error; the server's log has the cause under trace id {trace_id}")
+    """The JSON body that describes `error`, in OpenAI's form."""
+    error = explained(error, trace_id)
     param = error.param if isinstance(error, InvalidRequest) else None
     if isinstance(error, NotFound):
         param = "model"  # a model is the only thing that requests name
@@ -65,16 +86,22 @@ def error_object(error: Exception, trace_id: str) -> dict[str, Any]:
     }
 
 
-def error_response(error: Exception, trace_id: str) -> JSONResponse:
-    """The response for an error that happened before anything was sent."""
+def error_response(error: Exception, trace_id: str, path: str) -> JSONResponse:
+    """The response for an error that happened before anything was sent, in the form of the path's API."""
     status = error.status if isinstance(error, FlashstepError) else 500
     headers: dict[str, str] = {}
-    if isinstance(error, Overloaded):
+    if isinstance(error, Overloaded | RateLimited):
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+        headers["Retry-After-Ms"] = str(max(1, math.ceil(error.retry_after_s * 1000)))
+    elif isinstance(error, NotFound | ContextLengthExceeded):
+        headers["X-Should-Retry"] = "false"  # SDKs that would try again find the same
     elif isinstance(error, AuthenticationError):
         headers["WWW-Authenticate"] = "Bearer"
     elif isinstance(error, MethodNotAllowed):
         headers["Allow"] = error.allow
+    if path.startswith(_ANTHROPIC_PATHS):
+        headers["request-id"] = trace_id
+        return JSONResponse(anthropic_error(explained(error, trace_id), trace_id), status, headers)
     return JSONResponse(error_object(error, trace_id), status, headers)
 
 
@@ -114,14 +141,19 @@ class ErrorMiddleware:
             logger.info("client went away while sending its request")
         except Exception as error:  # the outermost layer: each failure is answered and logged
             trace_id = trace_id_of(scope)
+            call_of(scope).error = error
             _log(error)
             if start is None:
-                await error_response(error, trace_id)(scope, receive, send)
+                await error_response(error, trace_id, scope["path"])(scope, receive, send)
             elif _is_event_stream(start):
-                frame = json.dumps(error_object(error, trace_id), ensure_ascii=True)
-                await send({"type": "http.response.body", "body": f"data: {frame}\n\n".encode("ascii")})
+                write = call_of(scope).error_frames or partial(_chat_error_frame, trace_id)
+                await send({"type": "http.response.body", "body": write(error)})
             else:
                 raise  # half a JSON body cannot be repaired; the server cuts the connection
+
+
+def _chat_error_frame(trace_id: str, error: Exception) -> bytes:
+    return f"data: {json.dumps(error_object(error, trace_id), ensure_ascii=True)}\n\n".encode("ascii")
 
 
 def _log(error: Exception) -> None:

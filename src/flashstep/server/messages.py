@@ -1,16 +1,17 @@
 """Messages and tools as clients write them, checked and turned into `Message` and `Tool`.
 
-Lenient where clients differ (developer role, text parts, null content, two names for reasoning,
-arguments as string or object), strict where a guess would change the conversation.
+Lenient where clients differ (developer role, text parts, null content, four names for reasoning,
+arguments as string or object), strict where a guess would change the conversation. Each error names
+the message by its place ("messages[2].content").
 """
 
 from typing import Any, Literal
 
 import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
 
 from flashstep.server.fields import shown
+from flashstep.server.validation import complaint
 from flashstep.types import Message, Role, Tool, ToolCall
 
 _ROLES: dict[str, Role] = {
@@ -21,11 +22,6 @@ _ROLES: dict[str, Role] = {
     "tool": "tool",
 }
 _CONTENT_REQUIRED = ("system", "developer", "user")
-
-
-def _wrong(message: str) -> PydanticCustomError:
-    # Braces in user data must not be read as a format template.
-    return PydanticCustomError("flashstep", "{reason}", {"reason": message})
 
 
 class _Wire(BaseModel):
@@ -48,9 +44,9 @@ class WireFunctionCall(_Wire):
         try:
             parsed = pydantic_core.from_json(value)
         except ValueError as error:
-            raise _wrong(f"not valid JSON ({error}): {shown(value)}") from error
+            raise complaint(f"not valid JSON ({error}): {shown(value)}") from error
         if not isinstance(parsed, dict):
-            raise _wrong(f"must be the JSON text of an object, got {shown(value)}")
+            raise complaint(f"must be the JSON text of an object, got {shown(value)}")
         return parsed
 
 
@@ -70,6 +66,8 @@ class WireMessage(_Wire):
     name: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
+    reasoning_text: str | None = None
+    reasoning_details: list[dict[str, Any]] | None = None
     tool_calls: list[WireToolCall] | None = None
     tool_call_id: str | None = None
     function_call: None = None  # the form before tool calls; dropping it would change the history
@@ -78,7 +76,7 @@ class WireMessage(_Wire):
     @classmethod
     def _check_role(cls, value: str) -> str:
         if value not in _ROLES:
-            raise _wrong(f"{shown(value)} is not one of {', '.join(_ROLES)}")
+            raise complaint(f"{shown(value)} is not one of {', '.join(_ROLES)}")
         return value
 
     @field_validator("content", mode="before")
@@ -86,11 +84,11 @@ class WireMessage(_Wire):
     def _join_parts(cls, value: object, info: ValidationInfo) -> object:
         if value is None:
             if info.data.get("role") in _CONTENT_REQUIRED:
-                raise _wrong("this field is required")
+                raise complaint("this field is required")
             return ""
         if not isinstance(value, list):
             return value
-        return "".join(_part_text(index, part) for index, part in enumerate(value))
+        return "".join(_part_text(index, part, info.data.get("role")) for index, part in enumerate(value))
 
     def to_message(self) -> Message:
         """The message in our own terms."""
@@ -98,21 +96,41 @@ class WireMessage(_Wire):
         return Message(
             role=_ROLES[self.role],
             content=self.content,
-            reasoning=self.reasoning if self.reasoning is not None else self.reasoning_content,
+            reasoning=self._reasoning(),
             tool_calls=tuple(ToolCall(c.id, c.function.name, c.function.arguments) for c in calls),
             tool_call_id=self.tool_call_id,
             name=self.name,
         )
 
+    def _reasoning(self) -> str | None:
+        """The first name that holds any; "" and None both mean that there was none."""
+        details = "".join(map(_detail_text, self.reasoning_details or ()))
+        return self.reasoning or self.reasoning_content or self.reasoning_text or details or None
 
-def _part_text(index: int, part: object) -> str:
+
+def _detail_text(detail: dict[str, Any]) -> str:
+    """Encrypted details belong to other services and cannot be read."""
+    text = detail.get("text") or detail.get("summary")
+    return text if isinstance(text, str) else ""
+
+
+_UNREADABLE = "unsupported_content_type"
+
+
+def _part_text(index: int, part: object, role: object) -> str:
     if not isinstance(part, dict):
-        raise _wrong(f"part {index} must be an object with a type, got {shown(part)}")
-    if part.get("type") != "text":
-        raise _wrong(f"part {index} has type {shown(part.get('type'))}; this model reads text parts only")
-    text = part.get("text")
+        raise complaint(f"part {index} must be an object with a type, got {shown(part)}")
+    kind = part.get("type")
+    member = "refusal" if kind == "refusal" and role == "assistant" else "text"
+    if kind != member:
+        raise complaint(
+            f"part {index} has type {shown(kind)}; this model reads text parts only: leave the part out, or "
+            "describe it in words",
+            _UNREADABLE,
+        )
+    text = part.get(member)
     if not isinstance(text, str):
-        raise _wrong(f"part {index} has no text, got {shown(text)}")
+        raise complaint(f"part {index} has no text, got {shown(text)}")
     return text
 
 
@@ -129,7 +147,7 @@ class WireFunction(_Wire):
     def _check_root(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
         kind = (value or {}).get("type", "object")
         if kind != "object":
-            raise _wrong(f"the schema's root must have type 'object', not {shown(kind)}")
+            raise complaint(f"the schema's root must have type 'object', not {shown(kind)}")
         return value
 
 
@@ -142,8 +160,17 @@ class WireTool(_Wire):
     @field_validator("type", mode="after")
     @classmethod
     def _check_type(cls, value: str) -> str:
+        if value == "custom":
+            raise complaint(
+                "'custom' tools are not part of chat completions here; declare a function with one text "
+                "parameter, or use /v1/responses, which takes custom tools",
+                "unsupported_parameter",
+            )
         if value != "function":
-            raise _wrong(f"{shown(value)} is not supported by this version; only 'function' tools are")
+            raise complaint(
+                f"{shown(value)} is a tool that only a hosted service can run; declare a function and run it",
+                _UNREADABLE,
+            )
         return value
 
     def to_tool(self, wire: dict[str, Any]) -> Tool:

@@ -1,141 +1,131 @@
 """The body of `POST /v1/chat/completions`, read into our own types.
 
 Every error is an InvalidRequest that names the field (`messages[2].content`), its value and what
-was expected. `server/fields.py` lists what is refused or ignored; ranges of sampling fields live
-in `SamplingParams`. null means "not given" everywhere. Field names and forms are OpenAI's, plus
-those of the hosted service (`reasoning_format`) and of vLLM (`top_k`, `min_p`,
-`repetition_penalty`, `include_reasoning`).
+was expected. `fields.py` lists what is refused or ignored; `sampling.py`, `thinking.py`,
+`tool_choice.py` and `response_format.py` are the parts of a request that mean something together.
+null means "not given" everywhere.
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flashstep.errors import InvalidRequest
-from flashstep.server.fields import log_unknown, note_thinking, refuse_unsupported, shown
+from flashstep.server.fields import log_unknown, refuse_unsupported, shown
 from flashstep.server.generation import Generation
 from flashstep.server.messages import WireMessage, WireTool
+from flashstep.server.response_format import ResponseFormat
+from flashstep.server.sampling import SamplingFields
 from flashstep.server.settings import ServerSettings
-from flashstep.server.validation import invalid_request
-from flashstep.types import SamplingParams, Tool
-
-_SEED_LIMIT = 1 << 63
+from flashstep.server.thinking import ThinkingFields
+from flashstep.server.tool_choice import ToolChoice, WireToolChoice
+from flashstep.server.validation import Integer, invalid_request
+from flashstep.server.wire import AnswerStyle
+from flashstep.types import AnswerRule, Tool
 
 
 class StreamOptions(BaseModel):
-    """Options of a streamed answer."""
+    """Options of a streamed answer. `continuous_usage_stats` is vLLM's: running counts on each chunk."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
     include_usage: bool | None = None
+    continuous_usage_stats: bool | None = None
 
 
-class ChatRequest(BaseModel):
+class ChatRequest(SamplingFields, ThinkingFields):
     """The honoured fields; `model_extra` holds the others."""
 
     model_config = ConfigDict(strict=True, extra="allow")
 
     model: str
     messages: list[WireMessage] = Field(min_length=1)
-    tools: list[WireTool] | None = None
-    tool_choice: Literal["auto", "none"] | None = None
+    n: Integer | None = Field(default=None, ge=1)
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    min_p: float | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    repetition_penalty: float | None = None
-    seed: int | None = Field(default=None, ge=-_SEED_LIMIT, lt=_SEED_LIMIT)
-    stop: list[str] | None = None
-    max_completion_tokens: int | None = Field(default=None, ge=1)
-    max_tokens: int | None = Field(default=None, ge=1)
-    max_output_tokens: int | None = Field(default=None, ge=1)
-    reasoning_format: Literal["general", "deepseek-style"] | None = None
-    include_reasoning: bool | None = None
-
-    @field_validator("stop", mode="before")
-    @classmethod
-    def _one_stop(cls, value: object) -> object:
-        return [value] if isinstance(value, str) else value
-
-    def sampling(self, settings: ServerSettings) -> SamplingParams:
-        """The wishes for choosing tokens, with the server's defaults where the request is silent."""
-        given: dict[str, Any] = {
-            "temperature": self.temperature if self.temperature is not None else settings.temperature,
-            "top_p": self.top_p if self.top_p is not None else settings.top_p,
-            "top_k": 0 if self.top_k == -1 else self.top_k,  # -1 is vLLM's spelling of "off"
-            "min_p": self.min_p,
-            "presence_penalty": self.presence_penalty,
-            "frequency_penalty": self.frequency_penalty,
-            "repetition_penalty": self.repetition_penalty,
-            "seed": self.seed,
-            "max_tokens": self.max_completion_tokens or self.max_tokens or self.max_output_tokens,
-            "stop": tuple(self.stop or ()),
-        }
-        return SamplingParams(**{name: value for name, value in given.items() if value is not None})
+    tools: list[WireTool] | None = None
+    tool_choice: WireToolChoice = None
+    parallel_tool_calls: bool | None = None
+    response_format: ResponseFormat | None = None
+    verbosity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ChatWish:
-    """A checked request. `reasoning_field` is the name under which reasoning goes out, None = hidden.
-    `warnings` are ASCII sentences for the response header."""
+    """A checked request: what to generate and how to write it. `warnings` are ASCII sentences for the
+    response header."""
 
     generation: Generation
-    include_usage: bool
-    reasoning_field: str | None
+    style: AnswerStyle
     warnings: tuple[str, ...]
 
 
-def parse_chat(raw: dict[str, Any], settings: ServerSettings) -> ChatWish:
-    """Check a request body. Raises InvalidRequest naming the field."""
+def parse_chat(raw: dict[str, Any], settings: ServerSettings, vocab_size: int) -> ChatWish:
+    """Check a request body; token ids must lie below `vocab_size`. Raises InvalidRequest naming the field."""
     refuse_unsupported(raw)
     try:
         request = ChatRequest.model_validate(raw)
     except ValidationError as error:
         raise invalid_request(error) from error
-    thinking = note_thinking(raw)
     log_unknown(set(request.model_extra or ()))
-    tools, warnings = _tools(request, raw)
-    options = request.stream_options
+    tools, rule = _tools_and_rule(request, raw, settings)
+    thinking = request.thinking_wish(settings)
+    verbosity = ("verbosity has no effect: this model has no levels of it",) if request.verbosity else ()
     generation = Generation(
         endpoint="chat.completions",
         model=request.model,
         messages=tuple(message.to_message() for message in request.messages),
         tools=tools,
-        params=request.sampling(settings),
+        rule=rule,
+        params=request.sampling(settings, vocab_size, thinking.token_budget),
+        n=_num_choices(request, settings),
         stream=bool(request.stream),
     )
-    return ChatWish(
-        generation=generation,
-        include_usage=bool(options and options.include_usage),
-        reasoning_field=_reasoning_field(request, thinking.hide),
-        warnings=(*thinking.warnings, *warnings),
+    options = request.stream_options or StreamOptions()
+    style = AnswerStyle(
+        reasoning_fields=thinking.reasoning_fields,
+        has_logprobs=bool(request.logprobs),
+        include_usage=bool(options.include_usage),
+        continuous_usage=bool(options.continuous_usage_stats),
     )
+    return ChatWish(generation, style, (*thinking.warnings, *verbosity))
 
 
-def _reasoning_field(request: ChatRequest, hide: bool) -> str | None:
-    included = not hide if request.include_reasoning is None else request.include_reasoning
-    if not included:
-        return None
-    return "reasoning_content" if request.reasoning_format == "deepseek-style" else "reasoning"
+def _num_choices(request: ChatRequest, settings: ServerSettings) -> int:
+    n = request.n or 1
+    if n > settings.max_choices:
+        raise InvalidRequest(
+            f"n: {n} is more than the {settings.max_choices} answers that one request may ask for here; send "
+            "several requests",
+            param="n",
+        )
+    return n
 
 
-def _tools(request: ChatRequest, raw: dict[str, Any]) -> tuple[tuple[Tool, ...], tuple[str, ...]]:
-    # Under tool_choice none the model is not shown the tools, so it cannot call one.
-    if not request.tools or request.tool_choice == "none":
-        return (), ()
-    names = [tool.function.name for tool in request.tools]
+def _tools_and_rule(
+    request: ChatRequest, raw: dict[str, Any], settings: ServerSettings
+) -> tuple[tuple[Tool, ...], AnswerRule]:
+    choice = request.tool_choice or ToolChoice()
+    is_parallel = request.parallel_tool_calls is not False
+    tools, rule = choice.apply(_tools(request.tools or (), raw), is_parallel=is_parallel)
+    schema = request.response_format.schema_of_answer(settings) if request.response_format else None
+    if schema is not None and rule.required_tools is not None:
+        raise InvalidRequest(
+            "response_format: a JSON answer and a tool_choice that requires a call exclude each other; leave "
+            "one of them out",
+            param="response_format",
+        )
+    return tools, replace(rule, json_schema=schema)
+
+
+def _tools(declared: Sequence[WireTool], raw: dict[str, Any]) -> tuple[Tool, ...]:
+    names = [tool.function.name for tool in declared]
     for index, name in enumerate(names):
         if name in names[:index]:
             raise InvalidRequest(
                 f"tools[{index}].function.name: {shown(name)} is declared twice; names must differ",
                 param=f"tools[{index}].function.name",
             )
-    tools = tuple(tool.to_tool(wire) for tool, wire in zip(request.tools, raw["tools"], strict=True))
-    if any(tool.function.strict for tool in request.tools):
-        return tools, ("strict has no effect: arguments are not forced to follow the schema",)
-    return tools, ()
+    return tuple(tool.to_tool(wire) for tool, wire in zip(declared, raw.get("tools") or (), strict=True))

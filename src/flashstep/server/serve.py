@@ -1,22 +1,31 @@
 """Runs an application on a socket until SIGINT or SIGTERM, with uvicorn.
 
 The socket is bound first, so that a taken port is one clear ConfigError before anything starts.
-On a stop signal no new connection is accepted, running answers get `shutdown_grace_s` seconds to
-end, and the rest is aborted.
+On a stop signal new requests are refused with 503 while running answers get `shutdown_grace_s` seconds
+to end; the rest is broken off with an error that says so. A second signal ends at once.
 """
 
 import signal
 import socket
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import FrameType
 from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
 
 from flashstep.errors import ConfigError
+from flashstep.server.limits.connection import connection_class
+from flashstep.server.limits.drain import Drain
+from flashstep.server.limits.request_limits import MAX_HEADER_BYTES
+from flashstep.server.limits.settings import LimitSettings
+from flashstep.server.log_lines import JsonLines, LogFormat, TextLines
+from flashstep.server.traces.redaction import Redaction
 
 _BACKLOG = 2048
+_LAST_WORDS_S = 5  # for connections to be closed, once no answer is being computed any more
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -48,26 +57,41 @@ def run(
     host: str = "127.0.0.1",
     port: int = 8000,
     *,
+    listener: socket.socket | None = None,
     on_ready: Callable[[str], None] | None = None,
-    shutdown_grace_s: int = 10,
+    limits: LimitSettings = LimitSettings(),  # noqa: B008 - immutable
     log_level: str = "INFO",
+    log_format: LogFormat = "text",
+    redact: Sequence[str] = (),
 ) -> None:
     """Serve until SIGINT or SIGTERM, then return; to be called in the main thread. `on_ready` is
     called with the base URL (ending in /v1) once requests are accepted. Raises ConfigError when the
-    address cannot be had. Logs go to standard error, every line with its trace id."""
-    listener = bind(host, port)
-    config = uvicorn.Config(
-        app,
-        log_config=log_config(log_level),
-        access_log=False,  # the trace layer writes the access line, with the trace id
-        timeout_graceful_shutdown=shutdown_grace_s,
-        server_header=False,
-    )
+    address cannot be had. `listener` is what `bind` returned for the address, when the caller did that
+    first; it is closed at the end. Logs go to standard error, every line with its trace id and without what
+    the patterns `redact` match."""
+    listener = listener or bind(host, port)
+    config = server_config(app, limits, log_config(log_level, log_format, redact))
     bound_port = listener.getsockname()[1]
     shown_host = f"[{host}]" if ":" in host else host
-    server = _Server(config, f"http://{shown_host}:{bound_port}/v1", on_ready)
+    server = _Server(
+        config, f"http://{shown_host}:{bound_port}/v1", on_ready, app.state.drain, limits.shutdown_grace_s
+    )
     with _stop_signals_absorbed():
         server.run(sockets=[listener])
+
+
+def server_config(app: FastAPI, limits: LimitSettings, logs: dict[str, Any] | None) -> uvicorn.Config:
+    """How uvicorn is to serve `app`; `logs` None leaves logging as it is."""
+    return uvicorn.Config(
+        app,
+        http=connection_class(head_timeout_s=limits.request_timeout_s, send_timeout_s=limits.send_timeout_s),
+        ws="none",
+        h11_max_incomplete_event_size=MAX_HEADER_BYTES,
+        log_config=logs,
+        access_log=False,  # the trace layer writes the access line, with the trace id
+        timeout_graceful_shutdown=_LAST_WORDS_S,
+        server_header=False,
+    )
 
 
 @contextmanager
@@ -83,29 +107,60 @@ def _stop_signals_absorbed() -> Iterator[None]:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, url: str, on_ready: Callable[[str], None] | None) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        url: str,
+        on_ready: Callable[[str], None] | None,
+        drain: Drain,
+        grace_s: float,
+    ) -> None:
         super().__init__(config)
         self._url = url
         self._on_ready = on_ready
+        self._drain = drain
+        self._grace_s = grace_s
+        self._deadline_s: float | None = None  # once a stop signal came
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started and self._on_ready:
             self._on_ready(self._url)
 
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._deadline_s is None:
+            self._deadline_s = time.monotonic() + self._grace_s
+            self._drain.begin()
+        else:
+            super().handle_exit(sig, frame)
 
-def log_config(level: str) -> dict[str, Any]:
-    """Settings for `logging.config.dictConfig`: time, level, trace id, message."""
+    async def on_tick(self, counter: int) -> bool:
+        if await super().on_tick(counter):
+            return True
+        if self._deadline_s is None:
+            return False
+        if not self._drain.is_idle and time.monotonic() < self._deadline_s:
+            return False
+        self._drain.abort()
+        return True
+
+
+def log_config(level: str, form: LogFormat = "text", redact: Sequence[str] = ()) -> dict[str, Any]:
+    """Settings for `logging.config.dictConfig`: time, level, trace id, message, a line or a JSON object
+    each; what the patterns `redact` match is taken out."""
     logger = {"handlers": ["stderr"], "level": level, "propagate": False}
+    formatter = {"text": TextLines, "json": JsonLines}[form]
     return {
         "version": 1,
         "disable_existing_loggers": False,
         "filters": {"trace": {"()": "flashstep.server.trace.TraceLogFilter"}},
-        "formatters": {
-            "line": {"format": "%(asctime)s %(levelname)s [%(trace_id)s] %(name)s: %(message)s"},
-        },
+        "formatters": {"line": {"()": formatter, "redaction": Redaction(redact)}},
         "handlers": {
             "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["trace"]},
         },
-        "loggers": {"flashstep": logger, "uvicorn": logger | {"level": "WARNING"}},
+        "loggers": {
+            "flashstep": logger,
+            "uvicorn": logger | {"level": "WARNING"},
+            "opentelemetry": logger | {"level": "WARNING"},
+        },
     }

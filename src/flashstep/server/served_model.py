@@ -50,8 +50,12 @@ class ServedModel(Protocol):
         """Prompt tokens that a conversation takes. Raises InvalidRequest."""
         ...
 
-    def tokenize(self, text: str) -> list[int]:
-        """Token ids of `text`; control tokens in it stay plain text."""
+    def prompt_token_ids(self, messages: Sequence[Message], tools: Sequence[Tool]) -> list[int]:
+        """The prompt that a conversation becomes. Raises InvalidRequest."""
+        ...
+
+    def tokenize(self, text: str, *, control: bool = False) -> list[int]:
+        """Token ids of `text`; what spells a control token is that token only with `control`."""
         ...
 
     def detokenize(self, token_ids: Sequence[int]) -> str:

@@ -4,12 +4,11 @@ Endpoints know wire formats and nothing else; what must hold for every request (
 queue, a trace record, metrics, exactly one end) is here.
 """
 
-import asyncio
 import hashlib
 import logging
 import secrets
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass, replace
 from importlib.metadata import version
@@ -17,6 +16,7 @@ from typing import Protocol
 
 from flashstep.server.call import Call
 from flashstep.server.generation import Generation, Observer, Recorder
+from flashstep.server.merge import merged
 from flashstep.server.models import ModelCatalogue
 from flashstep.server.served_model import ServedModel
 from flashstep.types import Event, Finish
@@ -29,17 +29,22 @@ Indexed = tuple[int, Event]
 class Admission(Protocol):
     """Decides when a generation may run."""
 
-    def enter(self, call: Call, generation: Generation) -> AbstractAsyncContextManager[None]:
-        """Wait for a place and hold it. Raises RateLimited or Overloaded."""
+    def enter(
+        self, call: Call, generation: Generation
+    ) -> AbstractAsyncContextManager[Callable[[int, Event], None]]:
+        """Wait for a place and hold it; what it gives must be told of every event. Raises RateLimited or
+        Overloaded."""
         ...
 
 
 class Open:
     """Admits everything at once."""
 
-    def enter(self, call: Call, generation: Generation) -> AbstractAsyncContextManager[None]:
-        """No waiting, no place to give back."""
-        return nullcontext()
+    def enter(
+        self, call: Call, generation: Generation
+    ) -> AbstractAsyncContextManager[Callable[[int, Event], None]]:
+        """No waiting, no place to give back, nobody who counts."""
+        return nullcontext(lambda index, event: None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,10 +101,11 @@ class GenerationService:
         recorders = [o.begin(call, generation, request_id) for o in self._observers]
         error: BaseException | None = None
         try:
-            async with self._admission.enter(call, generation):
+            async with self._admission.enter(call, generation) as count:
                 streams = [self._stream(generation, call, request_id, i) for i in range(generation.n)]
-                async with aclosing(_merged(streams)) as events:
+                async with aclosing(merged(streams)) as events:
                     async for index, event in events:
+                        count(index, event)
                         for recorder in recorders:
                             recorder.event(index, event)
                         yield index, event
@@ -126,41 +132,6 @@ class GenerationService:
             generation.messages, generation.tools, params,
             rule=generation.rule, trace_id=call.trace_id, request_id=request_id,
         )  # fmt: skip
-
-
-async def _merged(streams: Sequence[AsyncGenerator[Event, None]]) -> AsyncGenerator[Indexed, None]:
-    """The events of all streams as they come, each with its stream's number; closes them all."""
-    if len(streams) == 1:  # no task and no queue on the usual path
-        async with aclosing(streams[0]) as events:
-            async for event in events:
-                yield 0, event
-        return
-    queue: asyncio.Queue[Indexed | None] = asyncio.Queue()
-
-    async def pump(index: int, stream: AsyncGenerator[Event, None]) -> None:
-        try:
-            async with aclosing(stream):
-                async for event in stream:
-                    queue.put_nowait((index, event))
-        finally:
-            queue.put_nowait(None)
-
-    tasks = [asyncio.ensure_future(pump(i, stream)) for i, stream in enumerate(streams)]
-    try:
-        num_open = len(tasks)
-        while num_open:
-            item = await queue.get()
-            if item is not None:
-                yield item
-                continue
-            num_open -= 1
-            for task in tasks:
-                if task.done():
-                    task.result()  # one that failed fails all
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
 
 
 class _LogObserver:

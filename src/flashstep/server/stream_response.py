@@ -13,6 +13,7 @@ from contextlib import aclosing
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from flashstep.server.call import Call, call_of
 from flashstep.server.disconnect import run_while_connected
 from flashstep.server.frame import KEEP_ALIVE
 
@@ -26,7 +27,8 @@ _HEADERS = {
 
 
 class StreamResponse(Response):
-    """Sends `frames`; after every `keep_alive_s` seconds of silence a comment line."""
+    """Sends `frames`; after every `keep_alive_s` seconds of silence a comment line. While the call waits in
+    the queue there is none, since it could still be refused, which takes a status of its own."""
 
     def __init__(
         self, frames: AsyncGenerator[bytes, None], *, keep_alive_s: float, headers: Mapping[str, str]
@@ -43,12 +45,12 @@ class StreamResponse(Response):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send the stream; stop producing it when the client goes away."""
-        if not await run_while_connected(receive, self._send_all(send)):
+        if not await run_while_connected(receive, self._send_all(send, call_of(scope))):
             logger.info("client went away; generation aborted")
 
-    async def _send_all(self, send: Send) -> None:
+    async def _send_all(self, send: Send, call: Call) -> None:
         self._last_sent_s = asyncio.get_running_loop().time()
-        keep_alive = asyncio.ensure_future(self._keep_alive(send))
+        keep_alive = asyncio.ensure_future(self._keep_alive(send, call))
         try:
             async with aclosing(self._frames):
                 async for frame in self._frames:
@@ -58,12 +60,16 @@ class StreamResponse(Response):
             await asyncio.wait({keep_alive})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def _keep_alive(self, send: Send) -> None:
+    async def _keep_alive(self, send: Send, call: Call) -> None:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(self._last_sent_s + self._keep_alive_s - loop.time())
-            if loop.time() - self._last_sent_s >= self._keep_alive_s:
+            if loop.time() - self._last_sent_s < self._keep_alive_s:
+                continue
+            if self._is_started or not call.is_queued:
                 await self._send(send, KEEP_ALIVE)
+            else:
+                self._last_sent_s = loop.time()
 
     async def _send(self, send: Send, frame: bytes) -> None:
         async with self._sending:  # a comment must not come between headers and first frame

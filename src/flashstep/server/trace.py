@@ -10,7 +10,9 @@ import logging
 import re
 import secrets
 import time
+from collections.abc import Sequence
 from contextvars import ContextVar
+from typing import Protocol
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -48,19 +50,30 @@ def trace_id_of(scope: Scope) -> str:
     return call_of(scope).trace_id
 
 
+class CallObserver(Protocol):
+    """Is told of every HTTP call that is over."""
+
+    def call_ended(self, call: Call) -> None:
+        """`call` is over and has its status. Called in the event loop, so it must return at once."""
+        ...
+
+
 class TraceMiddleware:
     """Gives each HTTP call its trace id and writes one access line when it ends."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, observers: Sequence[CallObserver] = ()) -> None:
         self.app = app
+        self._observers = observers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the call with its trace id in scope, log context and response headers."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        trace_id, parent_span_id = incoming_trace(Headers(scope=scope))
+        given = Headers(scope=scope)
+        trace_id, parent_span_id = incoming_trace(given)
         call = Call(trace_id or new_trace_id(), scope["method"], scope["path"], parent_span_id)
+        call.user_agent = given.get("user-agent")
         scope.setdefault("state", {})["call"] = call
         token = _current.set(call.trace_id)
         status = _CLIENT_CLOSED  # stays so when the client left before anything was sent
@@ -80,7 +93,15 @@ class TraceMiddleware:
         finally:
             elapsed_ms = (time.monotonic() - call.arrived_s) * 1000
             logger.info("%s %s %d %.1f ms", call.method, call.path, status, elapsed_ms)
+            self._end(call, status)
             _current.reset(token)
+
+    def _end(self, call: Call, status: int) -> None:
+        call.status = status
+        for tell in call.on_end:
+            tell()
+        for observer in self._observers:
+            observer.call_ended(call)
 
 
 class TraceLogFilter(logging.Filter):

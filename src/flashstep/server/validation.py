@@ -1,24 +1,46 @@
 """pydantic's complaints as one InvalidRequest that names field, value and reason."""
 
-from pydantic import ValidationError
-from pydantic_core import ErrorDetails
+from collections.abc import Sequence
+from typing import Annotated
+
+from pydantic import BeforeValidator, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from flashstep.errors import InvalidRequest
 from flashstep.server.fields import shown
 
 
-def invalid_request(error: ValidationError) -> InvalidRequest:
-    """The first complaint, and how many more there are; `param` is the field's path ("messages[2].role")."""
+def invalid_request(error: ValidationError, place: str = "", tags: Sequence[str] = ()) -> InvalidRequest:
+    """The first complaint, and how many more there are; `param` is the field's path ("messages[2].role"),
+    inside `place` when a part of the request was checked by itself. `tags`: kinds of list entries, which
+    pydantic puts into the path behind the entry's number."""
     details = error.errors(include_url=False)
     first = details[0]
-    path = _path(first["loc"])
+    path = _path((place, *first["loc"]) if place else first["loc"], tags)
     more = f" (and {len(details) - 1} more)" if len(details) > 1 else ""
-    return InvalidRequest(f"{path}: {_reason(first)}{more}", param=path)
+    code = first.get("ctx", {}).get("code")
+    return InvalidRequest(f"{path}: {_reason(first)}{more}", param=path, code=code)
 
 
-def _path(loc: tuple[int | str, ...]) -> str:
+def complaint(message: str, code: str | None = None) -> PydanticCustomError:
+    """What a validator raises to be reported in these words; `code` is the error's."""
+    # Braces in user data must not be read as a format template.
+    return PydanticCustomError("flashstep", "{reason}", {"reason": message, "code": code})
+
+
+def _whole(value: object) -> object:
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+# JSON has one kind of number: 16.0 is the integer 16, and some clients write it so.
+Integer = Annotated[int, BeforeValidator(_whole)]
+
+
+def _path(loc: tuple[int | str, ...], tags: Sequence[str]) -> str:
     path = ""
-    for step in loc:
+    for before, step in zip(("", *loc), loc, strict=False):
+        if isinstance(before, int) and step in tags:
+            continue
         path += f"[{step}]" if isinstance(step, int) else f".{step}" if path else step
     return path
 

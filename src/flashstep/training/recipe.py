@@ -94,6 +94,10 @@ def nano_cpu() -> Recipe:
                 name="mtp-3", steps=200, documents_per_step=40, learning_rate=2e-3,
                 train_trunk=False, mtp_depth=3, mtp_weight=1.0, clone_mtp=True, warmup_steps=10,
             ),
+            Phase(
+                name="settle", steps=300, documents_per_step=40, learning_rate=8e-4,
+                adam_scale=0.75, mtp_depth=3, warmup_steps=10, decay_fraction=1.0,
+            ),
         ),
     )  # fmt: skip
 

@@ -1,0 +1,36 @@
+"""The options of `serve` for keys, load and slow clients."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from flashstep.server.limits.settings import LimitSettings
+
+DEFAULTS = LimitSettings()
+
+KeyFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--api-key-file",
+        envvar="FLASHSTEP_API_KEY_FILE",
+        show_default=False,
+        help="Keys with names and limits, made by `flashstep keys add`; read again whenever it changes.",
+    ),
+]
+ProtectMetrics = Annotated[
+    bool, typer.Option("--protect-metrics", help="Ask for a key on /metrics too.", show_default=False)
+]
+MaxWaiting = Annotated[int, typer.Option(min=0, help="Requests that may wait; further ones get 503.")]
+MaxQueueWait = Annotated[
+    float, typer.Option("--max-queue-wait", help="Seconds that a request may wait; then it gets 503.")
+]
+RequestTimeout = Annotated[
+    float, typer.Option("--request-timeout", help="Seconds of silence within a request; then 408.")
+]
+SendTimeout = Annotated[
+    float, typer.Option("--send-timeout", help="Seconds that a client may read nothing of its answer.")
+]
+ShutdownGrace = Annotated[
+    float, typer.Option("--shutdown-grace", help="Seconds that running answers get to end on SIGTERM.")
+]

@@ -1,0 +1,67 @@
+"""`POST /v1/messages` and `POST /v1/messages/count_tokens`: Anthropic's Messages.
+
+The headers anthropic-version and anthropic-beta are taken in any value: what they switch on or off
+does not exist here.
+"""
+
+import asyncio
+from functools import partial
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+from flashstep.server.anthropic.errors import anthropic_error
+from flashstep.server.anthropic.protocol import parse_count, parse_messages
+from flashstep.server.anthropic.stream import frames, whole
+from flashstep.server.anthropic.writer import MessageWriter
+from flashstep.server.body import read_json
+from flashstep.server.call import Call, call_of
+from flashstep.server.chat import WARNING_HEADER
+from flashstep.server.errors import explained
+from flashstep.server.frame import frame
+from flashstep.server.service import GenerationService
+from flashstep.server.settings import ServerSettings
+from flashstep.server.stream_response import StreamResponse
+from flashstep.server.whole_response import WholeResponse
+
+
+class MessagesEndpoint:
+    """Answers in the Messages format, and counts prompts given in it."""
+
+    def __init__(self, service: GenerationService, settings: ServerSettings) -> None:
+        self._service = service
+        self._settings = settings
+
+    async def create(self, request: Request) -> Response:
+        """Check the request and return the response that will produce the answer while it is sent."""
+        call = _answered_with_id(request)
+        wish = parse_messages(await read_json(request, self._settings.max_body_bytes), self._settings)
+        answer = self._service.start(wish.generation, call)
+        writer = MessageWriter(answer, wish.display)
+        headers = {WARNING_HEADER: "; ".join(wish.warnings)} if wish.warnings else {}
+        if not wish.generation.stream:
+            return WholeResponse(partial(whole, answer.events, writer), headers)
+        call.error_frames = partial(_error_frame, call.trace_id)
+        return StreamResponse(
+            frames(answer.events, writer), keep_alive_s=self._settings.keep_alive_s, headers=headers
+        )
+
+    async def count_tokens(self, request: Request) -> Response:
+        """How many prompt tokens a conversation takes: `{"input_tokens": N}`."""
+        _answered_with_id(request)
+        wish = parse_count(await read_json(request, self._settings.max_body_bytes))
+        self._service.catalogue.check(wish.model)
+        # In a worker thread, so that the event loop goes on serving streams.
+        total = await asyncio.to_thread(self._service.model.count_tokens, wish.messages, wish.tools)
+        return JSONResponse({"input_tokens": total})
+
+
+def _answered_with_id(request: Request) -> Call:
+    """The call, whose response will have the header in which Anthropic's SDKs look for its id."""
+    call = call_of(request.scope)
+    call.response_headers["request-id"] = call.trace_id
+    return call
+
+
+def _error_frame(trace_id: str, error: Exception) -> bytes:
+    return frame(anthropic_error(explained(error, trace_id), trace_id), "error")

@@ -1,0 +1,184 @@
+"""The bodies of `POST /v1/messages` and `/v1/messages/count_tokens`, read into our own types.
+
+Every error is an InvalidRequest that names the field (`messages[2].content[0].text`), its value and what
+was expected; ranges of sampling fields live in `SamplingParams`. null means "not given" everywhere.
+Fields that are not named here (metadata, cache_control, betas, service_tier, context_management, ...) are
+ignored, those that nobody knows with a log line. Form: Anthropic's MessageCreateParams.
+"""
+
+import logging
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from flashstep.errors import InvalidRequest
+from flashstep.server.anthropic.blocks import READABLE
+from flashstep.server.anthropic.conversation import WireMessage, conversation, system_text
+from flashstep.server.anthropic.thinking import Display, ThinkingWish, display_of, warnings_of
+from flashstep.server.anthropic.tools import Choice, ToolChoice, WireTool, choose
+from flashstep.server.fields import shown
+from flashstep.server.generation import Generation
+from flashstep.server.settings import ServerSettings
+from flashstep.server.validation import Integer, complaint, invalid_request
+from flashstep.types import Message, SamplingParams, Tool
+
+logger = logging.getLogger("flashstep.server")
+
+# Bookkeeping that cannot change an answer.
+_HARMLESS = frozenset(
+    {
+        "betas",
+        "cache_control",
+        "container",
+        "context_management",
+        "diagnostics",
+        "inference_geo",
+        "metadata",
+        "service_tier",
+        "speed",
+    }
+)
+
+
+class OutputFormat(BaseModel):
+    """`output_config.format`: the answer is a value of this JSON schema."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    type: Literal["json_schema"]
+    definition: dict[str, Any] = Field(alias="schema")
+
+
+class OutputConfig(BaseModel):
+    """`output_config`. An effort is taken and changes nothing: this model has no levels of it."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    effort: str | None = None
+    format: OutputFormat | None = None
+
+
+class CountRequest(BaseModel):
+    """What makes up a prompt; `model_extra` holds the fields that do not."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    model: str
+    messages: list[WireMessage] = Field(min_length=1)
+    system: str | None = None
+    tools: list[WireTool] | None = None
+    tool_choice: ToolChoice | None = None
+    mcp_servers: list[Any] | None = None
+
+    @field_validator("system", mode="before")
+    @classmethod
+    def _join_blocks(cls, value: object) -> object:
+        return system_text(value)
+
+    @field_validator("mcp_servers", mode="after")
+    @classmethod
+    def _refuse_servers(cls, value: list[Any] | None) -> list[Any] | None:
+        if value:
+            raise complaint("no MCP server is called from here; call it yourself and send its tools instead")
+        return value
+
+
+class MessagesRequest(CountRequest):
+    """The honoured fields."""
+
+    max_tokens: Integer = Field(ge=1)
+    stream: bool | None = None
+    stop_sequences: list[Annotated[str, Field(min_length=1)]] | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: Integer | None = None
+    thinking: ThinkingWish | None = None
+    output_config: OutputConfig | None = None
+
+    def sampling(self, settings: ServerSettings) -> SamplingParams:
+        """The wishes for choosing tokens, with the server's defaults where the request is silent."""
+        budget = self.thinking.token_budget(settings.hidden_thinking_tokens) if self.thinking else None
+        return SamplingParams(
+            temperature=self.temperature if self.temperature is not None else settings.temperature,
+            top_p=self.top_p if self.top_p is not None else settings.top_p,
+            top_k=0 if self.top_k in (None, -1) else self.top_k,  # -1 is vLLM's spelling of "off"
+            max_tokens=self.max_tokens,
+            stop=tuple(self.stop_sequences or ()),
+            thinking_token_budget=budget,
+        )
+
+    def json_schema(self, settings: ServerSettings) -> dict[str, Any] | None:
+        """The schema of the answer, None = free text. Raises InvalidRequest when JSON mode is off."""
+        wish = self.output_config.format if self.output_config else None
+        if wish is None:
+            return None
+        if not settings.json_mode:
+            raise InvalidRequest(
+                "output_config.format: 'json_schema' needs JSON mode, which is off on this server; start it "
+                "with --json-mode on, or leave the format out and ask for JSON in the prompt",
+                param="output_config.format",
+                code="unsupported_parameter",
+            )
+        return wish.definition
+
+
+@dataclass(frozen=True, slots=True)
+class MessagesWish:
+    """A checked request. `warnings` are ASCII sentences for the response header."""
+
+    generation: Generation
+    display: Display
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CountWish:
+    """A prompt to be counted."""
+
+    model: str
+    messages: tuple[Message, ...]
+    tools: tuple[Tool, ...]
+
+
+def parse_messages(raw: dict[str, Any], settings: ServerSettings) -> MessagesWish:
+    """Check a request body. Raises InvalidRequest naming the field."""
+    request = _validated(MessagesRequest, raw)
+    unknown = sorted(set(request.model_extra or ()) - _HARMLESS)
+    if unknown:
+        logger.info("ignored unknown request fields: %s", shown(unknown))
+    choice = _choice(request)
+    generation = Generation(
+        endpoint="messages",
+        model=request.model,
+        messages=conversation(request.system, request.messages),
+        tools=choice.tools,
+        params=request.sampling(settings),
+        rule=replace(choice.rule, json_schema=request.json_schema(settings)),
+        stream=bool(request.stream),
+        id_prefix="msg_",
+    )
+    return MessagesWish(
+        generation, display_of(request.thinking), (*warnings_of(request.thinking), *choice.warnings)
+    )
+
+
+def parse_count(raw: dict[str, Any]) -> CountWish:
+    """Check a body of count_tokens. Raises InvalidRequest naming the field."""
+    request = _validated(CountRequest, raw)
+    messages = conversation(request.system, request.messages)
+    return CountWish(request.model, messages, _choice(request).tools)
+
+
+def _choice(request: CountRequest) -> Choice:
+    return choose(request.tools or [], request.tool_choice)
+
+
+_R = TypeVar("_R", bound=BaseModel)
+
+
+def _validated(form: type[_R], raw: dict[str, Any]) -> _R:
+    try:
+        return form.model_validate(raw)
+    except ValidationError as error:
+        raise invalid_request(error, tags=READABLE) from error

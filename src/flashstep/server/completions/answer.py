@@ -1,0 +1,148 @@
+"""Several prompts under one answer, streamed as chunks or folded into one object.
+
+Choices are numbered as OpenAI does it: choice i of prompt p is number p * n + i. Prompts are
+computed side by side, as many as the model computes at the same time, so that one large request
+queues behind itself and does not fill the server's queue.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+from typing import Any
+
+from flashstep.errors import InvalidRequest
+from flashstep.server.call import Call
+from flashstep.server.completions.choice import ChoiceReader, Echo, Piece
+from flashstep.server.completions.legacy_logprobs import LegacyLogprobs
+from flashstep.server.completions.protocol import CompletionWish
+from flashstep.server.envelope import UNFINISHED, envelope, usage_object, wire_finish_reason
+from flashstep.server.frame import frame
+from flashstep.server.merge import merged
+from flashstep.server.service import Answer, GenerationService, Indexed
+from flashstep.server.sse import DONE
+from flashstep.types import Usage
+
+OBJECT = "text_completion"
+
+
+@dataclass(frozen=True, slots=True)
+class CompletionAnswer:
+    """An answer under way, whose `pieces` are (choice number, piece)."""
+
+    wish: CompletionWish
+    envelope: dict[str, Any]
+    pieces: AsyncGenerator[tuple[int, Piece], None]
+
+    @property
+    def num_choices(self) -> int:
+        """Choices of all prompts together."""
+        return len(self.wish.generations) * self.wish.n
+
+
+def start(service: GenerationService, wish: CompletionWish, call: Call) -> CompletionAnswer:
+    """One generation for each prompt; nothing runs before the pieces are read. Raises NotFound."""
+    answers = [service.start(generation, call) for generation in wish.generations]
+    room = asyncio.Semaphore(max(1, service.model.max_concurrency // wish.n))
+    streams = [_when_there_is_room(answer, room) for answer in answers]
+    return CompletionAnswer(
+        wish, envelope(answers[0], OBJECT), _pieces(merged(streams), _readers(wish, service), wish.n)
+    )
+
+
+async def _when_there_is_room(answer: Answer, room: asyncio.Semaphore) -> AsyncGenerator[Indexed, None]:
+    async with room, aclosing(answer.events) as events:
+        try:
+            async for item in events:
+                yield item
+        except InvalidRequest as error:
+            if error.param == "messages":  # what the model calls its prompt
+                error.param = "prompt"
+            raise
+
+
+def _readers(wish: CompletionWish, service: GenerationService) -> list[ChoiceReader]:
+    return [
+        ChoiceReader(
+            echo=Echo.of(generation.prompt, service.model)
+            if wish.echo and generation.prompt is not None
+            else None,
+            scored=generation.params.logprobs is not None,
+            score_only=wish.score_only,
+        )
+        for generation in wish.generations
+        for _ in range(wish.n)
+    ]
+
+
+async def _pieces(
+    events: AsyncGenerator[tuple[int, Indexed], None], readers: list[ChoiceReader], n: int
+) -> AsyncGenerator[tuple[int, Piece], None]:
+    async with aclosing(events):
+        async for prompt_index, (index, event) in events:
+            number = prompt_index * n + index
+            piece = readers[number].read(event)
+            if piece is not None:
+                yield number, piece
+
+
+class UsageSum:
+    """Token counts of several answers: each prompt counts once, however many answers it has."""
+
+    def __init__(self, n: int, *, score_only: bool) -> None:
+        self._n = n
+        self._score_only = score_only
+        self.total = Usage()
+
+    def add(self, number: int, usage: Usage) -> None:
+        """Count the answer with this choice number."""
+        is_first = number % self._n == 0
+        total = self.total
+        self.total = Usage(
+            prompt_tokens=total.prompt_tokens + is_first * usage.prompt_tokens,
+            completion_tokens=total.completion_tokens + (0 if self._score_only else usage.completion_tokens),
+            cached_tokens=total.cached_tokens + is_first * usage.cached_tokens,
+        )
+
+
+async def frames(answer: CompletionAnswer) -> AsyncGenerator[bytes, None]:
+    """The event stream: a chunk a piece, the counts if they were asked for, the end mark. Raises
+    BackendError when an answer failed."""
+    wish = answer.wish
+    counts = UsageSum(wish.n, score_only=wish.score_only)
+    usage_slot = {"usage": None} if wish.include_usage else {}
+    num_open = answer.num_choices
+    async with aclosing(answer.pieces) as pieces:
+        async for number, piece in pieces:
+            if piece.finish is not None:
+                num_open -= 1
+                counts.add(number, piece.finish.usage)
+            yield frame({**answer.envelope, "choices": [piece.wire(number)], **usage_slot})
+    if num_open:
+        wire_finish_reason(UNFINISHED)
+    if wish.include_usage:
+        yield frame({**answer.envelope, "choices": [], "usage": usage_object(counts.total)})
+    yield DONE
+
+
+async def whole(answer: CompletionAnswer) -> dict[str, Any]:
+    """The text_completion object: the fold of the pieces. Raises BackendError when an answer failed."""
+    wish = answer.wish
+    counts = UsageSum(wish.n, score_only=wish.score_only)
+    folded = [Piece("", finish=UNFINISHED) for _ in range(answer.num_choices)]
+    texts: list[list[str]] = [[] for _ in folded]
+    scores = [LegacyLogprobs() for _ in folded]
+    async with aclosing(answer.pieces) as pieces:
+        async for number, piece in pieces:
+            texts[number].append(piece.text)
+            if piece.logprobs is not None:
+                scores[number].extend(piece.logprobs)
+            if piece.finish is not None:
+                counts.add(number, piece.finish.usage)
+                folded[number] = replace(folded[number], finish=piece.finish)
+    is_scored = wish.generations[0].params.logprobs is not None
+    choices = [
+        replace(piece, text="".join(text), logprobs=score if is_scored else None).wire(number)
+        for number, (piece, text, score) in enumerate(zip(folded, texts, scores, strict=True))
+    ]
+    return {**answer.envelope, "choices": choices, "usage": usage_object(counts.total)}

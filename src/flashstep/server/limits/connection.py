@@ -1,0 +1,125 @@
+"""The HTTP/1.1 connection: uvicorn's, with an end to waiting for clients that do nothing.
+
+A client that opens a connection and sends no complete request head is answered 408 (or just cut off when
+it has sent nothing), one that stops reading is cut off, which frees its generation and its buffers like
+any disconnect. What is no HTTP is refused in the form that all our errors have. Between requests the
+keep-alive time of uvicorn holds.
+"""
+
+import asyncio
+import json
+from typing import Any
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from flashstep.server.limits.request_limits import MAX_HEADER_BYTES
+
+
+class Connection(H11Protocol):
+    """One connection. head_timeout_s: for a complete request head. send_timeout_s: that a client may
+    leave more unread than buffers hold. Subclasses set them; see `connection_class`."""
+
+    head_timeout_s: float
+    send_timeout_s: float
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._head_timer: asyncio.TimerHandle | None = None
+        self._send_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """A client has come."""
+        assert isinstance(transport, asyncio.Transport), f"a stream transport, got {transport!r}"
+        super().connection_made(transport)
+        self._await_head()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone."""
+        self._stop_timers()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes of a request."""
+        super().data_received(data)
+        if self.conn.their_state is not h11.IDLE:
+            self._stop_head_timer()
+        elif self._head_timer is None:
+            self._await_head()  # the beginning of a further request
+
+    def pause_writing(self) -> None:
+        """The buffers are full: the client does not read, or not fast enough."""
+        super().pause_writing()
+        self._send_timer = self.loop.call_later(self.send_timeout_s, self._cut_off)
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        super().resume_writing()
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be parsed, and close."""
+        self._refuse(
+            400,
+            f"this is no HTTP/1.1 request, or its headers have more than {MAX_HEADER_BYTES} bytes; the "
+            "server speaks plain HTTP here, so check scheme and port too",
+            "invalid_http",
+        )
+
+    def _await_head(self) -> None:
+        self._head_timer = self.loop.call_later(self.head_timeout_s, self._give_up_on_head)
+
+    def _give_up_on_head(self) -> None:
+        self._head_timer = None
+        if self.transport.is_closing() or self.conn.their_state is not h11.IDLE:
+            return
+        if self.conn.trailing_data[0]:
+            self._refuse(
+                408,
+                f"no complete request head came within {self.head_timeout_s:g} seconds; send it again",
+                "request_timeout",
+            )
+        else:
+            self.transport.close()
+
+    def _refuse(self, status: int, message: str, code: str) -> None:
+        if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
+            self.transport.close()  # in the middle of an answer, which cannot be taken back
+            return
+        body = json.dumps(
+            {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
+        ).encode("ascii")
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(body)).encode("ascii")),
+            (b"connection", b"close"),
+        ]
+        response = h11.Response(status_code=status, headers=headers)
+        for event in (response, h11.Data(data=body), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+    def _cut_off(self) -> None:
+        self._send_timer = None
+        self.logger.warning("a client read nothing for %g s; its connection is cut", self.send_timeout_s)
+        self.transport.abort()
+
+    def _stop_timers(self) -> None:
+        self._stop_head_timer()
+        if self._send_timer is not None:
+            self._send_timer.cancel()
+            self._send_timer = None
+
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None
+
+
+def connection_class(*, head_timeout_s: float, send_timeout_s: float) -> type[Connection]:
+    """The connection with these times, in the form that uvicorn makes connections from."""
+    times = {"head_timeout_s": head_timeout_s, "send_timeout_s": send_timeout_s}
+    made: type[Connection] = type("TimedConnection", (Connection,), times)
+    return made

@@ -1,0 +1,231 @@
+"""The body of `POST /v1/responses`, read into our own types.
+
+Every error is an InvalidRequest that names the field, its value and what was expected. Nothing is stored
+between requests: what would need an earlier response is refused, `store` is taken and answered false.
+null means "not given" everywhere. Field names are OpenAI's; `top_k`, `min_p`, the penalties, `seed`,
+`stop`, `include_reasoning` and `thinking_token_budget` are those of our chat completions.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from flashstep.errors import InvalidRequest
+from flashstep.server.fields import shown
+from flashstep.server.generation import Generation
+from flashstep.server.responses.items import conversation
+from flashstep.server.responses.output_wish import ReasoningWish, TextWish
+from flashstep.server.responses.tools import Choice, ToolSet, choose, tool_set
+from flashstep.server.settings import ServerSettings
+from flashstep.server.validation import invalid_request
+from flashstep.types import AnswerRule, SamplingParams
+
+logger = logging.getLogger("flashstep.server")
+
+_SEED_LIMIT = 1 << 63
+_LOGPROBS = "message.output_text.logprobs"
+_STATELESS = "nothing is stored here between requests; send the whole conversation as input"
+
+# Field -> values that ask for nothing, and what to do instead of any other.
+REFUSED: Mapping[str, tuple[tuple[Any, ...], str]] = {
+    "previous_response_id": ((), _STATELESS),
+    "conversation": ((), _STATELESS),
+    "background": ((False,), "the answer comes in this very response; leave it out"),
+    "prompt": ((), "there are no stored prompts here; send instructions and input"),
+    "n": ((1,), "a response holds one answer; send the request several times"),
+    "logit_bias": (({},), "only /v1/chat/completions takes it"),
+    "response_format": ((), "here it is called text.format"),
+}
+# Bookkeeping that cannot change an answer.
+_HARMLESS = frozenset(
+    {
+        "client_metadata",
+        "context_management",
+        "max_tool_calls",
+        "prompt_cache_options",
+        "prompt_cache_retention",
+        "stream_options",
+        "truncation",
+    }
+)
+
+
+class ResponsesRequest(BaseModel):
+    """The honoured and the repeated fields; `model_extra` holds the others."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    model: str
+    input: Any = None
+    instructions: str | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    stream: bool | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    presence_penalty: float | None = None
+    frequency_penalty: float | None = None
+    repetition_penalty: float | None = None
+    seed: int | None = Field(default=None, ge=-_SEED_LIMIT, lt=_SEED_LIMIT)
+    stop: list[str] | None = None
+    max_output_tokens: int | None = Field(default=None, ge=1)
+    top_logprobs: int | None = None
+    include: list[str] | None = None
+    include_reasoning: bool | None = None
+    thinking_token_budget: int | None = Field(default=None, ge=0)
+    reasoning: ReasoningWish | None = None
+    text: TextWish | None = None
+    store: bool | None = None
+    metadata: dict[str, str] | None = None
+    service_tier: str | None = None
+    safety_identifier: str | None = None
+    prompt_cache_key: str | None = None
+    user: str | None = None
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _one_stop(cls, value: object) -> object:
+        return [value] if isinstance(value, str) else value
+
+    def sampling(self, settings: ServerSettings) -> SamplingParams:
+        """The wishes for choosing tokens, with the server's defaults where the request is silent."""
+        wants_logprobs = _LOGPROBS in (self.include or ()) or bool(self.top_logprobs)
+        given: dict[str, Any] = {
+            "temperature": self.temperature if self.temperature is not None else settings.temperature,
+            "top_p": self.top_p if self.top_p is not None else settings.top_p,
+            "top_k": 0 if self.top_k == -1 else self.top_k,  # -1 is vLLM's spelling of "off"
+            "min_p": self.min_p,
+            "presence_penalty": self.presence_penalty,
+            "frequency_penalty": self.frequency_penalty,
+            "repetition_penalty": self.repetition_penalty,
+            "seed": self.seed,
+            "max_tokens": self.max_output_tokens,
+            "stop": tuple(self.stop or ()),
+            "logprobs": (self.top_logprobs or 0) if wants_logprobs else None,
+            "thinking_token_budget": self._thinking_budget(settings),
+        }
+        return SamplingParams(**{name: value for name, value in given.items() if value is not None})
+
+    def _thinking_budget(self, settings: ServerSettings) -> int | None:
+        if self.thinking_token_budget is not None or self.reasoning is None:
+            return self.thinking_token_budget
+        if self.reasoning.token_budget is None and self.reasoning.asks_for_none:
+            return settings.hidden_thinking_tokens
+        return self.reasoning.token_budget
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseStyle:
+    """What the writer must know: whether reasoning goes out, which tools take free text, and the members
+    of the response object that repeat the request."""
+
+    shows_reasoning: bool
+    custom_names: frozenset[str]
+    echo: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseWish:
+    """A checked request. `warnings` are ASCII sentences for the response header."""
+
+    generation: Generation
+    style: ResponseStyle
+    warnings: tuple[str, ...]
+
+
+def parse_response(raw: dict[str, Any], settings: ServerSettings) -> ResponseWish:
+    """Check a request body. Raises InvalidRequest naming the field."""
+    _refuse(raw)
+    try:
+        request = ResponsesRequest.model_validate(raw)
+    except ValidationError as error:
+        raise invalid_request(error) from error
+    _log_unknown(set(request.model_extra or ()))
+    declared = tool_set(request.tools or [])
+    choice = choose(request.tool_choice, declared)
+    generation = Generation(
+        endpoint="responses",
+        model=request.model,
+        messages=conversation(request.input, request.instructions),
+        tools=choice.tools,
+        params=request.sampling(settings),
+        rule=_rule(request, choice, settings),
+        stream=bool(request.stream),
+        id_prefix="resp_",
+    )
+    reasoning = request.reasoning or ReasoningWish()
+    shows_reasoning = not reasoning.is_hidden
+    if request.include_reasoning is not None:
+        shows_reasoning = request.include_reasoning
+    return ResponseWish(
+        generation=generation,
+        style=ResponseStyle(
+            shows_reasoning, declared.custom_names, _echo(request, declared, generation.params)
+        ),
+        warnings=(*declared.warnings, *reasoning.warnings(), *_truncation_warning(raw)),
+    )
+
+
+def _rule(request: ResponsesRequest, choice: Choice, settings: ServerSettings) -> AnswerRule:
+    schema = (request.text or TextWish()).format.json_schema(settings.json_mode)
+    is_one_call = request.parallel_tool_calls is False and bool(choice.tools)
+    return AnswerRule(schema, choice.required, 1 if is_one_call else None)
+
+
+def _refuse(raw: Mapping[str, Any]) -> None:
+    for name, (off_values, advice) in REFUSED.items():
+        value = raw.get(name)
+        if value is not None and not any(type(value) is type(off) and value == off for off in off_values):
+            raise InvalidRequest(
+                f"{name}: {shown(value)} is not supported; {advice}",
+                param=name,
+                code="unsupported_parameter",
+            )
+
+
+def _log_unknown(names: set[str]) -> None:
+    unknown = sorted(names - _HARMLESS - REFUSED.keys())
+    if unknown:
+        logger.info("ignored unknown request fields: %s", shown(unknown))
+
+
+def _truncation_warning(raw: Mapping[str, Any]) -> tuple[str, ...]:
+    if raw.get("truncation") != "auto":
+        return ()
+    return ("truncation auto has no effect: input that does not fit is answered with an error",)
+
+
+def _echo(request: ResponsesRequest, declared: ToolSet, params: SamplingParams) -> dict[str, Any]:
+    """How the response object repeats the request: what was in effect, not what was asked."""
+    reasoning = request.reasoning or ReasoningWish()
+    return {
+        "background": False,
+        "conversation": None,
+        "frequency_penalty": params.frequency_penalty,
+        "instructions": request.instructions,
+        "max_output_tokens": request.max_output_tokens,
+        "max_tool_calls": None,
+        "metadata": request.metadata or {},
+        "parallel_tool_calls": request.parallel_tool_calls is not False,
+        "presence_penalty": params.presence_penalty,
+        "previous_response_id": None,
+        "prompt_cache_key": request.prompt_cache_key,
+        "reasoning": {"effort": reasoning.effort, "summary": None},
+        "safety_identifier": request.safety_identifier,
+        "service_tier": "default",
+        "store": False,
+        "temperature": params.temperature,
+        "text": (request.text or TextWish()).echo(),
+        "tool_choice": "auto" if request.tool_choice is None else request.tool_choice,
+        "tools": list(declared.wire),
+        "top_logprobs": request.top_logprobs or 0,
+        "top_p": params.top_p,
+        "truncation": "disabled",
+        "user": request.user,
+    }

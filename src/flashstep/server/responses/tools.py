@@ -1,0 +1,191 @@
+"""Tools and `tool_choice` of a Responses request -> `Tool`s, and what the answer must call.
+
+A function is shown to the model in the form of chat completions, so that both endpoints give the same
+prompt. A custom tool (free text instead of arguments) is shown as a function with one text parameter;
+the writer turns its calls back. Tools that only a hosted service can run are left out with a warning:
+agents declare them to every server. Forms: OpenAI's FunctionTool, CustomTool and ToolChoice.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from flashstep.errors import InvalidRequest
+from flashstep.server.fields import shown
+from flashstep.server.messages import WireFunction
+from flashstep.server.validation import invalid_request
+from flashstep.types import Tool
+
+# The parameter that carries a custom tool's text.
+CUSTOM_PARAMETER = "input"
+
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+
+
+class CustomFormat(BaseModel):
+    """What the text of a custom tool must look like: anything, or a grammar."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    type: Literal["text", "grammar"] = "text"
+    syntax: Literal["lark", "regex"] | None = None
+    definition: str | None = None
+
+
+class CustomTool(BaseModel):
+    """The declaration of a custom tool."""
+
+    model_config = ConfigDict(strict=True, extra="ignore")
+
+    name: str = Field(pattern=r"^[a-zA-Z0-9_-]{1,64}$")
+    description: str | None = None
+    format: CustomFormat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSet:
+    """The tools that can be called. `custom_names` are those among them that take free text; `wire` is
+    how the response object repeats them; `warnings` are ASCII sentences."""
+
+    tools: tuple[Tool, ...] = ()
+    custom_names: frozenset[str] = frozenset()
+    wire: tuple[dict[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def only(self, names: frozenset[str]) -> tuple[Tool, ...]:
+        """The tools of these names."""
+        return tuple(tool for tool in self.tools if tool.name in names)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What `tool_choice` comes to: the tools shown, and which must be called (see AnswerRule)."""
+
+    tools: tuple[Tool, ...]
+    required: tuple[str, ...] | None
+
+
+def tool_set(given: list[dict[str, Any]]) -> ToolSet:
+    """Check the declarations. Raises InvalidRequest naming the tool."""
+    tools: list[Tool] = []
+    custom: set[str] = set()
+    wire: list[dict[str, Any]] = []
+    left_out: list[str] = []
+    warnings: list[str] = []
+    for index, raw in enumerate(given):
+        place, kind = f"tools[{index}]", raw.get("type")
+        if not isinstance(kind, str):
+            raise InvalidRequest(
+                f"{place}.type: must be a text such as 'function', got {shown(kind)}", param=f"{place}.type"
+            )
+        if kind not in ("function", "custom"):
+            left_out.append(kind)
+            continue
+        tool = _function(place, raw) if kind == "function" else _custom(place, raw)
+        if any(tool.name == other.name for other in tools):
+            raise InvalidRequest(
+                f"{place}.name: {shown(tool.name)} is declared twice; names must differ",
+                param=f"{place}.name",
+            )
+        tools.append(tool)
+        wire.append(_echo(raw))
+        if kind == "custom":
+            custom.add(tool.name)
+    if left_out:
+        names = sorted({kind if _PLAIN_WORD.fullmatch(kind) else "(other)" for kind in left_out})
+        warnings.append(f"tools of these types are left out, this server cannot run them: {', '.join(names)}")
+    return ToolSet(tuple(tools), frozenset(custom), tuple(wire), tuple(warnings))
+
+
+def choose(choice: str | dict[str, Any] | None, declared: ToolSet) -> Choice:
+    """Apply `tool_choice`. Raises InvalidRequest for a tool that is not declared."""
+    if choice is None or choice == "auto":
+        return Choice(declared.tools, None)
+    if choice == "none":  # the model is not shown the tools, so it cannot call one
+        return Choice((), None)
+    if choice == "required":
+        if not declared.tools:
+            raise _wrong_choice("'required' needs a tool of type function or custom in tools")
+        return Choice(declared.tools, ())
+    if isinstance(choice, dict):
+        kind = choice.get("type")
+        if kind in ("function", "custom"):
+            return Choice(declared.tools, (_declared(choice, declared),))
+        if kind == "allowed_tools":
+            return _allowed(choice, declared)
+    raise _wrong_choice(
+        f"{shown(choice)} is not supported; send 'auto', 'none', 'required', "
+        "{'type': 'function' or 'custom', 'name': ...} or {'type': 'allowed_tools', ...}"
+    )
+
+
+def _allowed(choice: Mapping[str, Any], declared: ToolSet) -> Choice:
+    mode, entries = choice.get("mode"), choice.get("tools")
+    if mode not in ("auto", "required") or not isinstance(entries, list):
+        raise _wrong_choice("'allowed_tools' needs a mode, 'auto' or 'required', and a list of tools")
+    names = {_declared(entry, declared) for entry in entries if _may_be_named(entry)}
+    tools = declared.only(frozenset(names))
+    if mode == "required" and not tools:
+        raise _wrong_choice("'allowed_tools' with mode 'required' names no tool that can be called")
+    return Choice(tools, () if mode == "required" else None)
+
+
+def _may_be_named(entry: object) -> bool:
+    """True for tools that can be called here; those of other types were left out already."""
+    if not isinstance(entry, dict):
+        raise _wrong_choice(f"an allowed tool must be an object with type and name, got {shown(entry)}")
+    return entry.get("type") in ("function", "custom")
+
+
+def _declared(entry: Mapping[str, Any], declared: ToolSet) -> str:
+    name = entry.get("name")
+    if not any(tool.name == name for tool in declared.tools):
+        names = shown([tool.name for tool in declared.tools])
+        raise _wrong_choice(f"there is no tool named {shown(name)}; declared are {names}")
+    return str(name)
+
+
+def _wrong_choice(message: str) -> InvalidRequest:
+    return InvalidRequest(f"tool_choice: {message}", param="tool_choice")
+
+
+def _function(place: str, raw: dict[str, Any]) -> Tool:
+    try:
+        function = WireFunction.model_validate(raw)
+    except ValidationError as error:
+        raise invalid_request(error, place) from error
+    description = function.description or ""
+    parameters = function.parameters or {"type": "object", "properties": {}}
+    return _tool(function.name, description, parameters, is_strict=bool(function.strict))
+
+
+def _custom(place: str, raw: dict[str, Any]) -> Tool:
+    try:
+        tool = CustomTool.model_validate(raw)
+    except ValidationError as error:
+        raise invalid_request(error, place) from error
+    description = tool.description or ""
+    if tool.format and tool.format.definition:
+        syntax = tool.format.syntax or "lark"
+        description += f"\n\nThe input must match this {syntax} grammar:\n{tool.format.definition}"
+    text = {"type": "string", "description": "The whole input of the tool as plain text."}
+    parameters = {"type": "object", "properties": {CUSTOM_PARAMETER: text}, "required": [CUSTOM_PARAMETER]}
+    return _tool(tool.name, description.strip(), parameters, is_strict=False)
+
+
+def _tool(name: str, description: str, parameters: dict[str, Any], *, is_strict: bool) -> Tool:
+    function: dict[str, Any] = {"name": name, "description": description, "parameters": parameters}
+    if is_strict:
+        function["strict"] = True
+    return Tool(name, description, parameters, {"type": "function", "function": function})
+
+
+def _echo(raw: dict[str, Any]) -> dict[str, Any]:
+    """The declaration with the members that strict readers expect."""
+    if raw["type"] == "custom":
+        return raw
+    filled = {"description": None, "parameters": None, **raw}
+    return {**filled, "strict": bool(raw.get("strict"))}

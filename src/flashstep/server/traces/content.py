@@ -1,0 +1,53 @@
+"""Prompt and output of a generation as plain JSON values.
+
+The form: {"messages", "tools"} or {"prompt"}, and {"output": one object per answer}. Members that say
+nothing are left out.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from flashstep.server.generation import Generation
+from flashstep.types import Message
+
+
+def content_object(
+    generation: Generation, outputs: Sequence[Message], *, with_token_ids: bool
+) -> dict[str, Any]:
+    """What was asked and what came. Patterns cannot be searched for in token ids, so where content
+    is redacted `with_token_ids` is False and only their number is told."""
+    return {**_asked(generation, with_token_ids), "output": [_message(output) for output in outputs]}
+
+
+def content_chars(generation: Generation) -> int:
+    """About how much memory the prompt takes, cheaply."""
+    prompt = generation.prompt
+    return sum(len(m.content) + len(m.reasoning or "") for m in generation.messages) + len(prompt or "")
+
+
+def _asked(generation: Generation, with_token_ids: bool) -> dict[str, Any]:
+    match generation.prompt:
+        case None:
+            asked: dict[str, Any] = {"messages": [_message(m) for m in generation.messages]}
+            if generation.tools:
+                asked["tools"] = [tool.wire for tool in generation.tools]
+            return asked
+        case str() as text:
+            return {"prompt": text}
+        case token_ids:
+            return {"prompt": list(token_ids) if with_token_ids else f"({len(token_ids)} token ids)"}
+
+
+def _message(message: Message) -> dict[str, Any]:
+    values: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.reasoning is not None:
+        values["reasoning"] = message.reasoning
+    if message.tool_calls:
+        values["tool_calls"] = [
+            {"id": call.id, "name": call.name, "arguments": call.arguments} for call in message.tool_calls
+        ]
+    if message.tool_call_id is not None:
+        values["tool_call_id"] = message.tool_call_id
+    if message.name is not None:
+        values["name"] = message.name
+    return values

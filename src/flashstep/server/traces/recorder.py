@@ -1,0 +1,315 @@
+"""Watches generations and calls, and drafts one record of each.
+
+In the event loop only what is seen is kept: references and clock readings. The record itself (JSON
+values, stacks as text) is made from the draft by the writer's thread. A generation's record is handed
+over when both it and its HTTP call are over, because only then the status and the error are known
+that the caller saw.
+"""
+
+import secrets
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any, Protocol
+
+from flashstep.chat.fold import Fold
+from flashstep.errors import FlashstepError
+from flashstep.server.call import Call
+from flashstep.server.generation import Generation
+from flashstep.server.traces.content import content_chars, content_object
+from flashstep.server.traces.record import AnswerEnd, Failure, Marks, Outcome, TraceRecord
+from flashstep.types import FREE, Event, Finish, LogprobsDelta, ReasoningDelta, SamplingParams
+
+CLIENT_CLOSED = 499
+_MAX_STACK_CHARS = 20_000
+_DEFAULTS = SamplingParams()
+
+
+class Draft(Protocol):
+    """What a record can be made from, later and in another thread."""
+
+    @property
+    def num_chars(self) -> int:
+        """About how much memory it holds."""
+        ...
+
+    def record(self) -> TraceRecord:
+        """Make the record."""
+        ...
+
+
+class TraceObserver:
+    """Drafts a record for every generation, and for every asking call that did not become one.
+
+    put: takes a finished draft and returns at once.
+    """
+
+    def __init__(
+        self,
+        put: Callable[[Draft], None],
+        *,
+        loaded_model: str,
+        keep_content: bool = True,
+        with_token_ids: bool = True,
+    ) -> None:
+        self._put = put
+        self._loaded_model = loaded_model
+        self._keep_content = keep_content
+        self._with_token_ids = with_token_ids
+
+    def begin(self, call: Call, generation: Generation, request_id: str) -> "GenerationRecorder":
+        """A generation was accepted."""
+        call.is_generation = True
+        recorder = GenerationRecorder(
+            self._put,
+            call,
+            generation,
+            request_id,
+            loaded_model=self._loaded_model,
+            keep_content=self._keep_content,
+            with_token_ids=self._with_token_ids,
+        )
+        call.on_end.append(recorder.call_ended)
+        return recorder
+
+    def call_ended(self, call: Call) -> None:
+        """A call is over. Those that asked for something and failed without a generation are kept;
+        of probes and browsing (GET) the log is record enough."""
+        if call.method == "POST" and not call.is_generation and (call.status or 0) >= 400:
+            self._put(RefusedCall(call, self._loaded_model, time.monotonic() - call.arrived_s))
+
+
+@dataclass(slots=True)
+class RefusedCall:
+    """The draft of a call that failed before it became a generation."""
+
+    call: Call
+    loaded_model: str
+    total_s: float
+    num_chars: int = 0
+
+    def record(self) -> TraceRecord:
+        """Make the record."""
+        call = self.call
+        status = call.status or CLIENT_CLOSED
+        return TraceRecord(
+            trace_id=call.trace_id,
+            request_id=f"call-{secrets.token_hex(12)}",
+            parent_span_id=call.parent_span_id,
+            endpoint=call.path,
+            loaded_model=self.loaded_model,
+            client=call.client_name,
+            user_agent=call.user_agent,
+            arrived_at=call.arrived_at,
+            total_s=self.total_s,
+            status=status,
+            outcome="disconnected" if status == CLIENT_CLOSED else "failed",
+            error=None if call.error is None else _failure(call.error),
+        )
+
+
+@dataclass(slots=True)
+class _Seen:
+    """One answer as it passed by; times in seconds since the call arrived."""
+
+    whole: Fold | None
+    first_s: float | None = None
+    last_reasoning_s: float | None = None
+    reasoning_end_s: float | None = None
+    finish: Finish | None = None
+    finish_s: float = 0.0
+
+    def add(self, event: Event, now_s: float) -> None:
+        if self.whole is not None:
+            self.whole.add(event)
+        if isinstance(event, Finish):
+            self.finish, self.finish_s = event, now_s
+        elif not isinstance(event, LogprobsDelta):  # prompt scores come before the first token
+            if self.first_s is None:
+                self.first_s = now_s
+            if isinstance(event, ReasoningDelta):
+                self.last_reasoning_s = now_s
+            elif self.reasoning_end_s is None and self.last_reasoning_s is not None:
+                self.reasoning_end_s = now_s
+
+    def marks(self, received_s: float) -> Marks:
+        """The backend's own times where it told them, else those of the events."""
+        reasoning_end_s = self.reasoning_end_s or self.last_reasoning_s
+        if self.finish is None:
+            return Marks(first_token_s=self.first_s, reasoning_end_s=reasoning_end_s)
+        timings = self.finish.timings
+        if timings.finished_s is None:
+            return Marks(
+                first_token_s=self.first_s, reasoning_end_s=reasoning_end_s, last_token_s=self.finish_s
+            )
+        # The backend counts from the moment that it got the request: behind the server's own queue.
+        asked_s = max(received_s, self.finish_s - timings.finished_s)
+        return Marks(
+            admitted_s=_later(asked_s, timings.admitted_s),
+            first_token_s=_later(asked_s, timings.first_token_s) or self.first_s,
+            reasoning_end_s=_later(asked_s, timings.reasoning_end_s) or reasoning_end_s,
+            last_token_s=_later(asked_s, timings.finished_s),
+        )
+
+    def end(self) -> AnswerEnd:
+        if self.finish is None:
+            return AnswerEnd()
+        return AnswerEnd(
+            finish_reason=self.finish.reason,
+            stop_reason=self.finish.stop_reason,
+            error=self.finish.error,
+            usage=self.finish.usage,
+            num_drafted=self.finish.timings.num_drafted,
+            num_accepted=self.finish.timings.num_accepted,
+        )
+
+
+class GenerationRecorder:
+    """Watches one generation; afterwards it is the draft of its record."""
+
+    def __init__(
+        self,
+        put: Callable[[Draft], None],
+        call: Call,
+        generation: Generation,
+        request_id: str,
+        *,
+        loaded_model: str,
+        keep_content: bool,
+        with_token_ids: bool,
+    ) -> None:
+        self._put = put
+        self._call = call
+        self._generation = generation
+        self._request_id = request_id
+        self._loaded_model = loaded_model
+        self._keep_content = keep_content
+        self._with_token_ids = with_token_ids
+        self._seen = [_Seen(Fold() if keep_content else None) for _ in range(generation.n)]
+        self._error: BaseException | None = None
+        self._is_over = False
+        self._received_s = self._now_s()
+        self._total_s = self._received_s
+
+    def event(self, index: int, event: Event) -> None:
+        """Answer number `index` went on."""
+        self._seen[index].add(event, self._now_s())
+
+    def end(self, error: BaseException | None) -> None:
+        """The generation is over; the draft is handed over as soon as the call is over too."""
+        self._error, self._is_over = error, True
+        if self._call.status is not None:
+            self._hand_over()
+
+    def call_ended(self) -> None:
+        """The call is over; the draft is handed over as soon as the generation is over too."""
+        if self._is_over:
+            self._hand_over()
+
+    @property
+    def num_chars(self) -> int:
+        """About how much memory the draft holds; the answers are as long as the context at most."""
+        return content_chars(self._generation) if self._keep_content else 0
+
+    def record(self) -> TraceRecord:
+        """Make the record."""
+        call, generation = self._call, self._generation
+        failure = self._failure()
+        return TraceRecord(
+            trace_id=call.trace_id,
+            request_id=self._request_id,
+            parent_span_id=call.parent_span_id,
+            endpoint=generation.endpoint,
+            model=generation.model,
+            loaded_model=self._loaded_model,
+            client=call.client_name,
+            user_agent=call.user_agent,
+            arrived_at=call.arrived_at,
+            total_s=self._total_s,
+            status=call.status or CLIENT_CLOSED,
+            outcome=self._outcome(failure),
+            marks=_joined([seen.marks(self._received_s) for seen in self._seen], self._received_s),
+            answers=tuple(seen.end() for seen in self._seen),
+            params=_params(generation),
+            tool_names=tuple(tool.name for tool in generation.tools),
+            error=failure,
+            content=self._content(),
+        )
+
+    def _hand_over(self) -> None:
+        self._total_s = self._now_s()
+        self._put(self)
+
+    def _now_s(self) -> float:
+        return time.monotonic() - self._call.arrived_s
+
+    def _failure(self) -> Failure | None:
+        error = self._call.error or self._error
+        if isinstance(error, Exception):
+            return _failure(error)
+        for seen in self._seen:
+            if seen.finish is not None and seen.finish.reason in ("error", "abort"):
+                return Failure(f"finish {seen.finish.reason}", seen.finish.error or "no cause was given")
+        return None
+
+    def _outcome(self, failure: Failure | None) -> Outcome:
+        if failure is not None:
+            return "failed"
+        is_cut = any(seen.finish is None for seen in self._seen)
+        return "disconnected" if is_cut or self._call.status == CLIENT_CLOSED else "ok"
+
+    def _content(self) -> dict[str, Any] | None:
+        if not self._keep_content:
+            return None
+        outputs = [seen.whole.message for seen in self._seen if seen.whole is not None]
+        return content_object(self._generation, outputs, with_token_ids=self._with_token_ids)
+
+
+def _joined(marks: list[Marks], received_s: float) -> Marks:
+    """The marks of several answers as those of one generation."""
+    ends = [m.last_token_s for m in marks]
+    known_ends = _known(ends)
+    return Marks(
+        received_s=received_s,
+        admitted_s=min(_known([m.admitted_s for m in marks]), default=None),
+        first_token_s=min(_known([m.first_token_s for m in marks]), default=None),
+        reasoning_end_s=max(_known([m.reasoning_end_s for m in marks]), default=None),
+        last_token_s=max(known_ends) if len(known_ends) == len(ends) else None,
+    )
+
+
+def _known(moments_s: list[float | None]) -> list[float]:
+    return [moment_s for moment_s in moments_s if moment_s is not None]
+
+
+def _later(start_s: float, after_s: float | None) -> float | None:
+    return None if after_s is None else start_s + after_s
+
+
+def _params(generation: Generation) -> dict[str, Any]:
+    """What the caller wished, without what is as by default."""
+    params: dict[str, Any] = {
+        f.name: getattr(generation.params, f.name)
+        for f in fields(SamplingParams)
+        if getattr(generation.params, f.name) != getattr(_DEFAULTS, f.name)
+    }
+    if generation.n != 1:
+        params["n"] = generation.n
+    if generation.stream:
+        params["stream"] = True
+    if generation.rule != FREE:
+        params["rule"] = {
+            f.name: getattr(generation.rule, f.name)
+            for f in fields(generation.rule)
+            if getattr(generation.rule, f.name) != getattr(FREE, f.name)
+        }
+    return params
+
+
+def _failure(error: Exception) -> Failure:
+    if isinstance(error, FlashstepError) and error.status < 500:
+        return Failure(error.type, error.message)  # the caller's mistake; our stack says nothing about it
+    kind = error.type if isinstance(error, FlashstepError) else type(error).__name__
+    stack = "".join(traceback.format_exception(error))
+    return Failure(kind, str(error), stack[-_MAX_STACK_CHARS:])

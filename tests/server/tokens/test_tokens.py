@@ -1,0 +1,89 @@
+"""Counting, encoding and decoding over HTTP, with a real tokenizer and template."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from flashstep.backends.chat_model import ChatModel
+from flashstep.backends.scripted import ScriptedBackend
+from flashstep.chat.template import ChatTemplate, builtin_template
+from flashstep.chat.tokenizer import Tokenizer
+from flashstep.server.settings import ServerSettings
+from flashstep.training.tokenizer import save_tokenizer, train_tokenizer
+from server.running_server import RunningServer, serving
+
+MESSAGES = [{"role": "user", "content": "How many r are in strawberry?"}]
+TOOLS = [{"type": "function", "function": {"name": "now", "parameters": {"type": "object"}}}]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory) -> Iterator[RunningServer]:
+    path = tmp_path_factory.mktemp("tokenizer")
+    save_tokenizer(train_tokenizer(["how many"], 400), path, builtin_template())
+    tokenizer = Tokenizer.load(path)
+    backend = ScriptedBackend(tokenizer, ["so\n</think>\n3"], model_name="flashstep-nano")
+    template = ChatTemplate(builtin_template(), tokenizer)
+    with serving(ChatModel(backend, tokenizer, template, frozenset()), ServerSettings()) as server:
+        yield server
+
+
+def post(server: RunningServer, path: str, **body) -> dict:
+    response = server.post(body, path)
+    assert response.status_code == 200, response.text
+    return response.json()
+
+
+@pytest.mark.parametrize("tools", [None, TOOLS])
+def test_the_count_is_what_the_answer_s_usage_says(served, tools):
+    wish = {"model": "step-3.5-flash", "messages": MESSAGES} | ({"tools": tools} if tools else {})
+    counted = post(served, "/v1/token/count", **wish)
+    assert counted == {
+        "data": {"total_tokens": post(served, "/v1/chat/completions", **wish)["usage"]["prompt_tokens"]}
+    }
+
+
+@pytest.mark.parametrize("prefix", ["", "/v1"])
+def test_text_goes_to_ids_and_back(served, prefix):
+    text = "How many r's? 多少 🍓"
+    encoded = post(served, f"{prefix}/tokenize", prompt=text, return_token_strs=True)
+    assert encoded["count"] == len(encoded["tokens"]) == len(encoded["token_strs"])
+    assert encoded["max_model_len"] == served.model.context_length
+    assert encoded["token_strs"][0] == "How"[: len(encoded["token_strs"][0])]
+    assert post(served, f"{prefix}/detokenize", tokens=encoded["tokens"]) == {"prompt": text}
+
+
+def test_a_conversation_becomes_its_prompt(served):
+    encoded = post(served, "/tokenize", model="step-3.5-flash", messages=MESSAGES)
+    assert "token_strs" not in encoded
+    prompt = post(served, "/detokenize", tokens=encoded["tokens"])["prompt"]
+    assert "<|im_start|>user\nHow many r are in strawberry?" in prompt
+    assert post(served, "/tokenize", prompt=prompt)["tokens"] == encoded["tokens"]
+
+
+def test_spelled_control_tokens_are_tokens_unless_that_is_switched_off(served):
+    as_token = post(served, "/tokenize", prompt="<|im_start|>")
+    as_text = post(served, "/tokenize", prompt="<|im_start|>", add_special_tokens=False)
+    assert as_token["count"] == 1
+    assert as_text["count"] > 1
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "status", "param"),
+    [
+        ("/v1/token/count", {"model": "step-3.5-flash"}, 400, "messages"),
+        ("/v1/token/count", {"model": "gpt-4", "messages": MESSAGES}, 404, "model"),
+        ("/v1/token/count", {"messages": MESSAGES}, 400, "model"),
+        ("/tokenize", {}, 400, "prompt"),
+        ("/tokenize", {"prompt": "a", "messages": MESSAGES}, 400, "prompt"),
+        ("/tokenize", {"prompt": "a", "model": "gpt-4"}, 404, "model"),
+        ("/tokenize", {"prompt": ["a"]}, 400, "prompt"),
+        ("/detokenize", {}, 400, "tokens"),
+        ("/detokenize", {"tokens": [10_000_000]}, 400, "tokens"),
+        ("/detokenize", {"tokens": [-1]}, 400, "tokens"),
+        ("/detokenize", {"tokens": ["a"]}, 400, "tokens[0]"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_name(served, path, body, status, param):
+    response = served.post(body, path)
+    assert response.status_code == status, response.text
+    assert response.json()["error"]["param"] == param

@@ -1,0 +1,167 @@
+"""Whatever happens in whatever order, a generation leaves exactly one record."""
+
+import asyncio
+import json
+from contextlib import closing
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from flashstep.server.call import Call
+from flashstep.server.generation import Generation
+from flashstep.server.traces.codec import shown_json
+from flashstep.server.traces.reader import TraceReader
+from flashstep.server.traces.record import TraceRecord
+from flashstep.server.traces.recorder import TraceObserver
+from flashstep.server.traces.redaction import Redaction
+from flashstep.server.traces.writer import RecordWriter
+from flashstep.types import (
+    AnswerRule,
+    Finish,
+    LogprobsDelta,
+    Message,
+    ReasoningDelta,
+    SamplingParams,
+    TextDelta,
+    Timings,
+    ToolCallDelta,
+    Usage,
+)
+from server.traces.making_records import store
+
+moments = st.none() | st.floats(0, 100)
+timings = st.builds(Timings, moments, moments, moments, moments, st.integers(0, 99), st.integers(0, 99))
+counts = st.integers(0, 10**6)
+usages = st.builds(Usage, counts, counts, counts, counts)
+finishes = st.builds(
+    Finish,
+    st.sampled_from(["stop", "length", "tool_calls", "abort", "error"]),
+    usages,
+    timings,
+    st.none() | st.text(max_size=9),
+    st.none() | st.text(max_size=9),
+)
+events = st.one_of(
+    st.builds(ReasoningDelta, st.text(max_size=9)),
+    st.builds(TextDelta, st.text(max_size=9)),
+    st.builds(
+        ToolCallDelta, st.integers(0, 2), st.none() | st.just("c"), st.none() | st.just("f"), st.text()
+    ),
+    st.just(LogprobsDelta(())),
+    finishes,
+)
+ends = st.sampled_from(
+    [None, asyncio.CancelledError(), GeneratorExit(), RuntimeError("a defect"), ValueError("\ud800")]
+)
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory):
+    """A writer with its store, and a reader."""
+    path = tmp_path_factory.mktemp("traces") / "t.db"
+    with closing(RecordWriter([store(path)], Redaction(["a"]))) as writer:
+        yield writer, TraceReader(path)
+
+
+@given(
+    data=st.data(),
+    n=st.integers(1, 3),
+    error=ends,
+    call_error=st.none() | st.just(RuntimeError("while sending")),
+    status=st.sampled_from([200, 400, 499, 500, 503]),
+    is_call_first=st.booleans(),
+    keep_content=st.booleans(),
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_any_events_in_any_order_give_exactly_one_readable_record(
+    kept, data, n, error, call_error, status, is_call_first, keep_content
+):
+    writer, reader = kept
+    observer = TraceObserver(writer.put, loaded_model="m", keep_content=keep_content)
+    request_id = f"chatcmpl-{data.draw(st.uuids())}"
+    call = Call(f"{abs(hash(request_id)):032x}", "POST", "/v1/chat/completions", error=call_error)
+    generation = Generation(
+        endpoint="chat.completions",
+        model="m",
+        params=SamplingParams(stop=("x",)),
+        messages=(Message("user", "hi"),),
+        rule=AnswerRule(json_schema={}),
+        n=n,
+    )
+    recorder = observer.begin(call, generation, request_id)
+    for index, event in data.draw(st.lists(st.tuples(st.integers(0, n - 1), events), max_size=12)):
+        recorder.event(index, event)
+
+    def end_call() -> None:
+        call.status = status
+        for tell in call.on_end:
+            tell()
+        observer.call_ended(call)
+
+    steps = [lambda: recorder.end(error), end_call]
+    for step in reversed(steps) if is_call_first else steps:
+        step()
+    assert writer.flush(10)
+    assert writer.stats().num_lost == writer.stats().num_dropped == 0
+    (record,) = reader.trace(call.trace_id)
+    assert record.request_id == request_id
+    assert len(record.answers) == n
+    assert (record.content is not None) == keep_content
+    json.loads(shown_json(record))
+    check_phases(record)
+
+
+def check_phases(record: TraceRecord) -> None:
+    """They cover the call without gaps."""
+    phases = record.phases()
+    assert phases[0].start_s == 0
+    for left, right in zip(phases, phases[1:], strict=False):
+        assert left.start_s <= left.end_s == right.start_s
+    assert phases[-1].end_s >= record.total_s
+
+
+def drafted(
+    end: Finish | None, error: BaseException | None = None, status: int = 200, arrived_at: float = 0.0
+) -> TraceRecord:
+    """The record of one answer that ended so."""
+    drafts = []
+    observer = TraceObserver(drafts.append, loaded_model="m")
+    call = Call("1" * 32, "POST", "/v1/chat/completions", arrived_at=arrived_at)
+    generation = Generation(endpoint="chat.completions", model="m", params=SamplingParams())
+    recorder = observer.begin(call, generation, "chatcmpl-1")
+    recorder.event(0, TextDelta("hi"))
+    if end is not None:
+        recorder.event(0, end)
+    recorder.end(error)
+    call.status = status
+    call.on_end[0]()
+    (draft,) = drafts
+    return draft.record()
+
+
+@pytest.mark.parametrize(
+    ("record", "outcome"),
+    [
+        (drafted(Finish("stop")), "ok"),
+        (drafted(Finish("length", stop_reason="repetition")), "ok"),
+        (drafted(Finish("stop"), GeneratorExit()), "ok"),
+        (drafted(Finish("stop"), status=499), "disconnected"),
+        (drafted(None, asyncio.CancelledError()), "disconnected"),
+        (drafted(None, GeneratorExit()), "disconnected"),
+        (drafted(None, RuntimeError("defect"), 500), "failed"),
+        (drafted(Finish("error", error="out of blocks")), "failed"),
+        (drafted(Finish("abort")), "failed"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "record",
+)
+def test_the_outcome_tells_failures_from_clients_that_left(record, outcome):
+    assert record.outcome == outcome
+    assert (record.error is not None) == (outcome == "failed")
+
+
+@pytest.mark.parametrize("arrived_at", [-1e9, 1e12], ids=["clock went back", "clock went ahead"])
+def test_durations_do_not_follow_the_wall_clock(arrived_at):
+    record = drafted(Finish("stop"), arrived_at=arrived_at)
+    assert 0 <= record.marks.received_s <= record.marks.first_token_s <= record.total_s < 1000
+    assert record.arrived_at == arrived_at
