@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
@@ -21,11 +22,13 @@ from server.running_server import ask, serving
 
 
 class MortalRunner(FakeRunner):
-    """A runner whose next pass fails once it has been told to die."""
+    """A runner whose next pass fails once it has been told to die; slow enough that no stream ends
+    before all have begun."""
 
     dies = False
 
     def forward(self, batch):
+        time.sleep(0.005)
         if self.dies:
             raise FloatingPointError("the weights are damaged")
         return super().forward(batch)
@@ -52,24 +55,27 @@ def tokenizer(tmp_path_factory):
     return Tokenizer.load(path)
 
 
-def read_until_death(url, kill):
-    """One stream: (chunks with a choice, the last data line as JSON)."""
+def read_until_death(url, on_first):
+    """The last data line of a stream, as JSON; `on_first` is called with the first one."""
     body = ask(stream=True, ignore_eos=True, repetition_guard=False, max_tokens=400)
-    last, num_chunks = None, 0
+    last = None
     with httpx.stream("POST", f"{url}/v1/chat/completions", json=body, timeout=20) as response:
+        assert response.status_code == 200
         for line in response.iter_lines():
             if line.startswith("data: {"):
+                if last is None:
+                    on_first()
                 last = json.loads(line[6:])
-                num_chunks += "choices" in last
-                kill()
-    return num_chunks, last
+    return last
 
 
 def wait_for(url, status):
-    """The answer of /ready as soon as it has this status."""
-    while (answer := httpx.get(f"{url}/ready", timeout=20)).status_code != status:
-        threading.Event().wait(0.01)
-    return answer
+    """Returns as soon as /ready has this status."""
+    for _ in range(1000):
+        if httpx.get(f"{url}/ready", timeout=20).status_code == status:
+            return
+        time.sleep(0.01)
+    pytest.fail(f"/ready never became {status}")
 
 
 def test_open_streams_get_an_error_ready_says_so_and_the_engine_is_started_again(toy_config, tokenizer):
@@ -81,10 +87,11 @@ def test_open_streams_get_an_error_ready_says_so_and_the_engine_is_started_again
         make.gate.clear()
         make.runners[0].dies = True
 
+    all_begun = threading.Barrier(4, action=kill, timeout=20)
     with serving(model, ServerSettings()) as server, ThreadPoolExecutor(4) as pool:
-        assert wait_for(server.url, 200)
-        ends = list(pool.map(lambda _: read_until_death(server.url, kill), range(4)))
-        for _, last in ends:
+        wait_for(server.url, 200)
+        ends = list(pool.map(lambda _: read_until_death(server.url, all_begun.wait), range(4)))
+        for last in ends:
             assert "the weights are damaged" in last["error"]["message"]
             assert len(last["error"]["trace_id"]) == 32
         wait_for(server.url, 503)

@@ -4,10 +4,12 @@ Every stream that started ends with exactly one `Finish`, and closing it early a
 generation at once. Whether a token is text, reasoning or a call is `ResponseDecoder`'s business.
 """
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from flashstep.backends.base import Backend, EngineStats
@@ -38,6 +40,8 @@ from flashstep.types import (
     Usage,
 )  # fmt: skip
 
+_LONG_PROMPT_CHARS = 20_000  # about 10 ms
+
 
 class ChatModel:
     """A conversation partner: a backend with the tokenizer and template of its weights.
@@ -62,12 +66,14 @@ class ChatModel:
         engine_config: EngineConfig | None = None,
         on_progress: Callable[[str], None] | None = None,
     ) -> "ChatModel":
-        """A checkpoint folder on the embedded engine; `on_progress` gets a line before slow parts.
+        """A checkpoint folder on the embedded engine, which is started again should it die; `on_progress`
+        gets a line before slow parts.
 
         ConfigError when a file is missing or broken, or the sizes cannot work.
         """
         # Only here: over another backend no engine and no kernels are imported.
         from flashstep.backends.embedded import EmbeddedBackend
+        from flashstep.backends.supervised import SupervisedBackend
         from flashstep.engine.grammar import CompiledGrammars
         from flashstep.engine.grammar_vocabulary import GrammarVocabulary
 
@@ -81,11 +87,11 @@ class ChatModel:
             control_token_ids=tokenizer.added_tokens.contents,
             eos_token_ids=config.eos_token_ids,
         )
-        backend = EmbeddedBackend.load(
-            path, engine_config or EngineConfig(), num_valid_tokens=num_valid_tokens,
+        start = partial(
+            EmbeddedBackend.load, path, engine_config or EngineConfig(), num_valid_tokens=num_valid_tokens,
             grammars=CompiledGrammars(vocabulary), on_progress=on_progress,
         )  # fmt: skip
-        return cls(backend, tokenizer, template, frozenset(config.eos_token_ids))
+        return cls(SupervisedBackend(start), tokenizer, template, frozenset(config.eos_token_ids))
 
     @property
     def model_name(self) -> str:
@@ -152,7 +158,9 @@ class ChatModel:
         Raises InvalidRequest (ContextLengthExceeded), Overloaded or EngineDead before the first
         event; later trouble is a Finish with the reason "error". Close the iterator to abort.
         """
-        token_ids = self._template.encode(messages, tools)
+        token_ids = await _encoded(
+            lambda: self._template.encode(messages, tools), sum(len(message.content) for message in messages)
+        )
         request = self._within_reasoning(self._request(token_ids, params, trace_id, request_id))
         request = replace(request, grammar=grammar_for(rule, tools))
         decoder = ResponseDecoder(self._tokenizer, tools=tools, stop=params.stop, max_calls=rule.max_calls)
@@ -164,7 +172,10 @@ class ChatModel:
         self, prompt: str | Sequence[int], params: SamplingParams, *, trace_id: str, request_id: str
     ) -> AsyncGenerator[Event, None]:
         """Continue a raw prompt; all text comes as TextDelta. Otherwise like `chat`."""
-        token_ids = self._tokenizer.encode(prompt) if isinstance(prompt, str) else list(prompt)
+        if isinstance(prompt, str):
+            token_ids = await _encoded(lambda: self._tokenizer.encode(prompt), len(prompt))
+        else:
+            token_ids = list(prompt)
         request = self._request(token_ids, params, trace_id, request_id)
         decoder = ResponseDecoder(self._tokenizer, stop=params.stop, in_reasoning=False)
         async with aclosing(self._answer(request, decoder)) as events:
@@ -219,6 +230,11 @@ class ChatModel:
                 param="thinking_token_budget",
             )
         return request
+
+
+async def _encoded(encode: Callable[[], list[int]], num_chars: int) -> list[int]:
+    """The ids of a prompt. A long one is encoded in a worker thread, since others want the event loop."""
+    return await asyncio.to_thread(encode) if num_chars > _LONG_PROMPT_CHARS else encode()
 
 
 def _counted(event: Event, usage: Usage) -> Event:

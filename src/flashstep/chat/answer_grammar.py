@@ -13,6 +13,7 @@ from functools import lru_cache
 import llguidance
 
 from flashstep.chat.call_grammar import call_rule, loose_call_rule
+from flashstep.chat.schema_shape import check_shape
 from flashstep.chat.value_grammar import TERMINALS, json_rule
 from flashstep.errors import InvalidRequest
 from flashstep.types import AnswerRule, Tool
@@ -61,7 +62,9 @@ def _required(names: Sequence[str], tools: Sequence[Tool]) -> list[Tool]:
 def _json(schema: str) -> str:
     """A Lark expression for one value of the schema, known to compile."""
     try:
-        value = json_rule(json.loads(schema))
+        parsed = json.loads(schema)
+        check_shape(parsed)
+        value = json_rule(parsed)
         _compile(f"start: {value}\n")
     except ValueError as error:
         raise InvalidRequest(
@@ -92,7 +95,9 @@ def _compiled(name: str, function: str, parameters: str | None) -> str:
     try:
         if parameters is None:
             return loose_call_rule(name, Tool(function, "", {}, {}))
-        rule = call_rule(name, Tool(function, "", json.loads(parameters), {}))
+        schema = json.loads(parameters)
+        check_shape(schema)
+        rule = call_rule(name, Tool(function, "", schema, {}))
         _compile(f"start: {name}\n{TERMINALS}\n{rule}")
     except ValueError as error:
         raise InvalidRequest(

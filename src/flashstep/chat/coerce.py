@@ -13,7 +13,7 @@ from typing import Any
 
 logger = logging.getLogger("flashstep.chat")
 
-_MAX_DEPTH = 16  # of nested anyOf / $ref, so that a schema that refers to itself ends
+_MAX_DEPTH = 16  # of nested anyOf
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")  # Python refuses longer ones
 _STRING_TYPES = ("string", "str", "text", "varchar", "char", "enum")
 _OBJECT_TYPES = ("object", "array", "dict", "list")
@@ -24,7 +24,7 @@ def parameter_type(tool_schema: dict[str, Any], key: str) -> str:
     properties = tool_schema.get("properties")
     if not isinstance(properties, dict) or key not in properties:
         return "string"
-    return _type_of(properties[key], tool_schema, 0) or "string"
+    return _type_of(properties[key], tool_schema, 0, set()) or "string"
 
 
 def is_string_type(type_name: str) -> bool:
@@ -84,8 +84,9 @@ def _structure(bare: str, text: str) -> Any:
     return text
 
 
-def _type_of(schema: Any, root: dict[str, Any], depth: int) -> str | None:
-    """The first usable type of a schema: its type, else of its alternatives, else of its example values."""
+def _type_of(schema: Any, root: dict[str, Any], depth: int, seen: set[str]) -> str | None:
+    """The first usable type of a schema: its type, else of its alternatives, else of its example values.
+    `seen`: references that were followed; a second time they would tell nothing new, without end."""
     if not isinstance(schema, dict) or depth > _MAX_DEPTH:
         return None
     declared = schema.get("type")
@@ -95,10 +96,14 @@ def _type_of(schema: Any, root: dict[str, Any], depth: int) -> str | None:
         return usable[0]
     reference = schema.get("$ref")
     if isinstance(reference, str):
-        return _type_of(_resolve(reference, root), root, depth + 1)
+        if reference in seen:
+            return None
+        seen.add(reference)
+        return _type_of(_resolve(reference, root), root, depth + 1, seen)
     for word in ("anyOf", "oneOf", "allOf"):
-        for option in schema.get(word) or ():
-            found = _type_of(option, root, depth + 1)
+        options = schema.get(word)
+        for option in options if isinstance(options, list) else ():
+            found = _type_of(option, root, depth + 1, seen)
             if found is not None:
                 return found
     return _implied_type(schema)

@@ -70,7 +70,9 @@ class Tokenizer:
 
     def encode_plain(self, text: str) -> list[int]:
         """Token ids of `text`, none of which is an added token, whatever the text spells."""
-        return self._plain.encode(text, add_special_tokens=False).ids
+        # Not `encode`: the batch form lets other threads run meanwhile, and this one needs no offsets.
+        ids: list[int] = self._plain.encode_batch_fast([text], add_special_tokens=False)[0].ids
+        return ids
 
     def decode(self, ids: list[int]) -> str:
         """The text of `ids`, control tokens spelled out; bytes that are not UTF-8 become U+FFFD."""

@@ -11,6 +11,7 @@ closing tags, and numbers beyond float64.
 import json
 import re
 from collections.abc import Iterator
+from itertools import count
 from typing import Any
 
 import llguidance
@@ -37,6 +38,7 @@ _OF_ALL = frozenset(("type", "enum", "const", "anyOf", "oneOf", "allOf"))
 _RESTRICTIONS = _UNSUPPORTED | _OF_NUMBERS | _OF_STRINGS | _OF_ALL
 _STRUCTURES = ("object", "array", "dict", "list")
 _MAX_DEPTH = 16  # of nested $ref and anyOf, so that a schema that refers to itself ends
+_MAX_ALTERNATIVES = 1000  # looked at for one value: references can multiply a few lines endlessly
 
 
 def value_rule(name: str, schema: Any, key: str, parameters: dict[str, Any]) -> str:
@@ -48,7 +50,7 @@ def value_rule(name: str, schema: Any, key: str, parameters: dict[str, Any]) -> 
     kind = parameter_type(parameters, key)
     if kind.startswith(_STRUCTURES):
         return f"{name}: {json_rule(schema, parameters)} {literal(VALUE_END)}\n"
-    leaves = list(_leaves(schema, parameters, 0))
+    leaves = list(_leaves(schema, parameters, 0, count(1)))
     texts = [text for leaf in leaves for text in _texts(leaf, kind)]
     bounded = [leaf for leaf in leaves if _is_bounded_number(leaf, kind)]
     if not texts and not bounded:
@@ -119,10 +121,15 @@ def _target(reference: Any, root: dict[str, Any]) -> Any:
     return target
 
 
-def _leaves(schema: Any, root: dict[str, Any], depth: int) -> Iterator[dict[str, Any]]:
-    """The schemas of single types (or none, or of listed values) whose union `schema` is."""
+def _leaves(
+    schema: Any, root: dict[str, Any], depth: int, visits: Iterator[int]
+) -> Iterator[dict[str, Any]]:
+    """The schemas of single types (or none, or of listed values) whose union `schema` is; `visits`
+    counts what has been looked at."""
     if depth > _MAX_DEPTH:
         raise ValueError("it is nested too deeply or refers to itself")
+    if next(visits) > _MAX_ALTERNATIVES:
+        raise ValueError(f"it has more than {_MAX_ALTERNATIVES} alternatives")
     schema = resolve(schema, root)
     if schema is False:
         return
@@ -136,10 +143,10 @@ def _leaves(schema: Any, root: dict[str, Any], depth: int) -> Iterator[dict[str,
             raise ValueError(f"{word} is not supported here" if options else f"{word} is empty")
         rest = {key: value for key, value in leaf.items() if key != word}
         for option in options:
-            yield from _leaves(_merged(resolve(option, root), rest), root, depth + 1)
+            yield from _leaves(_merged(resolve(option, root), rest), root, depth + 1, visits)
     elif isinstance(leaf.get("type"), list):
         for name in leaf["type"]:
-            yield from _leaves({**leaf, "type": name}, root, depth + 1)
+            yield from _leaves({**leaf, "type": name}, root, depth + 1, visits)
     else:
         yield leaf
 

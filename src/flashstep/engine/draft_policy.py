@@ -3,44 +3,65 @@ rows that only others profit from.
 
 Answers never depend on it (`speculative.verify`), which is why measured times may. `AdaptiveDrafts` takes
 the number with the most expected tokens per second among those that slow no sequence down. Expected tokens
-come from `Acceptance`; seconds are those of whole decode steps as they went by, the median of the last few
-per size of the step and number of drafts. A number whose time is unknown or old is tried for some steps, but
-only if it could win; while nothing is drafted, single drafts are tried within `_TRIAL_SHARE` of the time.
+come from `Acceptance`. A step of S sequences with k drafts each is taken to cost
+
+    trunk(S (1 + k)) + k module(rows of the draft pass)
+
+with two curves that are measured in passing (`TimeCurve`). While nothing is drafted, single drafts are
+tried now and then, within `_TRIAL_SHARE` of the time.
 """
 
-import statistics
-from collections import deque
 from collections.abc import Sequence as Ordered
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from flashstep.engine.acceptance import Acceptance, expected_tokens
 from flashstep.engine.sequence import Sequence
+from flashstep.engine.time_curve import TimeCurve
 
 _FIRST_BELIEF = 0.8  # chance of a draft before anything was seen; high enough to try
 _ENGINE_WEIGHT, _SEQUENCE_WEIGHT = 4.0, 8.0  # verifications that a belief counts for
 _ENGINE_MEMORY = 64.0  # verifications
-_SAMPLES, _ENOUGH = 9, 3  # times kept, and wanted before one is trusted
-_STALE_STEPS = 512  # steps of one size after which a time is measured anew
-_SLACK = 0.8  # an old ratio of times may have shrunk to this share
 _MARGIN = 1.03  # drafting must beat plain steps by this
+_HOLD_STEPS, _MEASURE_STEPS = 8, 3  # steps between decisions, and to measure plain ones
+_STALE_SAMPLES = 128  # samples after which plain steps are measured again
+_RATIO_AGE = 4  # decisions for which ratios of times are used again
 _TRIAL_SHARE, _TRIAL_STEPS = 0.02, 4  # of the time without drafts; steps of one trial
-_TRIAL_RATIO = 2.0  # what a step with one draft costs at most, in plain steps, before it was measured
+_CONTEXT_SHIFT = 11  # contexts of up to 2^11 tokens together share curves, then each doubling has its own
+
+
+class Choice(NamedTuple):
+    """Drafts per sequence, 0 = none, and for how many steps that holds while as many sequences decode."""
+
+    num_drafts: int
+    num_steps: int
+
+
+class StepTimes(NamedTuple):
+    """A step in which `num_decoding` sequences with `num_context` tokens in their caches decoded, each
+    with `num_drafts` drafts. draft_s: of the draft pass over `num_draft_rows` rows; rest_s: of the rest."""
+
+    num_decoding: int
+    num_context: int
+    num_drafts: int
+    num_draft_rows: int
+    draft_s: float
+    rest_s: float
 
 
 class DraftPolicy(Protocol):
     """Chooses, and is told what came of it."""
 
-    def choose(self, drafting: Ordered[Sequence], num_decoding: int, num_context: int) -> int:
-        """Drafts for the next step of `drafting` (at least one), which are among `num_decoding` sequences
-        with `num_context` tokens in their caches; 0 = none, at most the engine's limit."""
+    def choose(self, drafting: Ordered[Sequence], num_decoding: int, num_context: int) -> Choice:
+        """For the next steps of `drafting` (at least one), which are among `num_decoding` sequences
+        with `num_context` tokens in their caches."""
         ...
 
     def count(self, seq: Sequence, num_drafted: int, num_accepted: int) -> None:
         """One sequence's drafts (at least one) were verified."""
         ...
 
-    def time(self, num_drafts: int, num_decoding: int, num_context: int, seconds: float) -> None:
-        """A whole step in which every sequence decoded with `num_drafts` drafts took so long."""
+    def time(self, times: StepTimes) -> None:
+        """A step without prefill went by."""
         ...
 
 
@@ -48,48 +69,46 @@ class FixedDrafts:
     """Always the same number."""
 
     def __init__(self, num_drafts: int) -> None:
-        self._num_drafts = num_drafts
+        self._choice = Choice(num_drafts, 1)
 
-    def choose(self, drafting: Ordered[Sequence], num_decoding: int, num_context: int) -> int:
+    def choose(self, drafting: Ordered[Sequence], num_decoding: int, num_context: int) -> Choice:
         """See `DraftPolicy`."""
-        return self._num_drafts
+        return self._choice
 
     def count(self, seq: Sequence, num_drafted: int, num_accepted: int) -> None:
         """Nothing to learn."""
 
-    def time(self, num_drafts: int, num_decoding: int, num_context: int, seconds: float) -> None:
+    def time(self, times: StepTimes) -> None:
         """Nothing to learn."""
 
 
-class _StepTimes:
-    """Times of decode steps of one size, per number of drafts, relative to none."""
+class _Costs:
+    """What steps cost within one range of context lengths."""
 
-    def __init__(self, num_sequences: int, num_drafts: int) -> None:
-        self.num_sequences = num_sequences
-        self._samples: list[deque[float]] = [deque(maxlen=_SAMPLES) for _ in range(num_drafts + 1)]
-        self._medians = [0.0] * (num_drafts + 1)
-        self._measured_at = [0] * (num_drafts + 1)
-        self._num_steps = 0
+    def __init__(self, num_drafts: int) -> None:
+        self.trunk, self.module = TimeCurve(), TimeCurve()
+        self._num_drafts = num_drafts
+        self._ratios: dict[int, list[float]] = {}
+        self._age = 0
 
-    def add(self, num_drafts: int, seconds: float) -> None:
-        """Note one step."""
-        self._num_steps += 1
-        samples = self._samples[num_drafts]
-        if self._num_steps - self._measured_at[num_drafts] > _STALE_STEPS:
-            samples.clear()
-        self._measured_at[num_drafts] = self._num_steps
-        samples.append(seconds)
-        self._medians[num_drafts] = statistics.median(samples)
+    def ratios(self, num_decoding: int) -> list[float]:
+        """Costs of steps with 1, 2, ... drafts, in plain steps; up to `_RATIO_AGE` calls old."""
+        self._age += 1
+        if self._age > _RATIO_AGE:
+            self._ratios.clear()
+            self._age = 0
+        if num_decoding not in self._ratios:
+            numbers = range(1, self._num_drafts + 1)
+            self._ratios[num_decoding] = [self._ratio(num_decoding, k) for k in numbers]
+        return self._ratios[num_decoding]
 
-    def is_known(self, num_drafts: int) -> bool:
-        """True with enough samples that are not too old."""
-        age = self._num_steps - self._measured_at[num_drafts]
-        return age <= _STALE_STEPS and len(self._samples[num_drafts]) >= _ENOUGH
-
-    def ratio(self, num_drafts: int) -> float | None:
-        """Time with drafts over time without, old or not; None while one was never measured."""
-        with_drafts, plain = self._medians[num_drafts], self._medians[0]
-        return with_drafts / plain if with_drafts and plain else None
+    def _ratio(self, num_decoding: int, num_drafts: int) -> float:
+        plain_s = self.trunk.estimate(num_decoding)
+        trunk_s = self.trunk.estimate(num_decoding * (1 + num_drafts))
+        module_s = self.module.estimate(num_decoding * (1 + num_drafts))
+        if not plain_s or trunk_s is None:
+            return 1.0
+        return (trunk_s + num_drafts * (module_s or 0.0)) / plain_s
 
 
 class AdaptiveDrafts:
@@ -98,78 +117,57 @@ class AdaptiveDrafts:
     def __init__(self, num_drafts: int) -> None:
         self._num_drafts = num_drafts
         self._acceptance = Acceptance(num_drafts, _ENGINE_MEMORY)
-        self._beliefs = [_FIRST_BELIEF] * num_drafts
-        self._times: dict[tuple[int, int], _StepTimes] = {}
+        self._costs: dict[int, _Costs] = {}
         self._trial_credit = 0.0  # in plain steps
-        self._trial_steps_left = 0
 
     def count(self, seq: Sequence, num_drafted: int, num_accepted: int) -> None:
         """See `DraftPolicy`."""
         seq.acceptance.count(num_drafted, num_accepted)
         self._acceptance.count(num_drafted, num_accepted)
-        self._beliefs = self._acceptance.chances([_FIRST_BELIEF] * self._num_drafts, _ENGINE_WEIGHT)
 
-    def time(self, num_drafts: int, num_decoding: int, num_context: int, seconds: float) -> None:
+    def time(self, times: StepTimes) -> None:
         """See `DraftPolicy`."""
-        self._times_of(num_decoding, num_context).add(num_drafts, seconds)
-        if num_drafts == 0:
-            self._trial_credit += _TRIAL_SHARE
+        costs = self._costs_of(times.num_context)
+        costs.trunk.add(times.num_decoding * (1 + times.num_drafts), times.rest_s)
+        if times.num_drafts:
+            costs.module.add(times.num_draft_rows, times.draft_s / times.num_drafts)
 
-    def choose(self, drafting: Ordered[Sequence], num_decoding: int, num_context: int) -> int:
+    def choose(self, drafting: Ordered[Sequence], num_decoding: int, num_context: int) -> Choice:
         """See `DraftPolicy`."""
-        times = self._times_of(num_decoding, num_context)
-        if not times.is_known(0):
-            return 0
-        chances = [seq.acceptance.chances(self._beliefs, _SEQUENCE_WEIGHT) for seq in drafting]
-        best, best_gain = 0, 0.0
-        for k in range(1, self._num_drafts + 1):
-            tokens = [expected_tokens(c, k) for c in chances]
-            is_known = times.is_known(k)
-            ratio = (times.ratio(k) or 0.0) if is_known else self._least_ratio(times, k)
-            if min(tokens) < ratio * _MARGIN:
-                continue
-            if not is_known:
-                return k
-            if sum(tokens) / ratio > best_gain:
-                best, best_gain = k, sum(tokens) / ratio
-        return best or self._trial(times)
-
-    def _least_ratio(self, times: _StepTimes, num_drafts: int) -> float:
-        """What a step with drafts may cost at least, in plain steps: its old measurement, or that of
-        smaller steps, where a row more costs less."""
-        own = times.ratio(num_drafts)
-        if own is not None:
-            return own * _SLACK
-        smaller = [
-            ratio
-            for other in self._times.values()
-            if other.num_sequences <= times.num_sequences and (ratio := other.ratio(num_drafts)) is not None
-        ]
-        return min(smaller, default=1.0) * _SLACK
-
-    def _trial(self, times: _StepTimes) -> int:
-        """One draft now and then, to see whether they would be kept again; 0 = not now."""
-        if self._trial_steps_left > 0:
-            self._trial_steps_left -= 1
-            return 1
-        ratio = times.ratio(1) or _TRIAL_RATIO
-        could_pay = any(k + 1 > self._least_ratio(times, k) * _MARGIN for k in range(1, self._num_drafts + 1))
-        if could_pay and self._trial_credit >= _TRIAL_STEPS * ratio:
+        costs = self._costs_of(num_context)
+        if not costs.trunk.is_fresh(num_decoding, _STALE_SAMPLES):
+            return Choice(0, _MEASURE_STEPS)
+        ratios = costs.ratios(num_decoding)
+        best = self._best(drafting, num_decoding, ratios)
+        if best > 0:
+            return Choice(best, _HOLD_STEPS)
+        if self._may_try(ratios):
             self._trial_credit = 0.0
-            self._trial_steps_left = _TRIAL_STEPS - 1
-            return 1
-        return 0
+            return Choice(1, _TRIAL_STEPS)
+        self._trial_credit += _TRIAL_SHARE * _HOLD_STEPS
+        return Choice(0, _HOLD_STEPS)
 
-    def _times_of(self, num_decoding: int, num_context: int) -> _StepTimes:
-        size = _bucket(num_decoding)
-        key = size, (num_context >> 11).bit_length()
-        times = self._times.get(key)
-        if times is None:
-            times = self._times[key] = _StepTimes(size, self._num_drafts)
-        return times
+    def _best(self, drafting: Ordered[Sequence], num_decoding: int, ratios: list[float]) -> int:
+        """The number of drafts with the most tokens for its time that slows none of `drafting`; 0 = none."""
+        beliefs = self._acceptance.chances([_FIRST_BELIEF] * self._num_drafts, _ENGINE_WEIGHT)
+        chances = [seq.acceptance.chances(beliefs, _SEQUENCE_WEIGHT) for seq in drafting]
+        best, best_gain = 0, 0.0
+        for k, ratio in enumerate(ratios, 1):
+            tokens = [expected_tokens(c, k) for c in chances]
+            gain = (sum(tokens) + num_decoding - len(drafting)) / ratio
+            if min(tokens) >= ratio * _MARGIN and gain > best_gain:
+                best, best_gain = k, gain
+        return best
 
+    def _may_try(self, ratios: list[float]) -> bool:
+        """Whether it is time to see if single drafts would be kept again; never where even that is too
+        little."""
+        could_pay = any(1 + k >= ratio * _MARGIN for k, ratio in enumerate(ratios, 1))
+        return could_pay and self._trial_credit >= _TRIAL_STEPS * ratios[0]
 
-def _bucket(count: int) -> int:
-    """The count rounded up so that neighbours share measurements: 1 2 3 4 6 8 12 16 24 32 ..."""
-    step = 1 << max(0, (count - 1).bit_length() - 2)
-    return -(-count // step) * step
+    def _costs_of(self, num_context: int) -> _Costs:
+        key = (num_context >> _CONTEXT_SHIFT).bit_length()
+        costs = self._costs.get(key)
+        if costs is None:
+            costs = self._costs[key] = _Costs(self._num_drafts)
+        return costs

@@ -57,9 +57,8 @@ class Engine:
             self._blocks, max_batch_tokens=runner.max_batch_tokens, max_sequences=runner.max_sequences
         )
         self._sampler = Sampler(self.num_valid_tokens)
-        self._drafter = Drafter(
-            runner, draft_policy or AdaptiveDrafts(self._num_drafts), max_drafting_sequences
-        )
+        policy = draft_policy or AdaptiveDrafts(self._num_drafts)
+        self._drafter = Drafter(runner, policy, max_drafting_sequences) if self._num_drafts else None
         self._sequences: dict[str, Sequence] = {}
         self.metrics = Metrics.for_drafts(self._num_drafts)
         self.context_length = min(runner.config.max_positions, self._blocks.capacity_tokens)
@@ -147,14 +146,16 @@ class Engine:
         that step's outputs.
         """
         started_s = time.perf_counter()
-        num_drafts = self._drafter.propose(self._scheduler.running)
+        drafter = self._drafter
+        num_drafts = drafter.propose(self._scheduler.running) if drafter is not None else 0
         plan = self._scheduler.schedule(time.monotonic())
         if not plan:
             return []
         result = self._runner.forward(build_batch(plan))
         outputs = self._postprocess(plan, result)
         self.metrics.num_steps_by_drafts[num_drafts] += 1
-        self._drafter.time(plan, time.perf_counter() - started_s)
+        if drafter is not None:
+            drafter.time(plan, time.perf_counter() - started_s)
         return outputs
 
     def check(self) -> None:
@@ -200,7 +201,7 @@ class Engine:
                 reason = output.finish_reason
                 logit_row = end
             seq.num_computed_tokens += num_final
-            if reason is None:
+            if reason is None and self._drafter is not None:
                 self._drafter.note(seq, result.hidden_TD[row : row + num_final])
             row += share.query_len
         self._count_step(row)
@@ -210,7 +211,8 @@ class Engine:
         """Append what the logits say; returns the output and the number of accepted drafts."""
         drafts = seq.draft_token_ids
         verdict = verify(self._sampler.choices(seq, logits_JV), drafts)
-        self._drafter.count(seq, verdict.num_accepted)
+        if drafts and self._drafter is not None:
+            self._drafter.count(seq, verdict.num_accepted)
         seq.draft_token_ids = []
         new = [*drafts[: verdict.num_accepted], verdict.bonus_token_id]
         new, reason, stop_reason = truncate(seq, new)

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import numpy as np
 
 from flashstep.engine.acceptance import Acceptance
-from flashstep.engine.batch import Float32
 from flashstep.engine.block_table import BlockTable
 from flashstep.engine.processors import LogitsProcessor
+from flashstep.engine.row_history import RowHistory
 from flashstep.types import Request, Timings, TokenLogprob
 
 
@@ -39,7 +39,7 @@ class Sequence:
 
     max_total_tokens: prompt and answer together end here at the latest.
     num_drafts: most drafts a step may propose for it; 0 = never drafts.
-    history_TD: trunk hidden states of its newest computed rows, for the MTP modules; None = not kept.
+    hidden: the trunk's hidden states of its newest computed rows; None = none are kept yet.
     mtp_view: what the modules have seen of it; None = nothing that still counts.
     acceptance: how often its drafts were kept lately.
     processors: steer the choice of its tokens, in this order.
@@ -50,10 +50,10 @@ class Sequence:
 
     __slots__ = (
         "_admitted_s", "_first_token_s", "acceptance", "arrived_s", "block_keys", "draft_token_ids",
-        "full_table", "has_unknown_prefix", "history_TD", "is_guarded", "is_plain_greedy", "max_total_tokens", "mtp_view",
-        "num_accepted", "num_cached_tokens", "num_computed_tokens", "num_drafted", "num_drafts",
-        "num_prompt_tokens", "params", "processors", "prompt_logprobs", "request", "request_id", "rng",
-        "sliding_table", "status", "stop_token_ids", "token_ids",
+        "full_table", "has_unknown_prefix", "hidden", "is_guarded", "is_plain_greedy",
+        "max_total_tokens", "mtp_view", "num_accepted", "num_cached_tokens", "num_computed_tokens",
+        "num_drafted", "num_drafts", "num_prompt_tokens", "params", "processors", "prompt_logprobs",
+        "request", "request_id", "rng", "sliding_table", "status", "stop_token_ids", "token_ids",
     )  # fmt: skip
 
     def __init__(
@@ -78,7 +78,7 @@ class Sequence:
         # The first token rarely comes with a draft, and the last needs none behind it.
         self.num_drafts = num_drafts if max_total_tokens - self.num_prompt_tokens >= 3 else 0
         self.draft_token_ids: list[int] = []
-        self.history_TD: Float32 | None = None
+        self.hidden: RowHistory | None = None
         self.mtp_view: MtpView | None = None
         self.acceptance = Acceptance(self.num_drafts)
         self.processors = processors
@@ -137,7 +137,7 @@ class Sequence:
         """Forget everything computed (preemption); tokens, random state and processors stay."""
         self.num_computed_tokens = 0
         self.draft_token_ids = []
-        self.history_TD = None
+        self.hidden = None
         self.mtp_view = None
         self.status = SequenceStatus.WAITING
 

@@ -5,6 +5,7 @@ greedy or sampled, so drafting never changes an answer, only the number of steps
 penalties and logprobs. Alignment of the modules: see `DraftBatch`.
 """
 
+import time
 from collections.abc import Iterable
 from collections.abc import Sequence as Ordered
 from typing import NamedTuple
@@ -13,17 +14,12 @@ import numpy as np
 
 from flashstep.engine.batch import DraftBatch, Float32
 from flashstep.engine.batch_builder import Share, table_rows
-from flashstep.engine.draft_policy import DraftPolicy
+from flashstep.engine.draft_policy import Choice, DraftPolicy, StepTimes
+from flashstep.engine.row_history import RowHistory
 from flashstep.engine.runner_protocol import RunnerProtocol
 from flashstep.engine.sequence import MtpView, Sequence
 
-KEPT_ROWS = 8  # rows that the modules see when they begin; at least one more than can be drafted
-
-
-class _StepSize(NamedTuple):
-    num_drafts: int
-    num_decoding: int
-    num_context: int
+KEPT_ROWS = 16  # that the modules see when they begin; more than can be drafted
 
 
 class Verdict(NamedTuple):
@@ -52,10 +48,6 @@ class _Piece(NamedTuple):
     start: int
     first: int
 
-    @property
-    def num_rows(self) -> int:
-        return self.sequence.num_computed_tokens - self.first
-
 
 class Drafter:
     """Runs MTP modules over the newest rows of the sequences that decode, and hands out drafts.
@@ -73,87 +65,97 @@ class Drafter:
         self._runner = runner
         self._policy = policy
         self._max_sequences = max_sequences
-        self._size = _StepSize(0, 0, 0)
-        self._has_begun = False
+        self._choice = Choice(0, 0)
+        self._num_held = self._held_for = 0
+        self._times: StepTimes | None = None
 
     def note(self, seq: Sequence, hidden_TD: Float32) -> None:
         """Remember the trunk's hidden states of the rows up to the computed ones that became final."""
         if seq.num_drafts == 0:
             return
-        num_old = KEPT_ROWS - len(hidden_TD)
-        if num_old <= 0 or seq.history_TD is None:
-            seq.history_TD = hidden_TD[-KEPT_ROWS:].copy()
-        else:
-            seq.history_TD = np.concatenate((seq.history_TD[-num_old:], hidden_TD))
+        if seq.hidden is None:
+            seq.hidden = RowHistory(KEPT_ROWS, hidden_TD.shape[1])
+        seq.hidden.add(hidden_TD)
 
     def propose(self, running: list[Sequence]) -> int:
         """Draft for the next step of `running`, setting their `draft_token_ids`; returns the number of
         drafts that was chosen."""
-        self._has_begun = False
+        self._num_held += 1
+        if self._choice.num_drafts == 0 and self._is_held(len(running)):
+            self._times = None
+            return 0
         decoding = [seq for seq in running if seq.is_decoding]
-        drafting = [seq for seq in decoding if seq.history_TD is not None and seq.max_useful_drafts > 0]
-        num_context = sum(seq.num_tokens for seq in decoding)
+        drafting = [seq for seq in decoding if seq.hidden is not None and seq.max_useful_drafts > 0]
+        num_context = sum(len(seq.token_ids) for seq in decoding)
         num_drafts = self._choose(drafting, len(decoding), num_context)
-        self._size = _StepSize(num_drafts, len(decoding), num_context)
-        if num_drafts > 0:
-            self._draft(drafting, num_drafts)
+        started_s = time.perf_counter()
+        num_rows = self._draft(drafting, num_drafts) if num_drafts > 0 else 0
+        draft_s = time.perf_counter() - started_s
+        self._times = StepTimes(len(decoding), num_context, num_drafts, num_rows, draft_s, 0.0)
         return num_drafts
 
     def count(self, seq: Sequence, num_accepted: int) -> None:
-        """Tell the policy how many of the sequence's drafts were kept; before they are dropped."""
-        if seq.draft_token_ids:
-            self._policy.count(seq, len(seq.draft_token_ids), num_accepted)
+        """Tell the policy how many of the sequence's drafts (at least one) were kept; before they are dropped."""
+        self._policy.count(seq, len(seq.draft_token_ids), num_accepted)
 
     def time(self, plan: list[Share], seconds: float) -> None:
-        """Tell the policy how long the whole step took, `propose` included, if it was a usual one."""
-        num_drafts, num_decoding, num_context = self._size
-        is_usual = len(plan) == num_decoding and not self._has_begun
-        if is_usual and all(x.num_drafts == num_drafts and x.query_len == 1 + num_drafts for x in plan):
-            self._policy.time(num_drafts, num_decoding, num_context, seconds)
+        """Tell the policy how long the whole step took, `propose` included, if all only decoded."""
+        times = self._times
+        if times is None or len(plan) != times.num_decoding:
+            return
+        num_drafts = times.num_drafts
+        if all(x.num_drafts == num_drafts and x.query_len == 1 + num_drafts for x in plan):
+            self._policy.time(times._replace(rest_s=seconds - times.draft_s))
 
     def _choose(self, drafting: list[Sequence], num_decoding: int, num_context: int) -> int:
         is_crowd = self._max_sequences is not None and num_decoding > self._max_sequences
         if is_crowd or not drafting:
             return 0
-        wanted = self._policy.choose(drafting, num_decoding, num_context)
-        return min(wanted, max(seq.max_useful_drafts for seq in drafting))
+        if not self._is_held(num_decoding):
+            self._choice = self._policy.choose(drafting, num_decoding, num_context)
+            self._num_held, self._held_for = 0, num_decoding
+        return min(self._choice.num_drafts, max(seq.max_useful_drafts for seq in drafting))
 
-    def _draft(self, drafting: list[Sequence], num_modules: int) -> None:
-        pieces: list[_Piece] = []
-        num_rows = 0
-        for seq in drafting:
-            piece = _piece(seq, num_modules, self._runner.window_tokens, self._runner.block_size)
-            num_rows += piece.num_rows
-            if num_rows > self._runner.max_batch_tokens:
-                break  # the others take their turn when this one is through its beginning
-            pieces.append(piece)
-        drafts_SJ = self._runner.draft(_build(pieces, num_modules))
+    def _is_held(self, num_sequences: int) -> bool:
+        """The last choice still counts."""
+        return self._num_held < self._choice.num_steps and num_sequences == self._held_for
+
+    def _draft(self, drafting: list[Sequence], num_modules: int) -> int:
+        """Give each a draft per module; returns the number of rows that took."""
+        pieces = [self._piece(seq, num_modules, len(drafting)) for seq in drafting]
+        batch = _build(pieces, num_modules)
+        drafts_SJ = self._runner.draft(batch)
         for piece, drafts in zip(pieces, drafts_SJ.tolist(), strict=True):
             seq = piece.sequence
             seq.mtp_view = MtpView(piece.start, seq.num_computed_tokens, drafts)
             seq.draft_token_ids = drafts[: seq.max_useful_drafts]
-        self._has_begun = any(piece.start == piece.first for piece in pieces)
+        return len(batch.token_ids_T)
 
-
-def _piece(seq: Sequence, num_modules: int, window_tokens: int, block_size: int) -> _Piece:
-    """Go on where the modules stopped, if all that takes is still there; otherwise begin anew."""
-    assert seq.history_TD is not None, "only sequences with hidden states draft"
-    oldest_block = seq.sliding_table.num_released * block_size
-    oldest = max(oldest_block, seq.num_computed_tokens - len(seq.history_TD))
-    view = seq.mtp_view
-    if view is not None and len(view.draft_token_ids) >= num_modules:
-        # Module k read the first k - 1 guesses; where one was wrong, its last rows are computed again.
-        first = min(view.end, view.end + _num_true(seq, view) + 1 - num_modules)
-        if first >= oldest and max(view.start, first - window_tokens + 1) >= oldest_block:
-            return _Piece(seq, view.start, first)
-    return _Piece(seq, oldest, oldest)
+    def _piece(self, seq: Sequence, num_modules: int, num_pieces: int) -> _Piece:
+        """Go on where the modules stopped, if all that takes is still there; otherwise begin anew."""
+        assert seq.hidden is not None, "only sequences with hidden states draft"
+        most = min(KEPT_ROWS, len(seq.hidden), self._runner.max_batch_tokens // num_pieces)
+        oldest_block = seq.sliding_table.num_released * self._runner.block_size
+        oldest = max(oldest_block, seq.num_computed_tokens - most)
+        view = seq.mtp_view
+        if view is not None and len(view.draft_token_ids) >= num_modules:
+            # Module k read the first k - 1 guesses; where one was wrong, its last rows come again.
+            first = min(view.end, view.end + _num_true(seq, view) + 1 - num_modules)
+            reads = max(view.start, first - self._runner.window_tokens + 1)
+            if first >= oldest and reads >= oldest_block:
+                return _Piece(seq, view.start, first)
+        return _Piece(seq, oldest, oldest)
 
 
 def _num_true(seq: Sequence, view: MtpView) -> int:
     """Leading drafts of that pass that are now known to have been right."""
-    known = seq.token_ids[view.end + 1 :]
-    pairs = zip(known, view.draft_token_ids, strict=False)
-    return next((i for i, (x, draft) in enumerate(pairs) if x != draft), min(len(known), len(view.draft_token_ids)))
+    known = seq.token_ids[view.end + 1 : view.end + 1 + len(view.draft_token_ids)]
+    num_true = 0
+    for token_id, draft in zip(known, view.draft_token_ids, strict=False):
+        if token_id != draft:
+            break
+        num_true += 1
+    return num_true
 
 
 def _build(pieces: list[_Piece], num_modules: int) -> DraftBatch:
@@ -166,8 +168,8 @@ def _build(pieces: list[_Piece], num_modules: int) -> DraftBatch:
         token_ids += seq.token_ids[first + 1 : end + 1]
         positions += range(first, end)
         starts.append(starts[-1] + end - first)
-        assert seq.history_TD is not None, "only sequences with hidden states draft"
-        hidden.append(seq.history_TD[first - end :])
+        assert seq.hidden is not None, "only sequences with hidden states draft"
+        hidden.append(seq.hidden.newest(end - first))
     return DraftBatch(
         token_ids_T=np.array(token_ids, np.int32),
         positions_T=np.array(positions, np.int32),

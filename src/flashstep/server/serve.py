@@ -5,6 +5,7 @@ On a stop signal new requests are refused with 503 while running answers get `sh
 to end; the rest is broken off with an error that says so. A second signal ends at once.
 """
 
+import logging
 import signal
 import socket
 import time
@@ -23,6 +24,8 @@ from flashstep.server.limits.request_limits import MAX_HEADER_BYTES
 from flashstep.server.limits.settings import LimitSettings
 from flashstep.server.log_lines import JsonLines, LogFormat, TextLines
 from flashstep.server.traces.redaction import Redaction
+
+logger = logging.getLogger("flashstep.server")
 
 _BACKLOG = 2048
 _LAST_WORDS_S = 5  # for connections to be closed, once no answer is being computed any more
@@ -121,6 +124,7 @@ class _Server(uvicorn.Server):
         self._drain = drain
         self._grace_s = grace_s
         self._deadline_s: float | None = None  # once a stop signal came
+        self._has_told = False
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -128,9 +132,12 @@ class _Server(uvicorn.Server):
             self._on_ready(self._url)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        now_s = time.monotonic()
         if self._deadline_s is None:
-            self._deadline_s = time.monotonic() + self._grace_s
+            self._deadline_s = now_s + self._grace_s
             self._drain.begin()
+        elif self._deadline_s > now_s:
+            self._deadline_s = now_s
         else:
             super().handle_exit(sig, frame)
 
@@ -139,7 +146,11 @@ class _Server(uvicorn.Server):
             return True
         if self._deadline_s is None:
             return False
-        if not self._drain.is_idle and time.monotonic() < self._deadline_s:
+        left_s = self._deadline_s - time.monotonic()
+        if not self._drain.is_idle and left_s > 0:
+            if not self._has_told:
+                self._has_told = True
+                logger.info("stopping; running answers get %.0f s, a second signal ends them", left_s)
             return False
         self._drain.abort()
         return True

@@ -58,6 +58,8 @@ class QueuedAdmission:
             yield
         finally:
             meter.settle_tokens(estimate, consumption.num_tokens(estimate))
+            # In time for a whole answer; the headers of a stream have gone out with the estimate.
+            call.response_headers.update(meter.headers())
 
     @asynccontextmanager
     async def _waiting(self, call: Call, generation: Generation) -> AsyncGenerator[None, None]:

@@ -1,7 +1,11 @@
-"""`GET /metrics` in the Prometheus text form, or as OpenMetrics where the scraper asks for it."""
+"""`GET /metrics` in the Prometheus text form, or as OpenMetrics where the scraper asks for it.
 
-from prometheus_client import CollectorRegistry
-from prometheus_client.exposition import choose_encoder
+Versions and escapings in the Accept header are not looked at: each form is written in one version, and
+the library's own negotiation fails on those that are no numbers.
+"""
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
+from prometheus_client.openmetrics import exposition as openmetrics
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,5 +18,9 @@ class MetricsEndpoint:
 
     async def get(self, request: Request) -> Response:
         """All metrics as text; only OpenMetrics has room for the trace ids of examples."""
-        encode, media_type = choose_encoder(request.headers.get("accept", ""))
-        return Response(encode(self._registry), headers={"content-type": media_type})
+        if "application/openmetrics-text" in request.headers.get("accept", ""):
+            text = openmetrics.generate_latest(self._registry)  # type: ignore[no-untyped-call]
+            media_type = openmetrics.CONTENT_TYPE_LATEST
+        else:
+            text, media_type = generate_latest(self._registry), CONTENT_TYPE_LATEST
+        return Response(text, headers={"content-type": media_type})
