@@ -111,7 +111,13 @@ def _compiled(name: str, function: str, parameters: str | None) -> str:
 
 def _compile(grammar: str) -> None:
     """ValueError with llguidance's reason when the grammar does not compile."""
-    is_error, messages = llguidance.LLMatcher.validate_grammar_with_warnings(grammar)
+    try:
+        is_error, messages = llguidance.LLMatcher.validate_grammar_with_warnings(grammar)
+    except BaseException as error:
+        # A panic of the native compiler is no Exception and would get past everything that answers errors.
+        if type(error).__name__ != "PanicException":
+            raise
+        raise ValueError("the compiler of grammars cannot cope with it") from error
     if is_error:
         raise ValueError(_reason(messages[0]))
 

@@ -7,6 +7,7 @@ import typer
 
 from flashstep.server.limits.settings import LimitSettings
 
+_PANEL = "Keys, load and slow clients"
 DEFAULTS = LimitSettings()
 
 KeyFile = Annotated[
@@ -16,21 +17,39 @@ KeyFile = Annotated[
         envvar="FLASHSTEP_API_KEY_FILE",
         show_default=False,
         help="Keys with names and limits, made by `flashstep keys add`; read again whenever it changes.",
+        rich_help_panel=_PANEL,
     ),
 ]
 ProtectMetrics = Annotated[
-    bool, typer.Option("--protect-metrics", help="Ask for a key on /metrics too.", show_default=False)
+    bool,
+    typer.Option(
+        "--protect-metrics", help="Ask for a key on /metrics too.", show_default=False, rich_help_panel=_PANEL
+    ),
 ]
-MaxWaiting = Annotated[int, typer.Option(min=0, help="Requests that may wait; further ones get 503.")]
+MaxWaiting = Annotated[
+    int, typer.Option(min=0, help="Requests that may wait; further ones get 503.", rich_help_panel=_PANEL)
+]
 MaxQueueWait = Annotated[
-    float, typer.Option("--max-queue-wait", help="Seconds that a request may wait; then it gets 503.")
+    float,
+    typer.Option(
+        "--max-queue-wait", help="Seconds that a request may wait; then it gets 503.", rich_help_panel=_PANEL
+    ),
 ]
 RequestTimeout = Annotated[
-    float, typer.Option("--request-timeout", help="Seconds of silence within a request; then 408.")
+    float,
+    typer.Option(
+        "--request-timeout", help="Seconds of silence within a request; then 408.", rich_help_panel=_PANEL
+    ),
 ]
 SendTimeout = Annotated[
-    float, typer.Option("--send-timeout", help="Seconds that a client may read nothing of its answer.")
+    float,
+    typer.Option(
+        "--send-timeout", help="Seconds that a client may read nothing of its answer.", rich_help_panel=_PANEL
+    ),
 ]
 ShutdownGrace = Annotated[
-    float, typer.Option("--shutdown-grace", help="Seconds that running answers get to end on SIGTERM.")
+    float,
+    typer.Option(
+        "--shutdown-grace", help="Seconds that running answers get to end on SIGTERM.", rich_help_panel=_PANEL
+    ),
 ]

@@ -14,6 +14,7 @@ DEFAULT_MAX_MIB = _DEFAULTS.max_bytes >> 20
 
 Switch = Literal["on", "off"]
 
+_PANEL = "Traces and logs"
 Store = Annotated[
     str | None,
     typer.Option(
@@ -21,12 +22,21 @@ Store = Annotated[
         metavar="PATH|off",
         show_default=False,
         help="File for the records of all calls; your state folder when not given.",
+        rich_help_panel=_PANEL,
     ),
 ]
-Content = Annotated[Switch, typer.Option("--trace-content", help="Keep prompts and outputs in the records.")]
-MaxDays = Annotated[float, typer.Option("--trace-max-days", help="Older records are deleted.")]
+Content = Annotated[
+    Switch,
+    typer.Option("--trace-content", help="Keep prompts and outputs in the records.", rich_help_panel=_PANEL),
+]
+MaxDays = Annotated[
+    float, typer.Option("--trace-max-days", help="Older records are deleted.", rich_help_panel=_PANEL)
+]
 MaxMib = Annotated[
-    int, typer.Option("--trace-max-mib", min=1, help="The oldest records go when all take more.")
+    int,
+    typer.Option(
+        "--trace-max-mib", min=1, help="The oldest records go when all take more.", rich_help_panel=_PANEL
+    ),
 ]
 Redact = Annotated[
     list[str] | None,
@@ -35,6 +45,7 @@ Redact = Annotated[
         metavar="REGEX",
         show_default=False,
         help="Take what matches out of records, spans and logs; repeatable.",
+        rich_help_panel=_PANEL,
     ),
 ]
 OtlpEndpoint = Annotated[
@@ -45,9 +56,13 @@ OtlpEndpoint = Annotated[
         envvar="OTEL_EXPORTER_OTLP_ENDPOINT",
         show_default=False,
         help="OpenTelemetry collector that gets a span of each call. Needs the extra otel.",
+        rich_help_panel=_PANEL,
     ),
 ]
-LogForm = Annotated[Literal["text", "json"], typer.Option("--log-format", help="Lines, or JSON objects.")]
+LogForm = Annotated[
+    Literal["text", "json"],
+    typer.Option("--log-format", help="Lines, or JSON objects.", rich_help_panel=_PANEL),
+]
 
 
 def trace_settings(

@@ -22,10 +22,12 @@ _FIRST_BELIEF = 0.8  # chance of a draft before anything was seen; high enough t
 _ENGINE_WEIGHT, _SEQUENCE_WEIGHT = 4.0, 8.0  # verifications that a belief counts for
 _ENGINE_MEMORY = 64.0  # verifications
 _MARGIN = 1.03  # drafting must beat plain steps by this
-_HOLD_STEPS, _MEASURE_STEPS = 8, 3  # steps between decisions, and to measure plain ones
+_CHANGE_MARGIN = 1.08  # and any other number of drafts by this; modules that begin anew draft worse at first
+_HOLD_STEPS, _REST_STEPS = 8, 16  # steps between decisions with and without drafts
+_MEASURE_STEPS = 3  # to learn what plain steps cost
 _STALE_SAMPLES = 128  # samples after which plain steps are measured again
 _RATIO_AGE = 4  # decisions for which ratios of times are used again
-_TRIAL_SHARE, _TRIAL_STEPS = 0.02, 4  # of the time without drafts; steps of one trial
+_TRIAL_SHARE, _TRIAL_STEPS = 0.01, 4  # of the steps without drafts; steps of one trial
 _CONTEXT_SHIFT = 11  # contexts of up to 2^11 tokens together share curves, then each doubling has its own
 
 
@@ -56,6 +58,10 @@ class DraftPolicy(Protocol):
         with `num_context` tokens in their caches."""
         ...
 
+    def rest(self) -> None:
+        """A step without drafts went by."""
+        ...
+
     def count(self, seq: Sequence, num_drafted: int, num_accepted: int) -> None:
         """One sequence's drafts (at least one) were verified."""
         ...
@@ -74,6 +80,9 @@ class FixedDrafts:
     def choose(self, drafting: Ordered[Sequence], num_decoding: int, num_context: int) -> Choice:
         """See `DraftPolicy`."""
         return self._choice
+
+    def rest(self) -> None:
+        """Nothing to learn."""
 
     def count(self, seq: Sequence, num_drafted: int, num_accepted: int) -> None:
         """Nothing to learn."""
@@ -118,6 +127,7 @@ class AdaptiveDrafts:
         self._num_drafts = num_drafts
         self._acceptance = Acceptance(num_drafts, _ENGINE_MEMORY)
         self._costs: dict[int, _Costs] = {}
+        self._last_best = 0
         self._trial_credit = 0.0  # in plain steps
 
     def count(self, seq: Sequence, num_drafted: int, num_accepted: int) -> None:
@@ -138,14 +148,17 @@ class AdaptiveDrafts:
         if not costs.trunk.is_fresh(num_decoding, _STALE_SAMPLES):
             return Choice(0, _MEASURE_STEPS)
         ratios = costs.ratios(num_decoding)
-        best = self._best(drafting, num_decoding, ratios)
-        if best > 0:
-            return Choice(best, _HOLD_STEPS)
+        self._last_best = self._best(drafting, num_decoding, ratios)
+        if self._last_best > 0:
+            return Choice(self._last_best, _HOLD_STEPS)
         if self._may_try(ratios):
             self._trial_credit = 0.0
             return Choice(1, _TRIAL_STEPS)
-        self._trial_credit += _TRIAL_SHARE * _HOLD_STEPS
-        return Choice(0, _HOLD_STEPS)
+        return Choice(0, _REST_STEPS)
+
+    def rest(self) -> None:
+        """See `DraftPolicy`."""
+        self._trial_credit += _TRIAL_SHARE
 
     def _best(self, drafting: Ordered[Sequence], num_decoding: int, ratios: list[float]) -> int:
         """The number of drafts with the most tokens for its time that slows none of `drafting`; 0 = none."""
@@ -155,7 +168,9 @@ class AdaptiveDrafts:
         for k, ratio in enumerate(ratios, 1):
             tokens = [expected_tokens(c, k) for c in chances]
             gain = (sum(tokens) + num_decoding - len(drafting)) / ratio
-            if min(tokens) >= ratio * _MARGIN and gain > best_gain:
+            if k == self._last_best:
+                gain *= _CHANGE_MARGIN
+            if min(tokens) >= ratio * (_MARGIN if self._last_best else _CHANGE_MARGIN) and gain > best_gain:
                 best, best_gain = k, gain
         return best
 

@@ -19,7 +19,7 @@ from flashstep.engine.row_history import RowHistory
 from flashstep.engine.runner_protocol import RunnerProtocol
 from flashstep.engine.sequence import MtpView, Sequence
 
-KEPT_ROWS = 16  # that the modules see when they begin; more than can be drafted
+KEPT_ROWS = 8  # that the modules see when they begin; more than can be drafted
 
 
 class Verdict(NamedTuple):
@@ -68,6 +68,7 @@ class Drafter:
         self._choice = Choice(0, 0)
         self._num_held = self._held_for = 0
         self._times: StepTimes | None = None
+        self._choosing_s = 0.0
 
     def note(self, seq: Sequence, hidden_TD: Float32) -> None:
         """Remember the trunk's hidden states of the rows up to the computed ones that became final."""
@@ -83,10 +84,12 @@ class Drafter:
         self._num_held += 1
         if self._choice.num_drafts == 0 and self._is_held(len(running)):
             self._times = None
+            self._policy.rest()
             return 0
         decoding = [seq for seq in running if seq.is_decoding]
         drafting = [seq for seq in decoding if seq.hidden is not None and seq.max_useful_drafts > 0]
         num_context = sum(len(seq.token_ids) for seq in decoding)
+        self._choosing_s = 0.0
         num_drafts = self._choose(drafting, len(decoding), num_context)
         started_s = time.perf_counter()
         num_rows = self._draft(drafting, num_drafts) if num_drafts > 0 else 0
@@ -95,7 +98,7 @@ class Drafter:
         return num_drafts
 
     def count(self, seq: Sequence, num_accepted: int) -> None:
-        """Tell the policy how many of the sequence's drafts (at least one) were kept; before they are dropped."""
+        """Tell the policy how many of the sequence's drafts (at least one) were kept."""
         self._policy.count(seq, len(seq.draft_token_ids), num_accepted)
 
     def time(self, plan: list[Share], seconds: float) -> None:
@@ -105,15 +108,17 @@ class Drafter:
             return
         num_drafts = times.num_drafts
         if all(x.num_drafts == num_drafts and x.query_len == 1 + num_drafts for x in plan):
-            self._policy.time(times._replace(rest_s=seconds - times.draft_s))
+            self._policy.time(times._replace(rest_s=seconds - times.draft_s - self._choosing_s))
 
     def _choose(self, drafting: list[Sequence], num_decoding: int, num_context: int) -> int:
         is_crowd = self._max_sequences is not None and num_decoding > self._max_sequences
         if is_crowd or not drafting:
             return 0
         if not self._is_held(num_decoding):
+            started_s = time.perf_counter()
             self._choice = self._policy.choose(drafting, num_decoding, num_context)
             self._num_held, self._held_for = 0, num_decoding
+            self._choosing_s = time.perf_counter() - started_s
         return min(self._choice.num_drafts, max(seq.max_useful_drafts for seq in drafting))
 
     def _is_held(self, num_sequences: int) -> bool:

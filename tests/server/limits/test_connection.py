@@ -128,7 +128,7 @@ def test_what_is_no_http_is_refused_in_the_form_of_all_errors(hasty):
 def test_endless_headers_are_refused_before_they_end(hasty):
     with connect(hasty) as client:
         client.sendall(b"GET /health HTTP/1.1\r\nHost: t\r\n")
-        for number in range(40):
+        for number in range(33):  # just over the limit: what comes later finds a closed connection
             client.sendall(b"X-%d: %b\r\n" % (number, b"x" * 1000))
         status, error = answer(read_all(client))
     assert status == 400
