@@ -20,6 +20,7 @@ from flashstep.chat.template import ChatTemplate
 from flashstep.chat.token_scores import prompt_scores
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.engine.config import EngineConfig
+from flashstep.engine.processors import Grammars
 from flashstep.errors import ContextLengthExceeded, InvalidRequest
 from flashstep.model.config import ModelConfig
 from flashstep.types import (
@@ -46,13 +47,15 @@ _LONG_PROMPT_CHARS = 20_000  # about 10 ms
 class ChatModel:
     """A conversation partner: a backend with the tokenizer and template of its weights.
 
-    eos_token_ids: the checkpoint's ids that end a turn.
+    eos_token_ids: the checkpoint's ids that end a turn. grammars: the backend's, if it has any here.
     """
 
     def __init__(
-        self, backend: Backend, tokenizer: Tokenizer, template: ChatTemplate, eos_token_ids: frozenset[int]
-    ) -> None:
+        self, backend: Backend, tokenizer: Tokenizer, template: ChatTemplate, eos_token_ids: frozenset[int],
+        grammars: Grammars | None = None,
+    ) -> None:  # fmt: skip
         self._backend = backend
+        self._grammars = grammars
         self._tokenizer = tokenizer
         self._template = template
         self._eos_token_ids = eos_token_ids
@@ -87,11 +90,13 @@ class ChatModel:
             control_token_ids=tokenizer.added_tokens.contents,
             eos_token_ids=config.eos_token_ids,
         )
+        grammars = CompiledGrammars(vocabulary)
         start = partial(
             EmbeddedBackend.load, path, engine_config or EngineConfig(), num_valid_tokens=num_valid_tokens,
-            grammars=CompiledGrammars(vocabulary), on_progress=on_progress,
+            grammars=grammars, on_progress=on_progress,
         )  # fmt: skip
-        return cls(SupervisedBackend(start), tokenizer, template, frozenset(config.eos_token_ids))
+        eos_token_ids = frozenset(config.eos_token_ids)
+        return cls(SupervisedBackend(start), tokenizer, template, eos_token_ids, grammars)
 
     @property
     def model_name(self) -> str:
@@ -162,7 +167,8 @@ class ChatModel:
             lambda: self._template.encode(messages, tools), sum(len(message.content) for message in messages)
         )
         request = self._within_reasoning(self._request(token_ids, params, trace_id, request_id))
-        request = replace(request, grammar=grammar_for(rule, tools))
+        if tools or rule != FREE:
+            request = replace(request, grammar=await asyncio.to_thread(self._grammar, rule, tools))
         decoder = ResponseDecoder(self._tokenizer, tools=tools, stop=params.stop, max_calls=rule.max_calls)
         async with aclosing(self._answer(request, decoder)) as events:
             async for event in events:
@@ -181,6 +187,13 @@ class ChatModel:
         async with aclosing(self._answer(request, decoder)) as events:
             async for event in events:
                 yield event
+
+    def _grammar(self, rule: AnswerRule, tools: Sequence[Tool]) -> str | None:
+        """The grammar of the answer, compiled here, where a big schema keeps nobody waiting."""
+        grammar = grammar_for(rule, tools)
+        if grammar is not None and self._grammars is not None:
+            self._grammars.check(grammar)
+        return grammar
 
     async def _answer(self, request: Request, decoder: ResponseDecoder) -> AsyncGenerator[Event, None]:
         answer = _Answer(request, is_reasoning=not decoder.is_answering)

@@ -1,14 +1,22 @@
-"""Whether a JSON schema that somebody sent is one at all: objects where objects belong, lists where lists do.
+"""Whether a JSON schema that somebody sent is one at all, and of a size that can be enforced.
 
-Checked before a schema is turned into a grammar, so that whatever reads it may rely on these shapes. Only
-the keywords that schemas are made of; their values are left to the compiler of the grammar. Keywords: JSON
-Schema 2020-12, and `items` as a list, `definitions` and `dependencies` of earlier drafts.
+Checked before a schema is turned into a grammar, so that whatever reads it may rely on the shapes (objects
+where objects belong, lists where lists do), and that compiling it takes a fraction of a second. What values
+mean is left to the compiler of the grammar. Keywords: JSON Schema 2020-12, and `items` as a list and
+`definitions` of earlier drafts.
 """
 
 import json
+import math
+from fractions import Fraction
 from typing import Any
 
 MAX_DEPTH = 64  # of schemas within schemas
+MAX_SCHEMAS = 2000  # schemas within one
+MAX_LISTED_VALUES = 5000  # of all enums together
+# The least common multiple of all `multipleOf`: the compiler makes a state for each remainder, in time that
+# grows with their square.
+MAX_MULTIPLE = 50_000
 _SCHEMA = frozenset(
     (
         "additionalItems", "additionalProperties", "contains", "else", "if", "not", "propertyNames", "then",
@@ -22,19 +30,38 @@ _STRINGS = frozenset(("required",))
 
 
 def check_shape(schema: Any) -> None:
-    """Raises ValueError naming the place in the schema, its value and what belongs there."""
+    """Raises ValueError naming the place in the schema, its value and what belongs there, or the limit."""
     waiting = [("", schema, 0)]
+    num_schemas, num_values, multiple = 0, 0, 1
     while waiting:
         place, part, depth = waiting.pop()
+        num_schemas += 1
         if isinstance(part, bool):
             continue
         if not isinstance(part, dict):
             raise ValueError(f"{place or 'it'} must be a schema (an object, true or false), not {_shown(part)}")
-        if depth > MAX_DEPTH:
-            raise ValueError(f"it is nested more than {MAX_DEPTH} levels deep")
+        _check_limit(depth, MAX_DEPTH, "levels of schemas within schemas")
         for word, value in part.items():
             here = f"{place}.{word}" if place else word
             waiting += [(inner, item, depth + 1) for inner, item in _inner(here, word, value)]
+            num_values += len(value) if word == "enum" else 0
+            if word == "multipleOf":
+                multiple = math.lcm(multiple, _numerator(here, value))
+        _check_limit(num_schemas + len(waiting), MAX_SCHEMAS, "schemas")
+        _check_limit(num_values, MAX_LISTED_VALUES, "enum values")
+        _check_limit(multiple, MAX_MULTIPLE, "as the least common multiple of all multipleOf")
+
+
+def _check_limit(number: int, limit: int, what: str) -> None:
+    if number > limit:
+        raise ValueError(f"it has more than {limit} {what}")
+
+
+def _numerator(place: str, value: Any) -> int:
+    """Of the number as a fraction in lowest terms: 0.25 is 1/4."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ValueError(f"{place} must be a positive number, not {_shown(value)}")
+    return Fraction(str(value)).numerator
 
 
 def _inner(place: str, word: str, value: Any) -> list[tuple[str, Any]]:

@@ -183,6 +183,7 @@ class Engine:
     def _postprocess(self, plan: list[Share], result: ForwardResult) -> list[tuple[str, TokenOutput]]:
         """Verify, append, stop or note for drafting, sequence after sequence."""
         now_s = time.monotonic()
+        hidden_TD = None if self._drafter is None else result.hidden_TD.copy()
         outputs: list[tuple[str, TokenOutput]] = []
         row = logit_row = 0
         for share in plan:
@@ -201,8 +202,8 @@ class Engine:
                 reason = output.finish_reason
                 logit_row = end
             seq.num_computed_tokens += num_final
-            if reason is None and self._drafter is not None:
-                self._drafter.note(seq, result.hidden_TD[row : row + num_final])
+            if reason is None and hidden_TD is not None:
+                seq.keep_hidden(hidden_TD[row : row + num_final])
             row += share.query_len
         self._count_step(row)
         return outputs

@@ -1,37 +1,44 @@
 """The newest hidden states of one sequence, for MTP modules that begin later."""
 
+from collections import deque
+
 import numpy as np
 
 from flashstep.engine.batch import Float32
 
-_SPARE = 3  # times the rows kept; so that rows move only now and then
+KEPT_ROWS = 8  # that the modules see when they begin; more than can be drafted at once
 
 
 class RowHistory:
-    """Keeps at least the newest `num_kept` rows that were added, [*, D] float32."""
+    """The last few rows that were added, at least `KEPT_ROWS` once there were so many.
 
-    __slots__ = ("_end", "_num_kept", "_rows_TD")
+    Rows are kept as the arrays that they came in, so adding costs next to nothing.
+    """
 
-    def __init__(self, num_kept: int, d_model: int) -> None:
-        self._num_kept = num_kept
-        self._rows_TD: Float32 = np.empty(((1 + _SPARE) * num_kept, d_model), np.float32)
-        self._end = 0
+    __slots__ = ("_parts",)
 
-    def __len__(self) -> int:
-        return self._end
+    def __init__(self) -> None:
+        self._parts: deque[Float32] = deque(maxlen=KEPT_ROWS)
+
+    @property
+    def num_rows(self) -> int:
+        """Rows that `newest` can give, at most `KEPT_ROWS`."""
+        return min(KEPT_ROWS, sum(map(len, self._parts)))
 
     def add(self, rows_TD: Float32) -> None:
-        """Append copies of rows; of many only the newest."""
-        new_TD = rows_TD[-self._num_kept :]
-        end = self._end + len(new_TD)
-        if len(rows_TD) > len(new_TD):
-            end = len(new_TD)  # the rows before them are not neighbours any more
-        elif end > len(self._rows_TD):
-            self._rows_TD[: self._num_kept] = self._rows_TD[self._end - self._num_kept : self._end]
-            end = self._num_kept + len(new_TD)
-        self._rows_TD[end - len(new_TD) : end] = new_TD
-        self._end = end
+        """Append rows, [T, D] with T >= 1, which nobody changes afterwards."""
+        if len(rows_TD) > KEPT_ROWS:
+            self._parts.clear()
+            rows_TD = rows_TD[-KEPT_ROWS:].copy()  # lets go of a whole prompt
+        self._parts.append(rows_TD)
 
     def newest(self, count: int) -> Float32:
-        """A view of the last `count` rows, valid until the next `add`."""
-        return self._rows_TD[self._end - count : self._end]
+        """The last `count` rows, [count, D]."""
+        parts: list[Float32] = []
+        missing = count
+        for part in reversed(self._parts):
+            if missing <= 0:
+                break
+            parts.append(part[-missing:])
+            missing -= len(parts[-1])
+        return parts[0] if len(parts) == 1 else np.concatenate(parts[::-1])

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from flashstep.engine.acceptance import Acceptance
+from flashstep.engine.batch import Float32
 from flashstep.engine.block_table import BlockTable
 from flashstep.engine.processors import LogitsProcessor
 from flashstep.engine.row_history import RowHistory
@@ -132,6 +133,13 @@ class Sequence:
         if self._first_token_s is None:
             self._first_token_s = now_s - self.arrived_s
         self.token_ids.extend(token_ids)
+
+    def keep_hidden(self, rows_TD: Float32) -> None:
+        """Remember the trunk's hidden states of the newest final rows; the array must stay as it is."""
+        if self.num_drafts > 0:
+            if self.hidden is None:
+                self.hidden = RowHistory()
+            self.hidden.add(rows_TD)
 
     def reset(self) -> None:
         """Forget everything computed (preemption); tokens, random state and processors stay."""

@@ -14,12 +14,9 @@ import numpy as np
 
 from flashstep.engine.batch import DraftBatch, Float32
 from flashstep.engine.batch_builder import Share, table_rows
-from flashstep.engine.draft_policy import Choice, DraftPolicy, StepTimes
-from flashstep.engine.row_history import RowHistory
+from flashstep.engine.draft_policy import Choice, DraftPolicy
 from flashstep.engine.runner_protocol import RunnerProtocol
 from flashstep.engine.sequence import MtpView, Sequence
-
-KEPT_ROWS = 8  # that the modules see when they begin; more than can be drafted
 
 
 class Verdict(NamedTuple):
@@ -41,6 +38,12 @@ def verify(choices: Iterable[int], draft_token_ids: Ordered[int]) -> Verdict:
     raise ValueError(f"fewer choices than 1 + {len(draft_token_ids)} drafts")
 
 
+class _Timed(NamedTuple):
+    num_drafts: int
+    num_decoding: int
+    num_context: int
+
+
 class _Piece(NamedTuple):
     """What one sequence adds to a draft pass: its rows from `first` on; it began at `start`."""
 
@@ -52,7 +55,7 @@ class _Piece(NamedTuple):
 class Drafter:
     """Runs MTP modules over the newest rows of the sequences that decode, and hands out drafts.
 
-    A sequence may begin to draft at any row: its modules then see its newest `KEPT_ROWS` rows and what
+    A sequence may begin to draft at any row: its modules then see the rows of its `RowHistory` and what
     comes behind them. While it drafts step by step, a pass computes the rows that became final, and
     again those that had read a guess which turned out wrong. When too many rows were left out since, or
     more modules are wanted than ran before, it begins anew. So whoever does not draft pays for a copy of
@@ -67,23 +70,15 @@ class Drafter:
         self._max_sequences = max_sequences
         self._choice = Choice(0, 0)
         self._num_held = self._held_for = 0
-        self._times: StepTimes | None = None
+        self._timed: _Timed | None = None
         self._choosing_s = 0.0
-
-    def note(self, seq: Sequence, hidden_TD: Float32) -> None:
-        """Remember the trunk's hidden states of the rows up to the computed ones that became final."""
-        if seq.num_drafts == 0:
-            return
-        if seq.hidden is None:
-            seq.hidden = RowHistory(KEPT_ROWS, hidden_TD.shape[1])
-        seq.hidden.add(hidden_TD)
 
     def propose(self, running: list[Sequence]) -> int:
         """Draft for the next step of `running`, setting their `draft_token_ids`; returns the number of
         drafts that was chosen."""
         self._num_held += 1
         if self._choice.num_drafts == 0 and self._is_held(len(running)):
-            self._times = None
+            self._timed = None
             self._policy.rest()
             return 0
         decoding = [seq for seq in running if seq.is_decoding]
@@ -91,10 +86,9 @@ class Drafter:
         num_context = sum(len(seq.token_ids) for seq in decoding)
         self._choosing_s = 0.0
         num_drafts = self._choose(drafting, len(decoding), num_context)
-        started_s = time.perf_counter()
-        num_rows = self._draft(drafting, num_drafts) if num_drafts > 0 else 0
-        draft_s = time.perf_counter() - started_s
-        self._times = StepTimes(len(decoding), num_context, num_drafts, num_rows, draft_s, 0.0)
+        self._timed = _Timed(num_drafts, len(decoding), num_context)
+        if num_drafts > 0:
+            self._draft(drafting, num_drafts)
         return num_drafts
 
     def count(self, seq: Sequence, num_accepted: int) -> None:
@@ -102,13 +96,13 @@ class Drafter:
         self._policy.count(seq, len(seq.draft_token_ids), num_accepted)
 
     def time(self, plan: list[Share], seconds: float) -> None:
-        """Tell the policy how long the whole step took, `propose` included, if all only decoded."""
-        times = self._times
-        if times is None or len(plan) != times.num_decoding:
+        """Tell the policy how long the whole step took, `propose` included, if it was a usual one."""
+        timed = self._timed
+        if timed is None or len(plan) != timed.num_decoding:
             return
-        num_drafts = times.num_drafts
-        if all(x.num_drafts == num_drafts and x.query_len == 1 + num_drafts for x in plan):
-            self._policy.time(times._replace(rest_s=seconds - times.draft_s - self._choosing_s))
+        k = timed.num_drafts
+        if all(share.num_drafts == k and share.query_len == 1 + k for share in plan):
+            self._policy.time(*timed, seconds - self._choosing_s)
 
     def _choose(self, drafting: list[Sequence], num_decoding: int, num_context: int) -> int:
         is_crowd = self._max_sequences is not None and num_decoding > self._max_sequences
@@ -125,21 +119,20 @@ class Drafter:
         """The last choice still counts."""
         return self._num_held < self._choice.num_steps and num_sequences == self._held_for
 
-    def _draft(self, drafting: list[Sequence], num_modules: int) -> int:
-        """Give each a draft per module; returns the number of rows that took."""
+    def _draft(self, drafting: list[Sequence], num_modules: int) -> None:
         pieces = [self._piece(seq, num_modules, len(drafting)) for seq in drafting]
-        batch = _build(pieces, num_modules)
-        drafts_SJ = self._runner.draft(batch)
+        drafts_SJ = self._runner.draft(_build(pieces, num_modules))
         for piece, drafts in zip(pieces, drafts_SJ.tolist(), strict=True):
             seq = piece.sequence
             seq.mtp_view = MtpView(piece.start, seq.num_computed_tokens, drafts)
             seq.draft_token_ids = drafts[: seq.max_useful_drafts]
-        return len(batch.token_ids_T)
+            if piece.start == piece.first:
+                self._timed = None  # modules that begin compute more rows than they will from now on
 
     def _piece(self, seq: Sequence, num_modules: int, num_pieces: int) -> _Piece:
         """Go on where the modules stopped, if all that takes is still there; otherwise begin anew."""
         assert seq.hidden is not None, "only sequences with hidden states draft"
-        most = min(KEPT_ROWS, len(seq.hidden), self._runner.max_batch_tokens // num_pieces)
+        most = min(seq.hidden.num_rows, self._runner.max_batch_tokens // num_pieces)
         oldest_block = seq.sliding_table.num_released * self._runner.block_size
         oldest = max(oldest_block, seq.num_computed_tokens - most)
         view = seq.mtp_view

@@ -50,7 +50,7 @@ READERS = {
     "/v1/chat/completions": lambda raw: [parse_chat(raw, SETTINGS, VOCAB_SIZE).generation],
     "/v1/messages": lambda raw: [parse_messages(raw, SETTINGS).generation],
     "/v1/messages/count_tokens": messages_count,
-    "/v1/responses": lambda raw: [parse_response(raw, SETTINGS).generation],
+    "/v1/responses": lambda raw: [parse_response(raw, SETTINGS, VOCAB_SIZE).generation],
     "/v1/completions": lambda raw: list(parse_completion(raw, SETTINGS, VOCAB_SIZE).generations),
     "/v1/token/count": count,
     "/tokenize": tokenize,

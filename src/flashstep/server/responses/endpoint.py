@@ -37,7 +37,8 @@ class ResponsesEndpoint:
 
     async def create(self, request: Request) -> Response:
         """Check the request and return the response that will produce the answer while it is sent."""
-        wish = parse_response(await read_json(request, self._settings.max_body_bytes), self._settings)
+        raw = await read_json(request, self._settings.max_body_bytes)
+        wish = parse_response(raw, self._settings, self._service.model.vocab_size)
         call = call_of(request.scope)
         answer = self._service.start(wish.generation, call)
         writer = ResponseWriter(answer, wish.style)

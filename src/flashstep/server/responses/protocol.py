@@ -2,8 +2,8 @@
 
 Every error is an InvalidRequest that names the field, its value and what was expected. Nothing is stored
 between requests: what would need an earlier response is refused, `store` is taken and answered false.
-null means "not given" everywhere. Field names are OpenAI's; `top_k`, `min_p`, the penalties, `seed`,
-`stop`, `include_reasoning` and `thinking_token_budget` are those of our chat completions.
+null means "not given" everywhere. Field names are OpenAI's; those of `sampling.py`, `include_reasoning` and
+`thinking_token_budget` are as in our chat completions.
 """
 
 import logging
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import ConfigDict, Field, ValidationError
 
 from flashstep.errors import InvalidRequest
 from flashstep.server.fields import shown
@@ -19,13 +19,13 @@ from flashstep.server.generation import Generation
 from flashstep.server.responses.items import conversation
 from flashstep.server.responses.output_wish import ReasoningWish, TextWish
 from flashstep.server.responses.tools import Choice, ToolSet, choose, tool_set
+from flashstep.server.sampling import CommonSampling
 from flashstep.server.settings import ServerSettings
-from flashstep.server.validation import invalid_request
+from flashstep.server.validation import Integer, invalid_request
 from flashstep.types import AnswerRule, SamplingParams
 
 logger = logging.getLogger("flashstep.server")
 
-_SEED_LIMIT = 1 << 63
 _LOGPROBS = "message.output_text.logprobs"
 _STATELESS = "nothing is stored here between requests; send the whole conversation as input"
 
@@ -36,7 +36,6 @@ REFUSED: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "background": ((False,), "the answer comes in this very response; leave it out"),
     "prompt": ((), "there are no stored prompts here; send instructions and input"),
     "n": ((1,), "a response holds one answer; send the request several times"),
-    "logit_bias": (({},), "only /v1/chat/completions takes it"),
     "response_format": ((), "here it is called text.format"),
 }
 # Bookkeeping that cannot change an answer.
@@ -53,7 +52,7 @@ _HARMLESS = frozenset(
 )
 
 
-class ResponsesRequest(BaseModel):
+class ResponsesRequest(CommonSampling):
     """The honoured and the repeated fields; `model_extra` holds the others."""
 
     model_config = ConfigDict(strict=True, extra="allow")
@@ -65,20 +64,11 @@ class ResponsesRequest(BaseModel):
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     stream: bool | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    min_p: float | None = None
-    presence_penalty: float | None = None
-    frequency_penalty: float | None = None
-    repetition_penalty: float | None = None
-    seed: int | None = Field(default=None, ge=-_SEED_LIMIT, lt=_SEED_LIMIT)
-    stop: list[str] | None = None
-    max_output_tokens: int | None = Field(default=None, ge=1)
-    top_logprobs: int | None = None
+    max_output_tokens: Integer | None = Field(default=None, ge=1)
+    top_logprobs: Integer | None = None
     include: list[str] | None = None
     include_reasoning: bool | None = None
-    thinking_token_budget: int | None = Field(default=None, ge=0)
+    thinking_token_budget: Integer | None = Field(default=None, ge=0)
     reasoning: ReasoningWish | None = None
     text: TextWish | None = None
     store: bool | None = None
@@ -88,29 +78,16 @@ class ResponsesRequest(BaseModel):
     prompt_cache_key: str | None = None
     user: str | None = None
 
-    @field_validator("stop", mode="before")
-    @classmethod
-    def _one_stop(cls, value: object) -> object:
-        return [value] if isinstance(value, str) else value
-
-    def sampling(self, settings: ServerSettings) -> SamplingParams:
+    def sampling(self, settings: ServerSettings, vocab_size: int) -> SamplingParams:
         """The wishes for choosing tokens, with the server's defaults where the request is silent."""
         wants_logprobs = _LOGPROBS in (self.include or ()) or bool(self.top_logprobs)
-        given: dict[str, Any] = {
-            "temperature": self.temperature if self.temperature is not None else settings.temperature,
-            "top_p": self.top_p if self.top_p is not None else settings.top_p,
-            "top_k": 0 if self.top_k == -1 else self.top_k,  # -1 is vLLM's spelling of "off"
-            "min_p": self.min_p,
-            "presence_penalty": self.presence_penalty,
-            "frequency_penalty": self.frequency_penalty,
-            "repetition_penalty": self.repetition_penalty,
-            "seed": self.seed,
-            "max_tokens": self.max_output_tokens,
-            "stop": tuple(self.stop or ()),
-            "logprobs": (self.top_logprobs or 0) if wants_logprobs else None,
-            "thinking_token_budget": self._thinking_budget(settings),
-        }
-        return SamplingParams(**{name: value for name, value in given.items() if value is not None})
+        return self.params(
+            settings,
+            vocab_size,
+            max_tokens=self.max_output_tokens,
+            logprobs=(self.top_logprobs or 0) if wants_logprobs else None,
+            thinking_token_budget=self._thinking_budget(settings),
+        )
 
     def _thinking_budget(self, settings: ServerSettings) -> int | None:
         if self.thinking_token_budget is not None or self.reasoning is None:
@@ -139,7 +116,7 @@ class ResponseWish:
     warnings: tuple[str, ...]
 
 
-def parse_response(raw: dict[str, Any], settings: ServerSettings) -> ResponseWish:
+def parse_response(raw: dict[str, Any], settings: ServerSettings, vocab_size: int) -> ResponseWish:
     """Check a request body. Raises InvalidRequest naming the field."""
     _refuse(raw)
     try:
@@ -154,7 +131,7 @@ def parse_response(raw: dict[str, Any], settings: ServerSettings) -> ResponseWis
         model=request.model,
         messages=conversation(request.input, request.instructions),
         tools=choice.tools,
-        params=request.sampling(settings),
+        params=request.sampling(settings, vocab_size),
         rule=_rule(request, choice, settings),
         stream=bool(request.stream),
         id_prefix="resp_",
