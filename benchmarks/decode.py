@@ -104,9 +104,8 @@ def measure(runner: Runner, context: int, repeats: int) -> dict[str, dict[str, f
     verify = rows_at(context, VERIFY_ROWS, table, VERIFY_ROWS)
     prefill = rows_at(0, PREFILL_ROWS, table, 1)
     hidden = np.zeros((1, runner.config.d_model), np.float32)
-    draft = DraftBatch(
-        decode.token_ids_T, decode.positions_T, decode.query_starts_S1, table, ints(0), runner.max_drafts, hidden
-    )  # fmt: skip
+    append = np.full((1, runner.max_drafts), -1, np.int32)
+    draft = DraftBatch(decode.token_ids_T, decode.positions_T, decode.query_starts_S1, table, append, hidden)
     return {
         "decode": seconds(lambda: runner.forward(decode), repeats, 50),
         "draft": seconds(lambda: runner.draft(draft), repeats, 50),

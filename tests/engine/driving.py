@@ -1,6 +1,5 @@
 """What the engine tests share: requests, an engine on the hash-model runner, and driving it."""
 
-from flashstep.engine.draft_policy import FixedDrafts
 from flashstep.engine.engine import Engine
 from flashstep.model.config import ModelConfig
 from flashstep.types import Request, SamplingParams
@@ -44,15 +43,12 @@ def mixed_requests(count=8, **params) -> list[Request]:
 
 
 def make_engine(
-    config: ModelConfig, *, num_draft_tokens=0, draft_policy=None, max_drafting_sequences=None,
-    num_valid_tokens=None, **sizes
-) -> Engine:  # fmt: skip
-    """An engine on a `FakeRunner` that always drafts `num_draft_tokens` unless a policy is given; `sizes`
-    go to the runner."""
+    config: ModelConfig, *, num_draft_tokens=0, max_drafting_sequences=None, num_valid_tokens=None, **sizes
+) -> Engine:
+    """An engine on a `FakeRunner`; `sizes` go to the runner."""
     return Engine(
         FakeRunner(config, **sizes),
         num_draft_tokens=num_draft_tokens,
-        draft_policy=draft_policy or FixedDrafts(num_draft_tokens),
         max_drafting_sequences=max_drafting_sequences,
         num_valid_tokens=num_valid_tokens,
     )

@@ -41,17 +41,15 @@ def trunk_batch(pieces, wanted=None):
     )
 
 
-def draft_batch(pieces, hidden, num_modules=3, begin=0):
-    """A draft batch over the rows of `pieces`, whose tokens are already the shifted stream; the modules
-    began at position `begin`."""
+def draft_batch(pieces, hidden, append):
+    """A draft batch over the rows of `pieces`, whose tokens are already the shifted stream."""
     trunk = trunk_batch(pieces)
     return DraftBatch(
         token_ids_T=trunk.token_ids_T,
         positions_T=trunk.positions_T,
         query_starts_S1=trunk.query_starts_S1,
         sliding_table_SM=trunk.sliding_table_SM,
-        first_positions_S=ints([begin] * len(pieces)),
-        num_modules=num_modules,
+        append_token_ids_SJ=ints(append),
         hidden_TD=hidden.astype(np.float32),
     )
 

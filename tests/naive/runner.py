@@ -109,31 +109,28 @@ class FakeRunner:
         self.draft_batches.append(batch)
         assert batch.hidden_TD.shape == (len(batch.token_ids_T), self.config.d_model)
         spans = _spans(batch.query_starts_S1)
-        assert 1 <= batch.num_modules <= self.max_drafts
-        drafts = np.zeros((len(spans), batch.num_modules), np.int32)
+        drafts = np.zeros((len(spans), self.max_drafts), np.int32)
         for s, (start, stop) in enumerate(spans):
             contexts = [self._decode(h) for h in batch.hidden_TD[start:stop]]
             assert [c.position for c in contexts] == batch.positions_T[start:stop].tolist()
             stream = batch.token_ids_T[start:stop].tolist()
             assert [c.tail[-1] for c in contexts[1:]] == stream[:-1], "hidden states and tokens disagree"
-            begin = int(batch.first_positions_S[s])
-            assert 0 <= begin <= contexts[0].position
-            for k in range(1, batch.num_modules + 1):
+            for k in range(1, self.max_drafts + 1):
                 contexts = [c.then(x, self.window_tokens) for c, x in zip(contexts, stream, strict=True)]
-                self._run_module(k, batch.sliding_table_SM[s], contexts, begin)
+                self._run_module(k, batch.sliding_table_SM[s], contexts)
                 drafts[s, k - 1] = draft_of(contexts[-1], self.config.vocab_size, self.acceptance)
-                stream = [*stream[1:], int(drafts[s, k - 1])]
+                known = int(batch.append_token_ids_SJ[s, k - 1])
+                stream = [*stream[1:], int(drafts[s, k - 1]) if known == -1 else known]
         return drafts
 
-    def _run_module(self, k: int, table, contexts: list[Context], begin: int) -> None:
-        """Module k at row t holds x_{t+k}: write all rows, then read each row's window back, as far as
-        the sequence's modules have been running."""
+    def _run_module(self, k: int, table, contexts: list[Context]) -> None:
+        """Module k at row t holds x_{t+k}: write all rows, then read each row's window back."""
         for context in contexts:
             row = context.position - k
             self._sliding[k, self._slot(table, row)] = (row, context.tail[-1])
         for context in contexts:
             last = context.position - k
-            for row in range(max(begin, last - self.window_tokens + 1), last + 1):
+            for row in range(max(0, last - self.window_tokens + 1), last + 1):
                 expected = (row, context.tail[row - last - 1])
                 found = tuple(self._sliding[k, self._slot(table, row)].tolist())
                 assert found == expected, f"module {k}, row {row}: {found}, expected {expected}"

@@ -35,26 +35,25 @@ class Batch:
 
 @dataclass(frozen=True, slots=True)
 class DraftBatch:
-    """One pass of the first `num_modules` MTP modules over rows whose trunk hidden state is known.
+    """One pass of all MTP modules over rows whose trunk hidden state is known.
 
     Module k at row t (position t) reads the previous module's hidden state of row t and token
     x_{t+k}; so the token stream shifts left by one per module. `token_ids_T` is the stream for
     module 1 (row t holds x_{t+1}). Going from module k to k+1 each sequence's rows shift left
-    and the last row receives the token that module k just drafted at that sequence's last row.
-    Example for one sequence with rows of x_3, x_4 and sampled x_5: token_ids = [x_4, x_5]; module 2
-    then reads [x_5, d_1] and module 3 [d_1, d_2].
+    and the last row receives `append_token_ids_SJ[s, k-1]`, or, where that is -1, the token that
+    module k just drafted at that sequence's last row. Example for one sequence with rows of
+    x_3, x_4 and sampled x_5: token_ids = [x_4, x_5], append = [-1, -1, -1]; module 2 then reads
+    [x_5, d_1] and module 3 [d_1, d_2].
 
     hidden_TD: trunk hidden before the final norm, for these rows. K/V of module k is written into
     the sliding pool's slots of the same positions (each module is one more sliding layer).
-    first_positions_S: where each sequence's modules began; they attend to nothing before it.
     """
 
     token_ids_T: Int32
     positions_T: Int32
     query_starts_S1: Int32
     sliding_table_SM: Int32
-    first_positions_S: Int32
-    num_modules: int
+    append_token_ids_SJ: Int32
     hidden_TD: Float32
 
 

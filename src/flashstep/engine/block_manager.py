@@ -5,13 +5,10 @@ row still to be computed can read. Complete blocks are registered in the prefix 
 let go, and a new sequence takes over those that begin like it.
 
 Which sliding blocks are needed: the next trunk row is at c = num_computed_tokens, and the draft
-pass after it starts up to `num_stale_rows` earlier (MTP rows that had read a wrong guess are computed
+pass after it starts `num_stale_rows` earlier (MTP rows that had read a guessed token are computed
 again). A row at p reads positions p - window_tokens + 1 .. p. So every position from
 c - num_stale_rows - window_tokens + 1 on is kept; rejected drafts sit at or behind c and are
 simply overwritten.
-
-The slots of MTP rows in a cached block mean nothing to others: modules begin anew in every sequence,
-with rows that it computed itself (`speculative.py`).
 """
 
 from collections.abc import Iterable
@@ -24,21 +21,24 @@ from flashstep.engine.sequence import Sequence
 class BlockManager:
     """Gives sequences the blocks they write into, and takes back the ones nobody reads again.
 
+    num_lookahead: how far behind its position an MTP row reads; 0 without drafting.
     caches_prefixes False: every prompt is computed anew.
     """
 
     def __init__(
         self, *, block_size: int, num_full_blocks: int, num_sliding_blocks: int,
-        window_tokens: int, num_stale_rows: int, caches_prefixes: bool = True,
+        window_tokens: int, num_stale_rows: int, num_lookahead: int = 0, caches_prefixes: bool = True,
     ) -> None:  # fmt: skip
         self.block_size = block_size
         self.full = BlockPool("full", num_full_blocks)
         self.sliding = BlockPool("sliding", num_sliding_blocks)
         self._reach = num_stale_rows + window_tokens - 1
+        self._num_stale_rows = num_stale_rows
         self.num_queried_tokens = 0
         self.num_hit_tokens = 0
         self._cache = PrefixCache(
-            self.full, self.sliding, block_size=block_size, reach=window_tokens - 1
+            self.full, self.sliding,
+            block_size=block_size, reach=self._reach, num_lookahead=num_lookahead,
         ) if caches_prefixes else None  # fmt: skip
 
     @property
@@ -64,7 +64,7 @@ class BlockManager:
         # Scores of the prompt's own tokens need its rows computed.
         if self._cache is None or seq.params.prompt_logprobs is not None:
             return MISS
-        return self._cache.find(seq.token_ids)
+        return self._cache.find(seq.token_ids, drafts=seq.num_drafts > 0)
 
     def _take_over(self, seq: Sequence, hit: Hit) -> None:
         self.full.share(hit.full_blocks)
@@ -101,21 +101,26 @@ class BlockManager:
 
     def release(self, seq: Sequence) -> None:
         """Free everything that the sequence owns."""
-        self._register(seq)
+        if seq.num_drafts == 0:  # else the MTP modules have not seen the rows of the last pass
+            self._register(seq)
         seq.block_keys = []
         self.full.give_back(seq.full_table.clear())
         self.sliding.give_back(seq.sliding_table.clear())
 
     def _register(self, seq: Sequence) -> None:
-        """Tell the prefix cache of blocks that are complete since the last call."""
+        """Tell the prefix cache of blocks that are complete since the last call. Of a sequence that
+        drafts, the newest rows are not final: its MTP modules may compute them again."""
         if self._cache is None or seq.has_unknown_prefix:
             return
-        for index in range(len(seq.block_keys), seq.num_computed_tokens // self.block_size):
+        drafts = seq.num_drafts > 0
+        num_final = seq.num_computed_tokens - (self._num_stale_rows if drafts else 0)
+        for index in range(len(seq.block_keys), num_final // self.block_size):
             key = self._cache.add(
                 seq.block_keys[-1] if seq.block_keys else ROOT,
                 tuple(seq.token_ids[index * self.block_size : (index + 1) * self.block_size]),
                 seq.full_table[index],
                 seq.sliding_table[index] if index >= seq.sliding_table.num_released else None,
+                has_mtp=drafts,
             )
             if key is None:
                 seq.has_unknown_prefix = True

@@ -28,9 +28,9 @@ class EngineConfig:
     max_batch_tokens: most rows of one step; longer prompts are computed in chunks.
     max_sequences: most requests computed at once; others wait.
     kv_memory_bytes: memory for the K/V caches of all requests; it bounds the context length.
-    num_draft_tokens: tokens the MTP modules draft per step at most; 0 = off.
-    adaptive_drafts: draft only as many as pay, by what was measured since the start; False = always all.
-    max_drafting_sequences: while more requests than these decode, nobody drafts; None = no limit.
+    num_draft_tokens: tokens the MTP modules draft per step; 0 = off.
+    max_drafting_sequences: while more requests than these run, each takes one token per step,
+        because computing the drafts of many costs more than it saves.
     prefix_cache: keep the K/V of ended requests as long as there is room, for prompts that begin alike.
     max_waiting: requests that may wait before further ones are refused.
     """
@@ -42,17 +42,15 @@ class EngineConfig:
     max_sequences: int = 64
     kv_memory_bytes: int = 1 << 30
     num_draft_tokens: int = 3
-    adaptive_drafts: bool = True
-    max_drafting_sequences: int | None = None
+    max_drafting_sequences: int = 2
     prefix_cache: bool = True
     max_waiting: int = 256
 
     def __post_init__(self) -> None:
         for name in ("block_size", "max_batch_tokens", "max_sequences", "kv_memory_bytes", "max_waiting"):
             _at_least(name, getattr(self, name), 1)
-        _at_least("num_draft_tokens", self.num_draft_tokens, 0)
-        if self.max_drafting_sequences is not None:
-            _at_least("max_drafting_sequences", self.max_drafting_sequences, 0)
+        for name in ("num_draft_tokens", "max_drafting_sequences"):
+            _at_least(name, getattr(self, name), 0)
         if self.num_threads is not None:
             _at_least("num_threads", self.num_threads, 1)
         if self.weight_format not in ("int8", "float32"):
@@ -76,8 +74,8 @@ class EngineConfig:
         sliding blocks that outlive their request.
         """
         num_drafts = min(self.num_draft_tokens, len(model.mtp))
-        num_stale_rows = max(0, num_drafts - 1)
-        self._check_budget(num_drafts)
+        num_stale_rows = max(0, len(model.mtp) - 1) if num_drafts else 0
+        self._check_budget(num_drafts, num_stale_rows)
         num_sliding = self._num_sliding_blocks(model, num_drafts, num_stale_rows)
         full_bytes, sliding_bytes = _block_bytes(model, self.block_size)
         left_bytes = self.kv_memory_bytes - num_sliding * sliding_bytes
@@ -101,8 +99,8 @@ class EngineConfig:
             num_sliding_blocks=num_sliding,
         )
 
-    def _check_budget(self, num_drafts: int) -> None:
-        needed = self.max_sequences * (1 + num_drafts)
+    def _check_budget(self, num_drafts: int, num_stale_rows: int) -> None:
+        needed = self.max_sequences * (1 + num_drafts + num_stale_rows)
         if self.max_batch_tokens < needed:
             raise ConfigError(
                 f"max_batch_tokens is {self.max_batch_tokens}, but {self.max_sequences} sequences with "

@@ -10,7 +10,6 @@ import time
 from flashstep.engine.batch import Float32, ForwardResult
 from flashstep.engine.batch_builder import Share, build_batch
 from flashstep.engine.block_manager import BlockManager, min_sliding_blocks
-from flashstep.engine.draft_policy import AdaptiveDrafts, DraftPolicy
 from flashstep.engine.metrics import Metrics
 from flashstep.engine.processors import Grammars, processors_for
 from flashstep.engine.runner_protocol import RunnerProtocol
@@ -26,23 +25,21 @@ from flashstep.types import FinishReason, Request, TokenLogprob, TokenOutput
 class Engine:
     """Owns all requests from `add` to their last output.
 
-    num_draft_tokens: most drafts per step, at most what the runner has modules for; 0 = off.
-    draft_policy: decides how many a step really drafts; None = as many as pay (`AdaptiveDrafts`).
-    max_drafting_sequences: while more than these decode, nobody drafts; None = no limit.
+    num_draft_tokens: drafts per step, at most what the runner has modules for; 0 = off.
+    max_drafting_sequences: while more than these run, nobody drafts; None = no limit.
     num_valid_tokens: ids below are real tokens (the tokenizer's size); None = all of them.
     grammars: enforces the grammars of requests; None = such requests are refused.
-    prefix_cache: False = every prompt is computed anew.
     """
 
     def __init__(
-        self, runner: RunnerProtocol, *, num_draft_tokens: int = 0, draft_policy: DraftPolicy | None = None,
+        self, runner: RunnerProtocol, *, num_draft_tokens: int = 0,
         max_drafting_sequences: int | None = None, num_valid_tokens: int | None = None,
-        grammars: Grammars | None = None, prefix_cache: bool = True,
+        grammars: Grammars | None = None,
     ) -> None:  # fmt: skip
         self._runner = runner
         self._grammars = grammars
         self._num_drafts = min(num_draft_tokens, runner.max_drafts)
-        num_stale_rows = max(0, self._num_drafts - 1)
+        num_stale_rows = runner.max_drafts - 1 if self._num_drafts else 0
         _check_sizes(runner, self._num_drafts, num_stale_rows)
         self.num_valid_tokens = num_valid_tokens or runner.config.vocab_size
         self._blocks = BlockManager(
@@ -51,14 +48,16 @@ class Engine:
             num_sliding_blocks=runner.num_sliding_blocks,
             window_tokens=runner.window_tokens,
             num_stale_rows=num_stale_rows,
-            caches_prefixes=prefix_cache,
+            num_lookahead=runner.max_drafts if self._num_drafts else 0,
         )
         self._scheduler = Scheduler(
-            self._blocks, max_batch_tokens=runner.max_batch_tokens, max_sequences=runner.max_sequences
+            self._blocks,
+            max_batch_tokens=runner.max_batch_tokens,
+            max_sequences=runner.max_sequences,
+            num_stale_rows=num_stale_rows,
         )
         self._sampler = Sampler(self.num_valid_tokens)
-        policy = draft_policy or AdaptiveDrafts(self._num_drafts)
-        self._drafter = Drafter(runner, policy, max_drafting_sequences) if self._num_drafts else None
+        self._drafter = Drafter(runner, num_stale_rows, max_drafting_sequences)
         self._sequences: dict[str, Sequence] = {}
         self.metrics = Metrics.for_drafts(self._num_drafts)
         self.context_length = min(runner.config.max_positions, self._blocks.capacity_tokens)
@@ -145,18 +144,12 @@ class Engine:
         Drafting comes first: it reads the hidden states of the step before, but must not delay
         that step's outputs.
         """
-        started_s = time.perf_counter()
-        drafter = self._drafter
-        num_drafts = drafter.propose(self._scheduler.running) if drafter is not None else 0
+        self._drafter.propose(self.num_running)
         plan = self._scheduler.schedule(time.monotonic())
         if not plan:
             return []
         result = self._runner.forward(build_batch(plan))
-        outputs = self._postprocess(plan, result)
-        self.metrics.num_steps_by_drafts[num_drafts] += 1
-        if drafter is not None:
-            drafter.time(plan, time.perf_counter() - started_s)
-        return outputs
+        return self._postprocess(plan, result)
 
     def check(self) -> None:
         """Assert the block equation of both pools and every sequence's counters (tests, idle)."""
@@ -183,7 +176,6 @@ class Engine:
     def _postprocess(self, plan: list[Share], result: ForwardResult) -> list[tuple[str, TokenOutput]]:
         """Verify, append, stop or note for drafting, sequence after sequence."""
         now_s = time.monotonic()
-        hidden_TD = None if self._drafter is None else result.hidden_TD.copy()
         outputs: list[tuple[str, TokenOutput]] = []
         row = logit_row = 0
         for share in plan:
@@ -202,8 +194,8 @@ class Engine:
                 reason = output.finish_reason
                 logit_row = end
             seq.num_computed_tokens += num_final
-            if reason is None and hidden_TD is not None:
-                seq.keep_hidden(hidden_TD[row : row + num_final])
+            if reason is None:
+                self._drafter.note(seq, num_final, result.hidden_TD[row : row + num_final])
             row += share.query_len
         self._count_step(row)
         return outputs
@@ -212,8 +204,6 @@ class Engine:
         """Append what the logits say; returns the output and the number of accepted drafts."""
         drafts = seq.draft_token_ids
         verdict = verify(self._sampler.choices(seq, logits_JV), drafts)
-        if drafts and self._drafter is not None:
-            self._drafter.count(seq, verdict.num_accepted)
         seq.draft_token_ids = []
         new = [*drafts[: verdict.num_accepted], verdict.bonus_token_id]
         new, reason, stop_reason = truncate(seq, new)
@@ -266,7 +256,7 @@ class Engine:
 
 def _check_sizes(runner: RunnerProtocol, num_drafts: int, num_stale_rows: int) -> None:
     """ConfigError unless every sequence can always move on by one token."""
-    rows = runner.max_sequences * (1 + num_drafts)
+    rows = runner.max_sequences * (1 + num_drafts + num_stale_rows)
     if runner.max_batch_tokens < rows:
         raise ConfigError(
             f"max_batch_tokens is {runner.max_batch_tokens}; {runner.max_sequences} sequences with "

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flashstep.engine.config import EngineConfig
-from flashstep.engine.draft_policy import FixedDrafts
 from flashstep.engine.engine import Engine
 from flashstep.engine.processors import Grammars
 from flashstep.engine.runner import Runner
@@ -47,9 +46,7 @@ def load_engine(
     return Engine(
         runner,
         num_draft_tokens=sizes.num_draft_tokens,
-        draft_policy=None if config.adaptive_drafts else FixedDrafts(sizes.num_draft_tokens),
         max_drafting_sequences=config.max_drafting_sequences,
         num_valid_tokens=num_valid_tokens,
         grammars=grammars,
-        prefix_cache=config.prefix_cache,
     )

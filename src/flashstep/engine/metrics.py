@@ -15,7 +15,6 @@ class Metrics:
 
     num_batch_tokens: rows of all trunk passes. prompt_tokens: of admitted requests.
     num_queried_tokens: prompt tokens looked up in the prefix cache; num_cached_tokens: those found.
-    num_steps_by_drafts[k]: steps for which k drafts were chosen (0 also where nothing could draft).
     num_drafted_by_position[i]: drafts i places behind a known token that were verified;
     num_accepted_by_position[i]: those that were kept. num_verifications: steps of a sequence
     that carried at least one draft. num_loops: answers that the repetition guard ended.
@@ -32,18 +31,13 @@ class Metrics:
     num_cached_tokens: int = 0
     num_verifications: int = 0
     num_loops: int = 0
-    num_steps_by_drafts: list[int] = field(default_factory=lambda: [0])
     num_drafted_by_position: list[int] = field(default_factory=list)
     num_accepted_by_position: list[int] = field(default_factory=list)
 
     @classmethod
     def for_drafts(cls, num_drafts: int) -> "Metrics":
         """Counters for an engine that drafts up to `num_drafts` tokens."""
-        return cls(
-            num_steps_by_drafts=[0] * (num_drafts + 1),
-            num_drafted_by_position=[0] * num_drafts,
-            num_accepted_by_position=[0] * num_drafts,
-        )
+        return cls(num_drafted_by_position=[0] * num_drafts, num_accepted_by_position=[0] * num_drafts)
 
     def count_verification(self, num_drafted: int, num_accepted: int) -> None:
         """Note one sequence's drafts of one step."""

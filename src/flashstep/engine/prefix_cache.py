@@ -4,6 +4,10 @@ A block's key is a hash of its tokens and of the key of the block before it, so 
 whole prefix; tokens are compared as well, so that a collision is a miss. A prefix of `b` blocks can be
 taken over when its `b` full blocks are there and of the sliding pool those that the next row can
 still read.
+
+MTP rows read up to `num_lookahead` tokens behind their own position. A sequence that drafts therefore
+takes over only rows whose next tokens matched too, and only sliding blocks that a drafting sequence
+wrote; its drafts are then the same as without the cache.
 """
 
 from collections.abc import Sequence as Ordered
@@ -23,6 +27,7 @@ class _Entry:
     token_ids: tuple[int, ...]
     full_block: int
     sliding_block: int | None
+    has_mtp: bool
 
 
 class Hit(NamedTuple):
@@ -42,22 +47,27 @@ class PrefixCache:
     reach: positions before the next row that a sliding layer may still read.
     """
 
-    def __init__(self, full: BlockPool, sliding: BlockPool, *, block_size: int, reach: int) -> None:
+    def __init__(
+        self, full: BlockPool, sliding: BlockPool, *, block_size: int, reach: int, num_lookahead: int
+    ) -> None:
         self._full = full
         self._sliding = sliding
         self._block_size = block_size
         self._reach = reach
+        self._num_lookahead = num_lookahead
         self._entries: dict[int, _Entry] = {}
         self._key_of_full: dict[int, int] = {}
         self._key_of_sliding: dict[int, int] = {}
         full.on_evict = self._drop_full
         sliding.on_evict = self._drop_sliding
 
-    def find(self, token_ids: Ordered[int]) -> Hit:
+    def find(self, token_ids: Ordered[int], *, drafts: bool) -> Hit:
         """The longest prefix of `token_ids` that can be taken over, leaving at least one token."""
         keys = self._known_keys(token_ids)
         most = min(len(keys), (len(token_ids) - 1) // self._block_size)
-        usable = [self._entries[key].sliding_block is not None for key in keys[:most]]
+        if drafts:
+            most = min(most, (len(keys) * self._block_size - self._num_lookahead) // self._block_size)
+        usable = [self._sliding_usable(key, drafts) for key in keys[: max(0, most)]]
         for length in range(len(usable), 0, -1):
             first = max(0, (length * self._block_size - self._reach) // self._block_size)
             if all(usable[first:length]):
@@ -67,28 +77,38 @@ class PrefixCache:
         return MISS
 
     def add(
-        self, parent: int, token_ids: tuple[int, ...], full_block: int, sliding_block: int | None
+        self,
+        parent: int,
+        token_ids: tuple[int, ...],
+        full_block: int,
+        sliding_block: int | None,
+        *,
+        has_mtp: bool,
     ) -> int | None:
         """Register a block that is complete and final; returns its key, None when the key is taken by
         another prefix (a collision), behind which nothing can be registered."""
         key = hash((parent, token_ids))
         entry = self._entries.get(key)
         if entry is None:
-            self._entries[key] = _Entry(parent, token_ids, full_block, None)
+            self._entries[key] = _Entry(parent, token_ids, full_block, None, False)
             self._key_of_full[full_block] = key
             self._full.register(full_block)
         elif entry.parent != parent or entry.token_ids != token_ids:
             return None
         if sliding_block is not None:
-            self._add_sliding(key, sliding_block)
+            self._add_sliding(key, sliding_block, has_mtp)
         return key
 
-    def _add_sliding(self, key: int, block: int) -> None:
-        """Remember a sliding block, unless one is known."""
+    def _add_sliding(self, key: int, block: int, has_mtp: bool) -> None:
+        """Remember a sliding block, unless one that is at least as good is known."""
         entry = self._entries[key]
-        if entry.sliding_block is not None:
-            return
-        entry.sliding_block = block
+        old = entry.sliding_block
+        if old is not None:
+            if entry.has_mtp or not has_mtp or old == block:
+                return
+            del self._key_of_sliding[old]
+            self._sliding.unregister(old)
+        entry.sliding_block, entry.has_mtp = block, has_mtp
         self._key_of_sliding[block] = key
         self._sliding.register(block)
 
@@ -105,6 +125,10 @@ class PrefixCache:
             keys.append(key)
             parent = key
         return keys
+
+    def _sliding_usable(self, key: int, drafts: bool) -> bool:
+        entry = self._entries[key]
+        return entry.sliding_block is not None and (entry.has_mtp or not drafts)
 
     def _drop_full(self, block: int) -> None:
         entry = self._entries.pop(self._key_of_full.pop(block))

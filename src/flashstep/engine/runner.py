@@ -126,7 +126,6 @@ class Runner:
         self._stage(TRUNK, batch, wanted)
         inputs.counts[4] = self._stage_table(inputs.full_table, batch.full_table_SM)
         inputs.logit_rows[:wanted] = batch.logit_rows_R
-        inputs.first_positions[: len(batch.query_starts_S1) - 1] = 0
         self._workers.run()
         d, v = self.config.d_model, self.config.vocab_size
         stride = self._logit_stride
@@ -134,19 +133,17 @@ class Runner:
         return ForwardResult(np.ascontiguousarray(logits), self._work.hidden[: rows * d].reshape(rows, d))
 
     def draft(self, batch: DraftBatch) -> NDArray[np.int32]:
-        """Run the first `num_modules` MTP modules; returns their best tokens at each sequence's last row,
-        int32 [S, num_modules]. ValueError for a batch that does not fit, as in `forward`."""
+        """Run all MTP modules; returns their best tokens at each sequence's last row, int32 [S, J]."""
         inputs, rows = self._inputs, len(batch.token_ids_T)
         sequences = len(batch.query_starts_S1) - 1
-        if not 0 < batch.num_modules <= self.max_drafts:
-            raise ValueError(f"num_modules is {batch.num_modules}; this model has {self.max_drafts}")
+        if self.max_drafts == 0:
+            return np.zeros((sequences, 0), np.int32)
         self._stage(DRAFT, batch, 0)
-        inputs.counts[6] = batch.num_modules
-        inputs.first_positions[:sequences] = batch.first_positions_S
+        inputs.append_token_ids[:sequences, : self.max_drafts] = batch.append_token_ids_SJ
         d = self.config.d_model
         self._work.residual[: rows * d].reshape(rows, d)[:] = batch.hidden_TD
         self._workers.run()
-        return inputs.drafts[:sequences, : batch.num_modules].copy()
+        return inputs.drafts[:sequences, : self.max_drafts].copy()
 
     def close(self) -> None:
         """Stop the worker threads; the runner must not be used afterwards."""

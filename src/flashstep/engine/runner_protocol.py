@@ -45,7 +45,7 @@ class RunnerProtocol(Protocol):
 
     @property
     def max_drafts(self) -> int:
-        """Number of MTP modules, so the most that `draft` runs; 0 = cannot draft."""
+        """Number of MTP modules, so of columns that `draft` returns; 0 = cannot draft."""
         ...
 
     @property
@@ -58,8 +58,7 @@ class RunnerProtocol(Protocol):
         ...
 
     def draft(self, batch: DraftBatch) -> Int32:
-        """One pass of the first `num_modules` modules; the greedy drafts behind each sequence's last
-        row, [S, num_modules]."""
+        """One pass of all MTP modules; the greedy drafts behind each sequence's last row, [S, J]."""
         ...
 
     def close(self) -> None:

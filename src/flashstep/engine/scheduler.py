@@ -7,6 +7,9 @@
    computed again later. The oldest can always go on, so there is no deadlock.
 3. Waiting sequences are admitted strictly in order, while blocks hold all their known tokens;
    not in a step that preempted someone.
+
+A sequence that drafts costs `num_stale_rows` more than its query length, because the draft pass
+computes that many earlier rows again; so a draft batch fits wherever the trunk batch did.
 """
 
 from collections import deque
@@ -20,13 +23,16 @@ from flashstep.engine.sequence import Sequence, SequenceStatus
 class Scheduler:
     """Holds every live sequence, in `waiting` (first served first) or `running` (oldest first)."""
 
-    def __init__(self, blocks: BlockManager, *, max_batch_tokens: int, max_sequences: int) -> None:
+    def __init__(
+        self, blocks: BlockManager, *, max_batch_tokens: int, max_sequences: int, num_stale_rows: int
+    ) -> None:
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []
         self.num_preemptions = 0
         self._blocks = blocks
         self._max_batch_tokens = max_batch_tokens
         self._max_sequences = max_sequences
+        self._num_stale_rows = num_stale_rows
 
     def __iter__(self) -> Iterator[Sequence]:
         yield from self.running
@@ -66,7 +72,7 @@ class Scheduler:
                 query_len = self._make_room(seq, wanted)
                 if query_len == 0:
                     break
-                budget -= 0 if seq.is_decoding else query_len
+                budget -= 0 if seq.is_decoding else query_len + self._extra(seq)
                 plan.append(self._share(seq, query_len))
             index += 1
         return budget
@@ -82,7 +88,7 @@ class Scheduler:
             query_len = min(self._wanted(seq, budget), self._blocks.room(seq))
             seq.status = SequenceStatus.RUNNING
             seq.mark_admitted(now_s)
-            budget -= query_len
+            budget -= query_len + self._extra(seq)
             plan.append(self._share(seq, query_len))
 
     def _share(self, seq: Sequence, query_len: int) -> Share:
@@ -112,7 +118,10 @@ class Scheduler:
         """Rows that this sequence would compute, given what prefill may still take."""
         if seq.is_decoding and seq.status is SequenceStatus.RUNNING:
             return 1 + len(seq.draft_token_ids)
-        return min(seq.num_uncomputed_tokens, budget)
+        return min(seq.num_uncomputed_tokens, budget - self._extra(seq))
 
     def _decode_cost(self, seq: Sequence) -> int:
-        return 1 + len(seq.draft_token_ids) if seq.is_decoding else 0
+        return 1 + len(seq.draft_token_ids) + self._extra(seq) if seq.is_decoding else 0
+
+    def _extra(self, seq: Sequence) -> int:
+        return self._num_stale_rows if seq.num_drafts else 0

@@ -6,15 +6,12 @@ verified.
 """
 
 import enum
-from typing import NamedTuple
 
 import numpy as np
 
-from flashstep.engine.acceptance import Acceptance
 from flashstep.engine.batch import Float32
 from flashstep.engine.block_table import BlockTable
 from flashstep.engine.processors import LogitsProcessor
-from flashstep.engine.row_history import RowHistory
 from flashstep.types import Request, Timings, TokenLogprob
 
 
@@ -26,23 +23,11 @@ class SequenceStatus(enum.Enum):
     FINISHED = "finished"
 
 
-class MtpView(NamedTuple):
-    """What the MTP modules saw: positions `start` to `end - 1`, as many modules as they drafted tokens.
-    The last rows of the second module and those behind it read these drafts."""
-
-    start: int
-    end: int
-    draft_token_ids: list[int]
-
-
 class Sequence:
     """One request on its way.
 
     max_total_tokens: prompt and answer together end here at the latest.
     num_drafts: most drafts a step may propose for it; 0 = never drafts.
-    hidden: the trunk's hidden states of its newest computed rows; None = none are kept yet.
-    mtp_view: what the modules have seen of it; None = nothing that still counts.
-    acceptance: how often its drafts were kept lately.
     processors: steer the choice of its tokens, in this order.
     num_cached_tokens: prompt tokens whose K/V an earlier request had computed.
     prompt_logprobs: of the prompt's tokens but the first, as far as they were asked for and computed.
@@ -50,11 +35,11 @@ class Sequence:
     """
 
     __slots__ = (
-        "_admitted_s", "_first_token_s", "acceptance", "arrived_s", "block_keys", "draft_token_ids",
-        "full_table", "has_unknown_prefix", "hidden", "is_guarded", "is_plain_greedy",
-        "max_total_tokens", "mtp_view", "num_accepted", "num_cached_tokens", "num_computed_tokens",
-        "num_drafted", "num_drafts", "num_prompt_tokens", "params", "processors", "prompt_logprobs",
-        "request", "request_id", "rng", "sliding_table", "status", "stop_token_ids", "token_ids",
+        "_admitted_s", "_first_token_s", "arrived_s", "block_keys", "draft_token_ids", "full_table",
+        "has_unknown_prefix", "history_TD", "is_guarded", "is_plain_greedy", "max_total_tokens",
+        "num_accepted", "num_cached_tokens", "num_computed_tokens", "num_drafted", "num_drafts",
+        "num_prompt_tokens", "params", "processors", "prompt_logprobs", "request", "request_id", "rng",
+        "sliding_table", "status", "stop_token_ids", "token_ids",
     )  # fmt: skip
 
     def __init__(
@@ -79,9 +64,7 @@ class Sequence:
         # The first token rarely comes with a draft, and the last needs none behind it.
         self.num_drafts = num_drafts if max_total_tokens - self.num_prompt_tokens >= 3 else 0
         self.draft_token_ids: list[int] = []
-        self.hidden: RowHistory | None = None
-        self.mtp_view: MtpView | None = None
-        self.acceptance = Acceptance(self.num_drafts)
+        self.history_TD: Float32 | None = None
         self.processors = processors
         self.prompt_logprobs: list[TokenLogprob] = []
         self.rng = None if params.is_greedy else generator(params.seed)
@@ -118,6 +101,12 @@ class Sequence:
         """How many drafts the next step could keep: it emits one token more than it accepts."""
         return min(self.num_drafts, self.max_total_tokens - len(self.token_ids) - 1)
 
+    def stop_drafting(self) -> None:
+        """Take one token per step from now on."""
+        self.num_drafts = 0
+        self.draft_token_ids = []
+        self.history_TD = None
+
     @property
     def was_admitted(self) -> bool:
         """True once it has run, even if it was preempted since."""
@@ -134,19 +123,11 @@ class Sequence:
             self._first_token_s = now_s - self.arrived_s
         self.token_ids.extend(token_ids)
 
-    def keep_hidden(self, rows_TD: Float32) -> None:
-        """Remember the trunk's hidden states of the newest final rows; the array must stay as it is."""
-        if self.num_drafts > 0:
-            if self.hidden is None:
-                self.hidden = RowHistory()
-            self.hidden.add(rows_TD)
-
     def reset(self) -> None:
         """Forget everything computed (preemption); tokens, random state and processors stay."""
         self.num_computed_tokens = 0
         self.draft_token_ids = []
-        self.hidden = None
-        self.mtp_view = None
+        self.history_TD = None
         self.status = SequenceStatus.WAITING
 
     def timings(self, finished_at_s: float | None = None) -> Timings:

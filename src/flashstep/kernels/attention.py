@@ -186,13 +186,12 @@ def _gather(
 
 @inner_kernel
 def _attend_unit(
-    pool: Pool, scratch: Scratch, s: int, head: int, position: int, count: int, window: int, first: int
+    pool: Pool, scratch: Scratch, s: int, head: int, position: int, count: int, window: int
 ) -> None:
-    """Fill the scratch's results and sums for `count` rows from `position` on; with a window, they see
-    nothing before position `first`."""
+    """Fill the scratch's results and sums for `count` rows from `position` on."""
     size, width, n = pool.block_size, pool.value_stride, scratch.num_queries
     group = n // count
-    oldest = max(first, position - window + 1) if window > 0 else 0
+    oldest = max(0, position - window + 1) if window > 0 else 0
     scores = scratch.base + 2 * n * width
     state = scores + n * scratch.score_stride
     span = max(1, SPAN_TOKENS // size) * size
@@ -252,6 +251,5 @@ def attention(
                     continue
                 part = Scratch(scratch.values, scratch.base, count * group, scratch.score_stride)
                 _gather(pool, part, layer, qkv, row * qkv_stride, qkv_stride, head)
-                position, first = np.int64(inputs.positions[row]), np.int64(inputs.first_positions[s])
-                _attend_unit(pool, part, s, head, position, count, layer.window_tokens, first)
+                _attend_unit(pool, part, s, head, np.int64(inputs.positions[row]), count, layer.window_tokens)
                 _finish_unit(part, layer, pool.value_stride, row, head, gates, gate_stride, context)

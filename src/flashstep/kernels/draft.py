@@ -1,4 +1,4 @@
-"""The MTP chain: the first modules over all rows, its best token at each sequence's last row, one compiled call.
+"""The MTP chain: every module over all rows, its best token at each sequence's last row, one compiled call.
 
 Module k reads the previous module's pre-norm hidden state of the same row and the token stream shifted
 left by k; each module is one more sliding layer at the same positions and has its own output head.
@@ -39,12 +39,13 @@ def best_token(step: Step, s: int) -> int:
 
 @inner_kernel
 def shift_tokens(step: Step, s: int, depth: int) -> None:
-    """Move the sequence's tokens one row up; the last row gets the draft."""
+    """Move the sequence's tokens one row up; the last row gets the given token, or the draft for -1."""
     inputs = step.inputs
     token_ids, last = inputs.token_ids, inputs.query_starts[s + 1] - 1
     for t in range(inputs.query_starts[s], last):
         token_ids[t] = token_ids[t + 1]
-    token_ids[last] = inputs.drafts[s * step.sizes.num_drafts + depth]
+    given = inputs.append_token_ids[s * step.sizes.num_drafts + depth]
+    token_ids[last] = given if given >= 0 else inputs.drafts[s * step.sizes.num_drafts + depth]
 
 
 @stage_kernel
@@ -75,11 +76,11 @@ def mtp_module(step: Step, depth: int) -> None:
 
 @stage_kernel
 def draft_chain(step: Step) -> None:
-    """The modules asked for in turn; the caller has put the trunk's hidden states into `work.residual`."""
+    """All modules in turn; the caller has put the trunk's hidden states into `work.residual`."""
     if step.team.thread == 0:
         for s in range(step.inputs.counts[2]):
             step.work.last_rows[s] = step.inputs.query_starts[s + 1] - 1
     compute_angles(step)
     barrier(step.team)
-    for depth in range(step.inputs.counts[6]):
+    for depth in range(step.sizes.num_drafts):
         mtp_module(step, depth)

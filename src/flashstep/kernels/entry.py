@@ -52,7 +52,7 @@ def _check_sequence(inputs: Inputs, sizes: Int64, s: int) -> int:
     """
     size, start, end = sizes[1], np.int64(inputs.query_starts[s]), np.int64(inputs.query_starts[s + 1])
     first, last = np.int64(inputs.positions[start]), np.int64(inputs.positions[end - 1])
-    if first < 0 or not 0 <= inputs.first_positions[s] <= first:
+    if first < 0:
         return BAD_POSITION
     for t in range(start, end):
         if inputs.positions[t] != first + t - start:
@@ -62,7 +62,7 @@ def _check_sequence(inputs: Inputs, sizes: Int64, s: int) -> int:
     is_trunk = inputs.counts[0] == TRUNK
     if last // size >= inputs.counts[5] or (is_trunk and last // size >= inputs.counts[4]):
         return BAD_POSITION
-    oldest = max(np.int64(inputs.first_positions[s]), first - sizes[4] + 1) // size
+    oldest = max(0, first - sizes[4] + 1) // size
     if not _check_table(advance(inputs.sliding_table, s * sizes[5]), oldest, last // size, sizes[3]):
         return BAD_BLOCK
     if is_trunk and not _check_table(

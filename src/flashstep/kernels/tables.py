@@ -140,8 +140,7 @@ class Caches(NamedTuple):
 
 class Inputs(NamedTuple):
     """The batch in staging arrays of fixed size; `counts` says what is used:
-    [job, T, S, R, entries per row of the full table, of the sliding table, MTP modules to run].
-    first_positions: the oldest position that a sequence's sliding layers may read."""
+    [job, T, S, R, entries per row of the full table, of the sliding table]."""
 
     counts: Int64
     token_ids: Int32
@@ -150,7 +149,7 @@ class Inputs(NamedTuple):
     full_table: Int32
     sliding_table: Int32
     logit_rows: Int32
-    first_positions: Int32
+    append_token_ids: Int32
     drafts: Int32
 
 

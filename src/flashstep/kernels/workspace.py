@@ -168,6 +168,6 @@ def new_inputs(max_rows: int, max_sequences: int, max_blocks: int, num_drafts: i
         counts=np.zeros(8, np.int64), token_ids=ints(max_rows), positions=ints(max_rows),
         query_starts=ints(max_sequences + 1), full_table=ints(max_sequences, max_blocks),
         sliding_table=ints(max_sequences, max_blocks), logit_rows=ints(max_rows),
-        first_positions=ints(max_sequences),
+        append_token_ids=ints(max_sequences, max(1, num_drafts)),
         drafts=ints(max_sequences, max(1, num_drafts)),
     )  # fmt: skip
