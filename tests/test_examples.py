@@ -19,6 +19,7 @@ from flashstep.server.app import create_app
 from flashstep.server.serve import bind
 from flashstep.server.settings import ServerSettings
 from flashstep.types import (
+    AnswerRule,
     Event,
     Finish,
     Message,
@@ -38,7 +39,10 @@ class ScriptedModel:
     """Plays fixed events: a call of the first tool, once; else some reasoning and `3`."""
 
     model_name = "scripted"
+    fingerprint = "script"
     context_length = 1000
+    vocab_size = 300
+    max_concurrency = 8
 
     def is_healthy(self) -> bool:
         return True
@@ -49,6 +53,7 @@ class ScriptedModel:
         tools: Sequence[Tool],
         params: SamplingParams,
         *,
+        rule: AnswerRule,
         trace_id: str,
         request_id: str,
     ) -> AsyncIterator[Event]:

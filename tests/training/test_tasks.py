@@ -160,9 +160,7 @@ def test_a_subtraction_compares_its_digits_first_and_so_finds_the_sign(split):
 
 def test_wordings_of_a_subtraction_keep_its_order():
     operator = r"(-|minus|take away|without|reduced by|decreased by|lowered by|less)"
-    turned = re.compile(
-        rf"\{{b\}} *{operator} *\{{a\}}|(from|out of) (the number )?\{{b\}}", re.IGNORECASE
-    )
+    turned = re.compile(rf"\{{b\}} *{operator} *\{{a\}}|(from|out of) (the number )?\{{b\}}", re.IGNORECASE)
     assert turned.search("What is {b} minus {a}?")
     assert [wording for wording in wordings("subtract", "train").all() if turned.search(wording)] == []
 

@@ -39,7 +39,9 @@ def check_shape(schema: Any) -> None:
         if isinstance(part, bool):
             continue
         if not isinstance(part, dict):
-            raise ValueError(f"{place or 'it'} must be a schema (an object, true or false), not {_shown(part)}")
+            raise ValueError(
+                f"{place or 'it'} must be a schema (an object, true or false), not {_shown(part)}"
+            )
         _check_limit(depth, MAX_DEPTH, "levels of schemas within schemas")
         for word, value in part.items():
             here = f"{place}.{word}" if place else word

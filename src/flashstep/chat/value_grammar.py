@@ -121,9 +121,7 @@ def _target(reference: Any, root: dict[str, Any]) -> Any:
     return target
 
 
-def _leaves(
-    schema: Any, root: dict[str, Any], depth: int, visits: Iterator[int]
-) -> Iterator[dict[str, Any]]:
+def _leaves(schema: Any, root: dict[str, Any], depth: int, visits: Iterator[int]) -> Iterator[dict[str, Any]]:
     """The schemas of single types (or none, or of listed values) whose union `schema` is; `visits`
     counts what has been looked at."""
     if depth > _MAX_DEPTH:

@@ -71,9 +71,8 @@ class ServerSettings:
         if self.wire not in get_args(WireName):
             raise ConfigError(f"wire: {self.wire!r} is not one of {', '.join(get_args(WireName))}")
         if self.reasoning_field not in get_args(ReasoningField):
-            raise ConfigError(
-                f"reasoning_field: {self.reasoning_field!r} is not one of {', '.join(get_args(ReasoningField))}"
-            )
+            fields = ", ".join(get_args(ReasoningField))
+            raise ConfigError(f"reasoning_field: {self.reasoning_field!r} is not one of {fields}")
         if self.max_choices < 1:
             raise ConfigError(f"max_choices: {self.max_choices} must be at least 1")
         if self.hidden_thinking_tokens < 0:
