@@ -4,7 +4,9 @@ import pytest
 from driving import drain, expected, make_engine, prompt, request, run
 
 from flashstep.engine.block_pool import BlockPool
+from flashstep.engine.engine import Engine
 from flashstep.engine.prefix_cache import MISS, ROOT, PrefixCache
+from naive.runner import FakeRunner
 
 SIZE = 4
 
@@ -130,3 +132,10 @@ def test_cached_blocks_give_way_to_new_requests(toy_config):
     requests = [request(f"r{i}", prompt(60, i)) for i in range(8)]
     assert run(engine, requests) == expected(requests)
     assert drain(engine) == {}
+
+
+def test_without_the_cache_every_prompt_is_computed_anew(toy_config):
+    engine = Engine(FakeRunner(toy_config), prefix_cache=False)
+    run(engine, [request("a", prompt(40))])
+    assert run(engine, [request("b", prompt(40))]) == expected([request("b", prompt(40))])
+    assert engine.metrics.num_cached_tokens == 0

@@ -61,6 +61,7 @@ class EmbeddedBackend:
             num_steps=metrics.num_steps,
             num_prompt_tokens=metrics.num_prompt_tokens,
             num_generated_tokens=metrics.num_generated_tokens,
+            num_cached_tokens=metrics.num_cached_tokens,
             num_verifications=metrics.num_verifications,
             drafted_by_position=tuple(metrics.num_drafted_by_position),
             accepted_by_position=tuple(metrics.num_accepted_by_position),

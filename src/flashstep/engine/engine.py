@@ -28,13 +28,14 @@ class Engine:
     num_draft_tokens: drafts per step, at most what the runner has modules for; 0 = off.
     max_drafting_sequences: while more than these run, nobody drafts; None = no limit.
     num_valid_tokens: ids below are real tokens (the tokenizer's size); None = all of them.
+    prefix_cache: take over K/V of requests that begin alike.
     grammars: enforces the grammars of requests; None = such requests are refused.
     """
 
     def __init__(
         self, runner: RunnerProtocol, *, num_draft_tokens: int = 0,
         max_drafting_sequences: int | None = None, num_valid_tokens: int | None = None,
-        grammars: Grammars | None = None,
+        grammars: Grammars | None = None, prefix_cache: bool = True,
     ) -> None:  # fmt: skip
         self._runner = runner
         self._grammars = grammars
@@ -49,6 +50,7 @@ class Engine:
             window_tokens=runner.window_tokens,
             num_stale_rows=num_stale_rows,
             num_lookahead=runner.max_drafts if self._num_drafts else 0,
+            caches_prefixes=prefix_cache,
         )
         self._scheduler = Scheduler(
             self._blocks,

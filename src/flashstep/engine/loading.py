@@ -48,5 +48,6 @@ def load_engine(
         num_draft_tokens=sizes.num_draft_tokens,
         max_drafting_sequences=config.max_drafting_sequences,
         num_valid_tokens=num_valid_tokens,
+        prefix_cache=config.prefix_cache,
         grammars=grammars,
     )
