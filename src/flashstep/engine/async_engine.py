@@ -139,8 +139,8 @@ class AsyncEngine:
             while self._receive():
                 self._publish(self._engine.step())
                 self._check()
-        except Exception as error:
-            # Whatever happened, nobody may be left waiting.
+        except BaseException as error:
+            # Whatever happened, a panic of native code included, nobody may be left waiting.
             traces = ", ".join(s.request.trace_id for s in self._streams.values())
             logger.exception("the engine died; open traces: %s", traces or "none")
             self._end("error", f"{type(error).__name__}: {error}")
