@@ -110,6 +110,19 @@ def test_one_that_cannot_be_started_again_is_given_up_with_the_reason(toy_config
     backend.close()
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_an_error_that_nobody_expected_ends_the_restart_too(toy_config):
+    make = Maker(toy_config)
+    backend = SupervisedBackend(make)
+    make.runners[0].dies, make.failure = True, TypeError("a defect")
+    assert outputs_of(backend, "a")[-1].finish_reason == "error"
+    assert not backend.is_healthy()
+    backend._restarter and backend._restarter.join()
+    with pytest.raises(EngineDead, match="an unexpected error"):
+        outputs_of(backend, "b")
+    backend.close()
+
+
 def test_closing_starts_nothing(toy_config):
     make = Maker(toy_config)
     backend = SupervisedBackend(make)

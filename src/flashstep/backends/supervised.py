@@ -90,14 +90,25 @@ class SupervisedBackend:
     def _restart(self) -> None:
         logger.error("the engine died; starting a new one")
         self._inner.close()  # gives its memory back before the new one asks for the same
+        inner: Backend | None = None
+        reason = "an unexpected error, of which the log has the stack"
         try:
             inner = self._start()
         except (FlashstepError, OSError, MemoryError) as error:
-            with self._lock:
-                self._verdict, self._restarter = f"it could not be started again: {error}", None
-            logger.critical("the engine is given up: %s", self._verdict)
-            return
+            reason = str(error)
+        finally:  # also behind an error that nobody expected: a restart must come to an end
+            self._conclude(inner, reason)
+
+    def _conclude(self, inner: Backend | None, reason: str) -> None:
+        """Go on with `inner`, or give up for `reason` when there is none."""
         with self._lock:
-            self._inner, self._restarter = inner, None
-            self.num_restarts += 1
-        logger.warning("the engine runs again")
+            self._restarter = None
+            if inner is None:
+                self._verdict = f"it could not be started again: {reason}"
+            else:
+                self._inner = inner
+                self.num_restarts += 1
+        if inner is None:
+            logger.critical("the engine is given up: %s", self._verdict)
+        else:
+            logger.warning("the engine runs again")
