@@ -75,9 +75,6 @@ class PlayedModel:
     def stats(self) -> EngineStats:
         return EngineStats(num_running=sum(not c.finished.is_set() for c in self.calls))
 
-    def count_tokens(self, messages, tools) -> int:
-        return sum(len(message.content) for message in messages)
-
     def prompt_token_ids(self, messages, tools) -> list[int]:
         return list("".join(message.content for message in messages).encode())
 

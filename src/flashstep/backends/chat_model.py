@@ -135,10 +135,6 @@ class ChatModel:
         """The backend's state and counters."""
         return self._backend.stats()
 
-    def count_tokens(self, messages: Sequence[Message], tools: Sequence[Tool]) -> int:
-        """Prompt tokens that a conversation takes. Raises InvalidRequest."""
-        return len(self._template.encode(messages, tools))
-
     def prompt_token_ids(self, messages: Sequence[Message], tools: Sequence[Tool]) -> list[int]:
         """The prompt that a conversation becomes. Raises InvalidRequest."""
         return self._template.encode(messages, tools)

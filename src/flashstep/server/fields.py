@@ -83,9 +83,13 @@ def _is_off(value: object, off_values: tuple[Any, ...]) -> bool:
 
 def log_unknown(names: set[str]) -> None:
     """Log, once per request, the fields that nothing here knows."""
-    unknown = sorted(names - HARMLESS - REFUSED.keys())
+    log_ignored(names - HARMLESS - REFUSED.keys())
+
+
+def log_ignored(unknown: set[str]) -> None:
+    """Log these fields, if there are any, as ones that nothing here knows."""
     if unknown:
-        logger.info("ignored unknown request fields: %s", shown(unknown))
+        logger.info("ignored unknown request fields: %s", shown(sorted(unknown)))
 
 
 def shown(value: object, limit: int = 80) -> str:

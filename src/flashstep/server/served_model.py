@@ -46,10 +46,6 @@ class ServedModel(Protocol):
         """A snapshot; cheap."""
         ...
 
-    def count_tokens(self, messages: Sequence[Message], tools: Sequence[Tool]) -> int:
-        """Prompt tokens that a conversation takes. Raises InvalidRequest."""
-        ...
-
     def prompt_token_ids(self, messages: Sequence[Message], tools: Sequence[Tool]) -> list[int]:
         """The prompt that a conversation becomes. Raises InvalidRequest."""
         ...

@@ -9,7 +9,7 @@ import logging
 import secrets
 import time
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Protocol
@@ -37,16 +37,6 @@ class Admission(Protocol):
         ...
 
 
-class Open:
-    """Admits everything at once."""
-
-    def enter(
-        self, call: Call, generation: Generation
-    ) -> AbstractAsyncContextManager[Callable[[int, Event], None]]:
-        """No waiting, no place to give back, nobody who counts."""
-        return nullcontext(lambda index, event: None)
-
-
 @dataclass(frozen=True, slots=True)
 class Answer:
     """A generation under way: its identity, and the events that reading produces.
@@ -71,12 +61,12 @@ class GenerationService:
         model: ServedModel,
         catalogue: ModelCatalogue,
         *,
-        admission: Admission | None = None,
+        admission: Admission,
         observers: Sequence[Observer] = (),
     ) -> None:
         self.model = model
         self.catalogue = catalogue
-        self._admission = admission or Open()
+        self._admission = admission
         self._observers = (_LogObserver(), *observers)
         self._fingerprint = _fingerprint(model)
 

@@ -64,7 +64,7 @@ def check(path, raw):
     try:
         read = READERS[path](raw)
         if isinstance(read, tuple):
-            MODEL.count_tokens(*read)
+            MODEL.prompt_token_ids(*read)
         for generation in read if isinstance(read, list) else ():
             asyncio.run(answer(generation))
     except InvalidRequest as error:

@@ -52,8 +52,8 @@ class MessagesEndpoint:
         wish = parse_count(await read_json(request, self._settings.max_body_bytes))
         self._service.catalogue.check(wish.model)
         # In a worker thread, so that the event loop goes on serving streams.
-        total = await asyncio.to_thread(self._service.model.count_tokens, wish.messages, wish.tools)
-        return JSONResponse({"input_tokens": total})
+        ids = await asyncio.to_thread(self._service.model.prompt_token_ids, wish.messages, wish.tools)
+        return JSONResponse({"input_tokens": len(ids)})
 
 
 def _answered_with_id(request: Request) -> Call:

@@ -6,7 +6,6 @@ Fields that are not named here (metadata, cache_control, betas, service_tier, co
 ignored, those that nobody knows with a log line. Form: Anthropic's MessageCreateParams.
 """
 
-import logging
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -17,13 +16,11 @@ from flashstep.server.anthropic.blocks import READABLE
 from flashstep.server.anthropic.conversation import WireMessage, conversation, system_text
 from flashstep.server.anthropic.thinking import Display, ThinkingWish, display_of, warnings_of
 from flashstep.server.anthropic.tools import Choice, ToolChoice, WireTool, choose
-from flashstep.server.fields import shown
+from flashstep.server.fields import log_ignored
 from flashstep.server.generation import Generation
 from flashstep.server.settings import ServerSettings
 from flashstep.server.validation import Integer, complaint, invalid_request
 from flashstep.types import Message, SamplingParams, Tool
-
-logger = logging.getLogger("flashstep.server")
 
 # Bookkeeping that cannot change an answer.
 _HARMLESS = frozenset(
@@ -144,9 +141,7 @@ class CountWish:
 def parse_messages(raw: dict[str, Any], settings: ServerSettings) -> MessagesWish:
     """Check a request body. Raises InvalidRequest naming the field."""
     request = _validated(MessagesRequest, raw)
-    unknown = sorted(set(request.model_extra or ()) - _HARMLESS)
-    if unknown:
-        logger.info("ignored unknown request fields: %s", shown(unknown))
+    log_ignored(set(request.model_extra or ()) - _HARMLESS)
     choice = _choice(request)
     generation = Generation(
         endpoint="messages",

@@ -10,8 +10,8 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal, Protocol
 
+from flashstep.server.logprobs import token_objects
 from flashstep.server.responses.custom_input import CustomInput
-from flashstep.server.responses.scores import score_object
 from flashstep.types import ScoredToken
 
 WireEvent = dict[str, Any]
@@ -63,7 +63,7 @@ class OpenText:
 
     def score(self, tokens: Sequence[ScoredToken]) -> None:
         """Scores of the message's tokens; they go out with the next piece of text."""
-        scores = [score_object(token) for token in tokens]
+        scores = token_objects(tokens)
         self._scores += scores
         self._unsent += scores
 

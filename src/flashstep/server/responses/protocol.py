@@ -6,7 +6,6 @@ null means "not given" everywhere. Field names are OpenAI's; those of `sampling.
 `thinking_token_budget` are as in our chat completions.
 """
 
-import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 from pydantic import ConfigDict, Field, ValidationError
 
 from flashstep.errors import InvalidRequest
-from flashstep.server.fields import shown
+from flashstep.server.fields import log_ignored, shown
 from flashstep.server.generation import Generation
 from flashstep.server.responses.items import conversation
 from flashstep.server.responses.output_wish import ReasoningWish, TextWish
@@ -23,8 +22,6 @@ from flashstep.server.sampling import CommonSampling
 from flashstep.server.settings import ServerSettings
 from flashstep.server.validation import Integer, invalid_request
 from flashstep.types import AnswerRule, SamplingParams
-
-logger = logging.getLogger("flashstep.server")
 
 _LOGPROBS = "message.output_text.logprobs"
 _STATELESS = "nothing is stored here between requests; send the whole conversation as input"
@@ -123,7 +120,7 @@ def parse_response(raw: dict[str, Any], settings: ServerSettings, vocab_size: in
         request = ResponsesRequest.model_validate(raw)
     except ValidationError as error:
         raise invalid_request(error) from error
-    _log_unknown(set(request.model_extra or ()))
+    log_ignored(set(request.model_extra or ()) - _HARMLESS - REFUSED.keys())
     declared = tool_set(request.tools or [])
     choice = choose(request.tool_choice, declared)
     generation = Generation(
@@ -164,12 +161,6 @@ def _refuse(raw: Mapping[str, Any]) -> None:
                 param=name,
                 code="unsupported_parameter",
             )
-
-
-def _log_unknown(names: set[str]) -> None:
-    unknown = sorted(names - _HARMLESS - REFUSED.keys())
-    if unknown:
-        logger.info("ignored unknown request fields: %s", shown(unknown))
 
 
 def _truncation_warning(raw: Mapping[str, Any]) -> tuple[str, ...]:

@@ -35,8 +35,8 @@ class TokensEndpoint:
         wish = parse_count(raw)
         self._catalogue.check(wish.model)
         messages, tools = conversation(wish.messages, wish.tools, raw)
-        total = await asyncio.to_thread(self._model.count_tokens, messages, tools)
-        return JSONResponse({"data": {"total_tokens": total}})
+        token_ids = await asyncio.to_thread(self._model.prompt_token_ids, messages, tools)
+        return JSONResponse({"data": {"total_tokens": len(token_ids)}})
 
     async def tokenize(self, request: Request) -> JSONResponse:
         """The token ids of a text, or of a conversation's prompt."""
