@@ -214,6 +214,7 @@ def test_the_broad_except_is_only_where_it_is_allowed() -> None:
     allowed = {"engine/async_engine.py", "server/errors.py", "server/app.py", "server/service.py"}
     allowed.add("server/traces/writer.py")  # nothing that a disk does may end the thread of the traces
     allowed.add("chat/answer_grammar.py")  # a panic of the native compiler has no class that can be named
+    allowed.add("chat/tokenizer.py")  # the library refuses files with a bare Exception
     found = {
         str(path.relative_to(PACKAGE)): node.lineno
         for path in SOURCES

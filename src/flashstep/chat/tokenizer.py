@@ -49,9 +49,16 @@ class Tokenizer:
         state = read_json(file)
         if state is None:
             raise ConfigError(f"{file}: not found; a checkpoint folder needs a tokenizer.json")
-        _check(state, file)
         config = read_json(path / "tokenizer_config.json") or {}
-        return cls(state, _content(config.get("bos_token")), _content(config.get("eos_token")))
+        try:
+            _check(state, file)
+            return cls(state, _content(config.get("bos_token")), _content(config.get("eos_token")))
+        except ConfigError:
+            raise
+        except Exception as error:  # the library raises nothing narrower
+            raise ConfigError(
+                f"{file}: is no tokenizer that can be loaded ({type(error).__name__}: {error})"
+            ) from error
 
     @property
     def added_tokens(self) -> AddedTokens:
@@ -103,7 +110,7 @@ def read_json(file: Path) -> dict[str, Any] | None:
         value = json.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{file}: is not JSON ({error}); is the download complete?") from error
     if not isinstance(value, dict):
         raise ConfigError(f"{file}: holds a {type(value).__name__}, not a JSON object")
@@ -124,6 +131,8 @@ def _check(state: dict[str, Any], file: Path) -> None:
         raise ConfigError(f"{file}: has no BPE model (model.vocab and model.merges); use a tokenizer.json")
     if not _has_byte_level(state.get("decoder")):
         raise ConfigError(f"{file}: the decoder is not ByteLevel; only byte-level BPE tokenizers are known")
+    if any(not token["content"] for token in state.get("added_tokens", [])):
+        raise ConfigError(f"{file}: an added token has no text; every text would contain it")
     vocab = model["vocab"]
     for left, right in map(_pair, model["merges"]):
         missing = [piece for piece in (left, right, left + right) if piece not in vocab]
@@ -169,4 +178,6 @@ def _byte_of() -> dict[str, int]:
 
 def _piece_bytes(piece: str) -> bytes:
     alphabet = _byte_of()
+    if not all(character in alphabet for character in piece):
+        return piece.encode()  # no byte-level piece: an entry that only its own text can stand for
     return bytes(alphabet[character] for character in piece)

@@ -7,10 +7,13 @@ disk; numba knows the source file of an entry point alone, so each entry point c
 
 import hashlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 from numba import njit
+
+from flashstep.kernels.compiled_cache import CompiledCache
 
 F = TypeVar("F", bound=Callable[..., Any])
 # Sums may be reordered and multiplies fused; NaN and infinity keep their meaning.
@@ -52,10 +55,10 @@ def entry_point(function: F) -> F:
 
     Where no folder can be written (a read-only container without a home), compiles per process.
     """
-    try:
-        return cast(F, njit(cache=True, fastmath=RELAXED, **_COMMON)(function))
-    except RuntimeError:  # numba: "no locator available"
-        return cast(F, njit(fastmath=RELAXED, **_COMMON)(function))
+    compiled = njit(fastmath=RELAXED, **_COMMON)(function)
+    with suppress(RuntimeError):  # numba: "no locator available"
+        compiled._cache = CompiledCache(compiled.py_func)  # what cache=True does, with our class
+    return cast(F, compiled)
 
 
 def source_stamp() -> int:

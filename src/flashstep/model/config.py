@@ -101,8 +101,10 @@ class ModelConfig:
             raw = json.loads(file.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise ConfigError(f"{file}: not found; a checkpoint folder needs a config.json") from None
-        except (json.JSONDecodeError, UnicodeDecodeError) as e:
+        except (ValueError, RecursionError) as e:
             raise ConfigError(f"{file}: not valid JSON ({e})") from None
+        if not isinstance(raw, dict):
+            raise ConfigError(f"{file}: holds a {type(raw).__name__}, not a JSON object")
         try:
             return cls.from_hf(raw)
         except ConfigError as e:
@@ -111,11 +113,17 @@ class ModelConfig:
     @classmethod
     def from_hf(cls, raw: dict[str, Any]) -> "ModelConfig":
         """Resolve official `config.json` keys; ConfigError names the key that cannot work."""
-        return _Resolver(raw).resolve()
+        try:
+            return _Resolver(raw).resolve()
+        except (TypeError, ValueError, LookupError, AttributeError, OverflowError) as e:
+            raise ConfigError(f"a key has a value of the wrong kind ({type(e).__name__}: {e})") from None
 
     def save(self, path: Path) -> None:
         """Write `config.json` into the folder `path`."""
         (path / "config.json").write_text(json.dumps(self.raw, indent=1) + "\n", encoding="utf-8")
+
+
+_MAX_MTP = 64  # far beyond any checkpoint; keeps a broken number from making billions of layers
 
 
 class _Resolver:
@@ -144,6 +152,8 @@ class _Resolver:
             raise ConfigError(f"model_type is {raw.get('model_type')!r}, expected 'step3p5'")
         num_layers = self.positive("num_hidden_layers")
         num_mtp = int(raw.get("num_nextn_predict_layers") or 0)
+        if not 0 <= num_mtp <= _MAX_MTP:
+            raise ConfigError(f"num_nextn_predict_layers is {num_mtp}, must be from 0 to {_MAX_MTP}")
         self._reject_unsupported()
         kinds = self._layer_types(num_layers, num_mtp)
         moe = parse_layer_list(raw.get("moe_layers_enum", ""))
@@ -197,7 +207,9 @@ class _Resolver:
         source = heads if isinstance(heads, dict) else self.raw
         num_q, num_kv = int(source["num_attention_heads"]), int(source["num_attention_groups"])
         head_dim = int(source.get("head_dim") or self.positive("head_dim"))
-        if num_kv <= 0 or num_q % num_kv:
+        if head_dim <= 0:
+            raise ConfigError(f"layer {index}: head_dim is {head_dim}, must be positive")
+        if num_kv <= 0 or num_q <= 0 or num_q % num_kv:
             raise ConfigError(f"layer {index}: {num_q} query heads do not divide over {num_kv} KV heads")
         return LayerSpec(
             index=index,
@@ -213,8 +225,11 @@ class _Resolver:
     def _rope(self, index: int, kind: AttentionKind, head_dim: int) -> RopeSpec:
         theta = self._per_layer("rope_theta", index, 10000.0)
         dim = int(head_dim * self._per_layer("partial_rotary_factors", index, 1.0))
-        if dim % 2 or dim < 0:
-            raise ConfigError(f"partial_rotary_factors[{index}] makes the rotary width {dim}, must be even")
+        if dim % 2 or not 0 <= dim <= head_dim:
+            raise ConfigError(
+                f"partial_rotary_factors[{index}] makes the rotary width {dim}, must be even and at most "
+                f"{head_dim}"
+            )
         scaling = self.raw.get("rope_scaling")
         if not scaling or kind not in (self.raw.get("yarn_only_types") or ()):
             return RopeSpec(theta, dim, None)

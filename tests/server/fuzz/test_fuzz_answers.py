@@ -18,7 +18,7 @@ from server.running_server import serving
 from server.scripted_model import scripted, small_tokenizer
 
 QUICK = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
-DEEP = settings(QUICK, max_examples=5000)
+DEEP = settings(QUICK, max_examples=800)
 TOKENIZER = small_tokenizer()
 PIECES = (
     "</think>", "<think>", "<tool_call>", "</tool_call>", "<function=get_weather>", "<function=patch>",

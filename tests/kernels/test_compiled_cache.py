@@ -1,0 +1,86 @@
+"""The cache of compiled kernels may be cut short, damaged or impossible to write: kernels still run."""
+
+import importlib.util
+import shutil
+from pathlib import Path
+
+import pytest
+
+from flashstep.kernels.compiled_cache import CompiledCache
+
+SOURCE = """
+from flashstep.kernels.jit import entry_point
+
+@entry_point
+def answer(x):
+    return x + 1
+"""
+
+
+@pytest.fixture
+def kernel(tmp_path):
+    """Imports the module anew, as another process would, and returns its kernel after one call."""
+    file = tmp_path / "kernel_of_a_test.py"
+    file.write_text(SOURCE)
+
+    def load():
+        spec = importlib.util.spec_from_file_location(file.stem, file)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        assert module.answer(41) == 42
+        return module.answer
+
+    return load
+
+
+def is_cached(kernel):
+    """True when the kernel came from the cache."""
+    return sum(kernel.stats.cache_hits.values()) == 1
+
+
+def files(kernel):
+    """Index and data."""
+    folder = Path(kernel._cache.cache_path)
+    (index,), (data,) = folder.glob("kernel_of_a_test*.nbi"), folder.glob("kernel_of_a_test*.nbc")
+    return index, data
+
+
+def test_a_kernel_is_compiled_once(kernel):
+    assert isinstance(kernel()._cache, CompiledCache)
+    assert is_cached(kernel())
+
+
+def flipped(content):
+    """One wrong bit, in the middle of the machine code."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize("which", [0, 1], ids=["index", "data"])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[: len(content) // 2],
+        lambda content: b"\xff" * 999,
+        flipped,
+    ],
+    ids=["empty", "cut short", "junk", "one bit"],
+)
+def test_a_damaged_file_is_made_anew(kernel, which, damage):
+    file = files(kernel())[which]
+    content = file.read_bytes()
+    file.write_bytes(damage(content))
+    kernel()
+    assert is_cached(kernel())
+    if which:
+        assert file.read_bytes() != damage(content)
+
+
+def test_a_folder_that_cannot_be_written_is_done_without(kernel, caplog):
+    index, _ = files(kernel())
+    shutil.rmtree(index.parent)
+    index.mkdir(parents=True)  # where a file should be
+    assert not is_cached(kernel())
+    assert not is_cached(kernel())
+    assert "cannot be kept in" in caplog.text
