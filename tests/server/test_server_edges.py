@@ -8,12 +8,12 @@ import openai
 import pytest
 
 from flashstep.errors import ConfigError
-from flashstep.server.openai_wire import OpenAIWriter
+from flashstep.server.chat_completions.openai_wire import OpenAIWriter
+from flashstep.server.chat_completions.sse import DONE
+from flashstep.server.chat_completions.wire import AnswerStyle
 from flashstep.server.serve import bind
 from flashstep.server.service import Answer
 from flashstep.server.settings import ServerSettings
-from flashstep.server.sse import DONE
-from flashstep.server.wire import AnswerStyle
 from flashstep.types import Finish, ReasoningDelta, TextDelta, ToolCallDelta
 from server.running_server import USAGE, PlayedModel, ask, serving
 

@@ -16,13 +16,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from flashstep.server.anthropic.endpoint import MessagesEndpoint
-from flashstep.server.auth import METRICS_PATH, PUBLIC_PATHS, AuthMiddleware
 from flashstep.server.call import call_of
-from flashstep.server.chat import WARNING_HEADER, ChatEndpoint
-from flashstep.server.clean_path import CleanPathMiddleware
+from flashstep.server.chat_completions.endpoint import WARNING_HEADER, ChatEndpoint
 from flashstep.server.completions.endpoint import CompletionsEndpoint
-from flashstep.server.errors import ErrorMiddleware, error_response, from_http_exception
 from flashstep.server.health import HealthEndpoint, ReadyEndpoint
+from flashstep.server.http.auth import METRICS_PATH, PUBLIC_PATHS, AuthMiddleware
+from flashstep.server.http.clean_path import CleanPathMiddleware
+from flashstep.server.http.errors import ErrorMiddleware, error_response, from_http_exception
+from flashstep.server.http.trace import CallObserver, TraceMiddleware, trace_id_of
 from flashstep.server.limits.admission import POSITION_HEADER
 from flashstep.server.limits.guard import Guard
 from flashstep.server.limits.key_limits import KeyLimitMiddleware
@@ -39,7 +40,6 @@ from flashstep.server.served_model import ServedModel
 from flashstep.server.service import GenerationService
 from flashstep.server.settings import ServerSettings
 from flashstep.server.tokens.endpoint import TokensEndpoint
-from flashstep.server.trace import CallObserver, TraceMiddleware, trace_id_of
 from flashstep.server.traces.endpoint import TraceEndpoint
 from flashstep.server.traces.recorder import TraceObserver
 from flashstep.server.traces.tracing import Tracing

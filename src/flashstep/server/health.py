@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 from flashstep.errors import EngineDead, FlashstepError, Overloaded
+from flashstep.server.http.trace import new_trace_id
 from flashstep.server.served_model import ServedModel
-from flashstep.server.trace import new_trace_id
 from flashstep.types import Finish, SamplingParams
 
 _PROBE_TIMEOUT_S = 10.0

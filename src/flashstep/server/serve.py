@@ -18,11 +18,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from flashstep.errors import ConfigError
+from flashstep.server.http.log_lines import JsonLines, LogFormat, TextLines
 from flashstep.server.limits.connection import connection_class
 from flashstep.server.limits.drain import Drain
 from flashstep.server.limits.request_limits import MAX_HEADER_BYTES
 from flashstep.server.limits.settings import LimitSettings
-from flashstep.server.log_lines import JsonLines, LogFormat, TextLines
 from flashstep.server.traces.redaction import Redaction
 
 logger = logging.getLogger("flashstep.server")
@@ -164,7 +164,7 @@ def log_config(level: str, form: LogFormat = "text", redact: Sequence[str] = ())
     return {
         "version": 1,
         "disable_existing_loggers": False,
-        "filters": {"trace": {"()": "flashstep.server.trace.TraceLogFilter"}},
+        "filters": {"trace": {"()": "flashstep.server.http.trace.TraceLogFilter"}},
         "formatters": {"line": {"()": formatter, "redaction": Redaction(redact)}},
         "handlers": {
             "stderr": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["trace"]},

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from flashstep.errors import InvalidRequest
 from flashstep.server.anthropic.protocol import parse_count as parse_messages_count
 from flashstep.server.anthropic.protocol import parse_messages
+from flashstep.server.chat_completions.protocol import parse_chat
 from flashstep.server.completions.protocol import parse_completion
-from flashstep.server.protocol import parse_chat
 from flashstep.server.responses.protocol import parse_response
 from flashstep.server.settings import ServerSettings
 from flashstep.server.tokens.protocol import conversation, parse_count, parse_detokenize, parse_tokenize

@@ -14,15 +14,15 @@ from flashstep.server.anthropic.errors import anthropic_error
 from flashstep.server.anthropic.protocol import parse_count, parse_messages
 from flashstep.server.anthropic.stream import frames, whole
 from flashstep.server.anthropic.writer import MessageWriter
-from flashstep.server.body import read_json
 from flashstep.server.call import Call, call_of
-from flashstep.server.chat import WARNING_HEADER
-from flashstep.server.errors import explained
-from flashstep.server.frame import frame
+from flashstep.server.chat_completions.endpoint import WARNING_HEADER
+from flashstep.server.http.body import read_json
+from flashstep.server.http.errors import explained
+from flashstep.server.http.frame import frame
+from flashstep.server.http.stream_response import StreamResponse
+from flashstep.server.http.whole_response import WholeResponse
 from flashstep.server.service import GenerationService
 from flashstep.server.settings import ServerSettings
-from flashstep.server.stream_response import StreamResponse
-from flashstep.server.whole_response import WholeResponse
 
 
 class MessagesEndpoint:

@@ -6,7 +6,7 @@ from typing import Any
 
 from flashstep.server.anthropic.writer import MessageWriter
 from flashstep.server.envelope import UNFINISHED
-from flashstep.server.frame import frame
+from flashstep.server.http.frame import frame
 from flashstep.server.service import Indexed
 from flashstep.types import Finish
 

@@ -13,14 +13,14 @@ from typing import Any
 
 from flashstep.errors import InvalidRequest
 from flashstep.server.call import Call
+from flashstep.server.chat_completions.sse import DONE
 from flashstep.server.completions.choice import ChoiceReader, Echo, Piece
 from flashstep.server.completions.legacy_logprobs import LegacyLogprobs
 from flashstep.server.completions.protocol import CompletionWish
 from flashstep.server.envelope import UNFINISHED, envelope, usage_object, wire_finish_reason
-from flashstep.server.frame import frame
+from flashstep.server.http.frame import frame
 from flashstep.server.merge import merged
 from flashstep.server.service import Answer, GenerationService, Indexed
-from flashstep.server.sse import DONE
 from flashstep.types import Usage
 
 OBJECT = "text_completion"

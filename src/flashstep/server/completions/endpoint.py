@@ -7,14 +7,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from flashstep.errors import ContextLengthExceeded
-from flashstep.server.body import read_json
 from flashstep.server.call import call_of
 from flashstep.server.completions.answer import frames, start, whole
 from flashstep.server.completions.protocol import CompletionWish, parse_completion
+from flashstep.server.http.body import read_json
+from flashstep.server.http.stream_response import StreamResponse
+from flashstep.server.http.whole_response import WholeResponse
 from flashstep.server.service import GenerationService
 from flashstep.server.settings import ServerSettings
-from flashstep.server.stream_response import StreamResponse
-from flashstep.server.whole_response import WholeResponse
 
 
 class CompletionsEndpoint:

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode, models_json_schema
 
-from flashstep.server import messages, protocol, response_format
 from flashstep.server.anthropic import blocks, conversation
 from flashstep.server.anthropic import protocol as anthropic
+from flashstep.server.chat_completions import messages, protocol, response_format
 from flashstep.server.completions import protocol as completions
 from flashstep.server.openapi import chat_forms, neighbour_forms
 from flashstep.server.openapi.answers import AnthropicError, Error
@@ -41,8 +41,9 @@ COMPLETIONS: Mapping[Model, Completion] = {
 }
 
 _PREFIX = "#/components/schemas/"
-# pydantic makes names unique by writing out the module; the part of the package is enough.
-_QUALIFIED = re.compile(r"\bflashstep__server__(?:([a-z]+)__)?\w+?__(\w+)")
+# pydantic makes names unique by writing out the module; the folder is enough, and for chat completions,
+# whose models the other endpoints borrow, the bare name.
+_QUALIFIED = re.compile(r"\bflashstep__server__(?:chat_completions__|([a-z]+)__)?\w+?__(\w+)")
 # It writes bounds around a validator under their Python names.
 _BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 

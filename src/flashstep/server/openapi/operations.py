@@ -2,10 +2,10 @@
 
 from flashstep.server.anthropic.protocol import CountRequest as MessageCountRequest
 from flashstep.server.anthropic.protocol import MessagesRequest
+from flashstep.server.chat_completions.protocol import ChatRequest
 from flashstep.server.completions.protocol import CompletionRequest
 from flashstep.server.openapi import answers
 from flashstep.server.openapi.operation import Operation
-from flashstep.server.protocol import ChatRequest
 from flashstep.server.responses.protocol import ResponsesRequest
 from flashstep.server.tokens.protocol import DetokenizeRequest, TokenCountRequest, TokenizeRequest
 from flashstep.server.traces.codec import Trace

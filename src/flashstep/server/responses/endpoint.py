@@ -9,17 +9,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from flashstep.errors import InvalidRequest
-from flashstep.server.body import read_json
 from flashstep.server.call import call_of
-from flashstep.server.chat import WARNING_HEADER
+from flashstep.server.chat_completions.endpoint import WARNING_HEADER
 from flashstep.server.fields import shown
+from flashstep.server.http.body import read_json
+from flashstep.server.http.stream_response import StreamResponse
+from flashstep.server.http.whole_response import WholeResponse
 from flashstep.server.responses.protocol import parse_response
 from flashstep.server.responses.stream import frames, whole
 from flashstep.server.responses.writer import ResponseWriter
 from flashstep.server.service import GenerationService
 from flashstep.server.settings import ServerSettings
-from flashstep.server.stream_response import StreamResponse
-from flashstep.server.whole_response import WholeResponse
 
 
 class NotStored(InvalidRequest):

@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import PydanticCustomError
 
 from flashstep.errors import InvalidRequest
+from flashstep.server.chat_completions.messages import WireFunctionCall
 from flashstep.server.fields import shown
-from flashstep.server.messages import WireFunctionCall
 from flashstep.server.responses.tools import CUSTOM_PARAMETER
 from flashstep.server.validation import invalid_request
 from flashstep.types import Message, Role, ToolCall

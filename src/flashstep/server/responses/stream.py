@@ -6,7 +6,7 @@ from typing import Any
 
 from flashstep.errors import InvalidRequest
 from flashstep.server.envelope import UNFINISHED
-from flashstep.server.frame import frame
+from flashstep.server.http.frame import frame
 from flashstep.server.responses.open_item import WireEvent
 from flashstep.server.responses.writer import ResponseWriter
 from flashstep.server.service import Indexed

@@ -14,8 +14,8 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flashstep.errors import InvalidRequest
+from flashstep.server.chat_completions.messages import WireFunction
 from flashstep.server.fields import shown
-from flashstep.server.messages import WireFunction
 from flashstep.server.validation import invalid_request
 from flashstep.types import Tool
 

@@ -12,8 +12,8 @@ from typing import Any
 
 from flashstep.errors import ContextLengthExceeded, Overloaded
 from flashstep.server.envelope import wire_finish_reason
-from flashstep.server.errors import error_object
-from flashstep.server.frame import frame
+from flashstep.server.http.errors import error_object
+from flashstep.server.http.frame import frame
 from flashstep.server.responses.open_item import (
     OpenCustomCall,
     OpenFunctionCall,

@@ -8,7 +8,7 @@ import asyncio
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from flashstep.server.body import read_json
+from flashstep.server.http.body import read_json
 from flashstep.server.models import ModelCatalogue
 from flashstep.server.served_model import ServedModel
 from flashstep.server.settings import ServerSettings

@@ -9,8 +9,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flashstep.errors import InvalidRequest
+from flashstep.server.chat_completions.messages import WireMessage, WireTool
 from flashstep.server.fields import log_unknown
-from flashstep.server.messages import WireMessage, WireTool
 from flashstep.server.validation import Integer, invalid_request
 from flashstep.types import Message, Tool
 

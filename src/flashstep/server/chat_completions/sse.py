@@ -3,9 +3,9 @@
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+from flashstep.server.chat_completions.wire import ChatWriter
 from flashstep.server.envelope import UNFINISHED
 from flashstep.server.service import Indexed
-from flashstep.server.wire import ChatWriter
 from flashstep.types import Finish
 
 DONE = b"data: [DONE]\n\n"

@@ -13,16 +13,16 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flashstep.errors import InvalidRequest
+from flashstep.server.chat_completions.messages import WireMessage, WireTool
+from flashstep.server.chat_completions.response_format import ResponseFormat
+from flashstep.server.chat_completions.thinking import ThinkingFields
+from flashstep.server.chat_completions.tool_choice import ToolChoice, WireToolChoice
+from flashstep.server.chat_completions.wire import AnswerStyle
 from flashstep.server.fields import log_unknown, refuse_unsupported, shown
 from flashstep.server.generation import Generation
-from flashstep.server.messages import WireMessage, WireTool
-from flashstep.server.response_format import ResponseFormat
 from flashstep.server.sampling import SamplingFields
 from flashstep.server.settings import ServerSettings
-from flashstep.server.thinking import ThinkingFields
-from flashstep.server.tool_choice import ToolChoice, WireToolChoice
 from flashstep.server.validation import Integer, invalid_request
-from flashstep.server.wire import AnswerStyle
 from flashstep.types import AnswerRule, Tool
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from flashstep.errors import FlashstepError
-from flashstep.server.choice import Choice
+from flashstep.server.chat_completions.choice import Choice
 from flashstep.server.service import Answer
 from flashstep.types import Finish, LogprobsDelta, ReasoningDelta, TextDelta, ToolCallDelta
 

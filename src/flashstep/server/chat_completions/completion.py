@@ -4,9 +4,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
-from flashstep.server.choice import Choice
+from flashstep.server.chat_completions.choice import Choice
+from flashstep.server.chat_completions.wire import ChatWriter
 from flashstep.server.service import Indexed
-from flashstep.server.wire import ChatWriter
 
 
 async def completion(

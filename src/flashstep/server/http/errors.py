@@ -28,7 +28,7 @@ from flashstep.errors import (
 )
 from flashstep.server.anthropic.errors import anthropic_error
 from flashstep.server.call import call_of
-from flashstep.server.trace import trace_id_of
+from flashstep.server.http.trace import trace_id_of
 
 logger = logging.getLogger("flashstep.server")
 

@@ -8,20 +8,20 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from flashstep.errors import InvalidRequest, NotFound
-from flashstep.server.body import read_json
 from flashstep.server.call import Call, call_of
-from flashstep.server.completion import completion
+from flashstep.server.chat_completions.completion import completion
+from flashstep.server.chat_completions.openai_wire import OPENAI_WIRE
+from flashstep.server.chat_completions.protocol import parse_chat
+from flashstep.server.chat_completions.sse import frames
+from flashstep.server.chat_completions.stepfun_wire import STEPFUN_WIRE
+from flashstep.server.chat_completions.wire import Wire
 from flashstep.server.fields import shown
 from flashstep.server.generation import Generation
-from flashstep.server.openai_wire import OPENAI_WIRE
-from flashstep.server.protocol import parse_chat
+from flashstep.server.http.body import read_json
+from flashstep.server.http.stream_response import StreamResponse
+from flashstep.server.http.whole_response import WholeResponse
 from flashstep.server.service import Answer, GenerationService
 from flashstep.server.settings import ServerSettings, WireName
-from flashstep.server.sse import frames
-from flashstep.server.stepfun_wire import STEPFUN_WIRE
-from flashstep.server.stream_response import StreamResponse
-from flashstep.server.whole_response import WholeResponse
-from flashstep.server.wire import Wire
 
 WARNING_HEADER = "X-Flashstep-Warning"
 WIRE_HEADER = "X-Flashstep-Wire"

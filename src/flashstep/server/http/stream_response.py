@@ -14,8 +14,8 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from flashstep.server.call import Call, call_of
-from flashstep.server.disconnect import run_while_connected
-from flashstep.server.frame import KEEP_ALIVE
+from flashstep.server.http.disconnect import run_while_connected
+from flashstep.server.http.frame import KEEP_ALIVE
 
 logger = logging.getLogger("flashstep.server")
 

@@ -7,7 +7,7 @@ from typing import Any
 from starlette.responses import JSONResponse, Response
 from starlette.types import Receive, Scope, Send
 
-from flashstep.server.disconnect import run_while_connected
+from flashstep.server.http.disconnect import run_while_connected
 
 logger = logging.getLogger("flashstep.server")
 

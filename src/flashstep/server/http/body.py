@@ -6,7 +6,7 @@ import pydantic_core
 from starlette.requests import Request
 
 from flashstep.errors import InvalidRequest
-from flashstep.server.errors import BodyTooLarge
+from flashstep.server.http.errors import BodyTooLarge
 
 # A body over the limit is still read (and dropped) up to this multiple: a client that is cut off
 # while sending sees a broken connection instead of the 413.

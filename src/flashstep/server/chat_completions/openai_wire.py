@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from flashstep.errors import NotFound
-from flashstep.server.choice import Choice
+from flashstep.server.chat_completions.choice import Choice
+from flashstep.server.chat_completions.sse import DONE
+from flashstep.server.chat_completions.wire import AnswerStyle, Delta, Wire
 from flashstep.server.envelope import UsageMeter, envelope, usage_object, wire_finish_reason
-from flashstep.server.frame import json_text
+from flashstep.server.http.frame import json_text
 from flashstep.server.logprobs import logprobs_object, token_objects
 from flashstep.server.service import Answer
-from flashstep.server.sse import DONE
-from flashstep.server.wire import AnswerStyle, Delta, Wire
 from flashstep.types import Finish, LogprobsDelta, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta
 
 
