@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 
 from flashstep.backends.base import Backend, EngineStats
+from flashstep.backends.prompt_encoding import encoded, prompt_chars
 from flashstep.chat.answer_grammar import grammar_for
 from flashstep.chat.response_decoder import ResponseDecoder
 from flashstep.chat.stream_router import THINK_END, THINK_START
@@ -40,8 +41,6 @@ from flashstep.types import (
     ToolCallDelta,
     Usage,
 )  # fmt: skip
-
-_LONG_PROMPT_CHARS = 20_000  # about 10 ms
 
 
 class ChatModel:
@@ -159,8 +158,8 @@ class ChatModel:
         Raises InvalidRequest (ContextLengthExceeded), Overloaded or EngineDead before the first
         event; later trouble is a Finish with the reason "error". Close the iterator to abort.
         """
-        token_ids = await _encoded(
-            lambda: self._template.encode(messages, tools), sum(len(message.content) for message in messages)
+        token_ids = await encoded(
+            lambda: self._template.encode(messages, tools), prompt_chars(messages, tools)
         )
         request = self._within_reasoning(self._request(token_ids, params, trace_id, request_id))
         if tools or rule != FREE:
@@ -175,7 +174,7 @@ class ChatModel:
     ) -> AsyncGenerator[Event, None]:
         """Continue a raw prompt; all text comes as TextDelta. Otherwise like `chat`."""
         if isinstance(prompt, str):
-            token_ids = await _encoded(lambda: self._tokenizer.encode(prompt), len(prompt))
+            token_ids = await encoded(lambda: self._tokenizer.encode(prompt), len(prompt))
         else:
             token_ids = list(prompt)
         request = self._request(token_ids, params, trace_id, request_id)
@@ -239,11 +238,6 @@ class ChatModel:
                 param="thinking_token_budget",
             )
         return request
-
-
-async def _encoded(encode: Callable[[], list[int]], num_chars: int) -> list[int]:
-    """The ids of a prompt. A long one is encoded in a worker thread, since others want the event loop."""
-    return await asyncio.to_thread(encode) if num_chars > _LONG_PROMPT_CHARS else encode()
 
 
 def _counted(event: Event, usage: Usage) -> Event:

@@ -108,8 +108,12 @@ def serve(
         kv_memory_mib=kv_memory_mib,
         drafts=drafts,
     )
+    from flashstep.server.allocator import fix_thresholds
+    from flashstep.server.file_limit import raise_file_limit
     from flashstep.server.serve import bind, run
 
+    fix_thresholds()
+    raise_file_limit()
     if api_key_file is not None:
         read_keys(api_key_file)  # so that what is wrong with it is told before the model is loaded
     folder = resolve_model_path(model)

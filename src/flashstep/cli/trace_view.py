@@ -25,16 +25,18 @@ _OUTCOME_STYLES = {"ok": "green", "failed": "red", "disconnected": "yellow"}
 def listing(records: Sequence[TraceRecord]) -> Table:
     """One row a record."""
     table = Table(box=None, pad_edge=False, header_style="dim")
-    for name, justify in (
-        ("arrived", "left"), ("trace id", "left"), ("endpoint", "left"), ("client", "left"),
-        ("outcome", "left"), ("tokens", "right"), ("first token", "right"), ("total", "right"),
+    # The id is what one looks for: it stays whole, the others fold in a narrow terminal.
+    table.add_column("trace id", no_wrap=True, min_width=32)
+    for name, is_number in (
+        ("arrived", False), ("endpoint", False), ("client", False), ("outcome", False),
+        ("tokens", True), ("first token", True), ("total", True),
     ):  # fmt: skip
-        table.add_column(name, justify=justify, no_wrap=name != "outcome")  # type: ignore[arg-type]
+        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
     for record in records:
         usage = record.usage
         table.add_row(
-            _time(record.arrived_at, "%m-%d %H:%M:%S"),
             record.trace_id,
+            _time(record.arrived_at, "%m-%d %H:%M:%S"),
             _plain(record.endpoint),
             _plain(record.client or "-"),
             Text(_ending(record), style=_OUTCOME_STYLES[record.outcome]),

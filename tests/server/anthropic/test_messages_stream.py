@@ -183,8 +183,13 @@ def test_why_the_answer_ended(server, finish, reason, sequence):
     server.model.script = (TextDelta("well"), finish)
     end = streamed(server)[-2]["delta"]
     message = whole(server)
-    assert (end["stop_reason"], end["stop_sequence"]) == (reason, sequence)
-    assert (message["stop_reason"], message["stop_sequence"]) == (reason, sequence)
+    cause = "repetition" if finish.stop_reason == "repetition" else None
+    for told in (end, message):
+        assert (told["stop_reason"], told["stop_sequence"], told.get("stop_cause")) == (
+            reason,
+            sequence,
+            cause,
+        )
 
 
 def test_an_answer_that_only_thought_is_an_empty_message_that_ran_out_of_tokens(server):

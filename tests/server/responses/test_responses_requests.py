@@ -139,7 +139,7 @@ def test_sampling_fields_reach_the_model(server):
         (
             {"tool_choice": {"type": "function", "name": "find"}},
             ("look", "find", "run"),
-            AnswerRule(required_tools=("find",)),
+            AnswerRule(required_tools=("find",), max_calls=1),
         ),
         (
             {"tool_choice": {"type": "custom", "name": "run"}, "parallel_tool_calls": False},

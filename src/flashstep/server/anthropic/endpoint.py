@@ -4,12 +4,12 @@ The headers anthropic-version and anthropic-beta are taken in any value: what th
 does not exist here.
 """
 
-import asyncio
 from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
+from flashstep.backends.prompt_encoding import in_thread
 from flashstep.server.anthropic.errors import anthropic_error
 from flashstep.server.anthropic.protocol import parse_count, parse_messages
 from flashstep.server.anthropic.stream import frames, whole
@@ -51,8 +51,7 @@ class MessagesEndpoint:
         _answered_with_id(request)
         wish = parse_count(await read_json(request, self._settings.max_body_bytes))
         self._service.catalogue.check(wish.model)
-        # In a worker thread, so that the event loop goes on serving streams.
-        ids = await asyncio.to_thread(self._service.model.prompt_token_ids, wish.messages, wish.tools)
+        ids = await in_thread(self._service.model.prompt_token_ids, wish.messages, wish.tools)
         return JSONResponse({"input_tokens": len(ids)})
 
 

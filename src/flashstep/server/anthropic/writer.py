@@ -37,7 +37,13 @@ class MessageWriter:
     def finish(self, finish: Finish) -> list[WireEvent]:
         """Everything behind the last delta. Raises BackendError for an answer that failed."""
         reason, sequence = _stop(finish)
-        end = {"container": None, "stop_details": None, "stop_reason": reason, "stop_sequence": sequence}
+        end: dict[str, Any] = {
+            "container": None,
+            "stop_details": None,
+            "stop_reason": reason,
+            "stop_sequence": sequence,
+            **_stop_cause(finish),
+        }
         counts = _counts(finish.usage)
         return [
             *self._begin(finish.usage),
@@ -49,7 +55,7 @@ class MessageWriter:
     def message(self, finish: Finish) -> dict[str, Any]:
         """The whole message, once `finish` has been told. Raises BackendError like it."""
         reason, sequence = _stop(finish)
-        return self._message(finish.usage, reason, sequence)
+        return self._message(finish.usage, reason, sequence) | _stop_cause(finish)
 
     def _begin(self, usage: Usage) -> list[WireEvent]:
         if self._is_started:
@@ -146,6 +152,11 @@ def _stop(finish: Finish) -> tuple[str, str | None]:
     if reason == "stop" and finish.stop_reason is not None:
         return "stop_sequence", finish.stop_reason
     return _STOP_REASONS[reason], None
+
+
+def _stop_cause(finish: Finish) -> dict[str, str]:
+    """A member of our own that tells an answer which the repetition guard ended from one that is long."""
+    return {"stop_cause": "repetition"} if finish.stop_reason == "repetition" else {}
 
 
 def _counts(usage: Usage) -> dict[str, Any]:

@@ -7,7 +7,7 @@ null means "not given" everywhere.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,7 +16,7 @@ from flashstep.errors import InvalidRequest
 from flashstep.server.chat_completions.messages import WireMessage, WireTool
 from flashstep.server.chat_completions.response_format import ResponseFormat
 from flashstep.server.chat_completions.thinking import ThinkingFields
-from flashstep.server.chat_completions.tool_choice import ToolChoice, WireToolChoice
+from flashstep.server.chat_completions.tool_choice import ToolChoice, WireToolChoice, with_schema
 from flashstep.server.chat_completions.wire import AnswerStyle
 from flashstep.server.fields import log_unknown, refuse_unsupported, shown
 from flashstep.server.generation import Generation
@@ -111,13 +111,7 @@ def _tools_and_rule(
     is_parallel = request.parallel_tool_calls is not False
     tools, rule = choice.apply(_tools(request.tools or (), raw), is_parallel=is_parallel)
     schema = request.response_format.schema_of_answer(settings) if request.response_format else None
-    if schema is not None and rule.required_tools is not None:
-        raise InvalidRequest(
-            "response_format: a JSON answer and a tool_choice that requires a call exclude each other; leave "
-            "one of them out",
-            param="response_format",
-        )
-    return tools, replace(rule, json_schema=schema)
+    return tools, with_schema(rule, schema, "response_format")
 
 
 def _tools(declared: Sequence[WireTool], raw: dict[str, Any]) -> tuple[Tool, ...]:

@@ -5,7 +5,7 @@ allowed ones. Forms: OpenAI's.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
 from pydantic import PlainValidator, WithJsonSchema
@@ -61,6 +61,18 @@ class ToolChoice:
         required = None if self.mode != "required" else (self.forced,) if self.forced else ()
         one_call = self.forced is not None or not is_parallel
         return shown_tools, AnswerRule(required_tools=required, max_calls=1 if one_call else None)
+
+
+def with_schema(rule: AnswerRule, schema: dict[str, Any] | None, field: str) -> AnswerRule:
+    """The rule with the JSON schema that the wire field `field` asks for. Raises InvalidRequest when the
+    answer must also be a call."""
+    if schema is not None and rule.required_tools is not None:
+        raise InvalidRequest(
+            f"{field}: a JSON answer and a tool_choice that requires a call exclude each other; leave "
+            "one of them out",
+            param=field,
+        )
+    return replace(rule, json_schema=schema)
 
 
 def read_tool_choice(value: object) -> ToolChoice | None:

@@ -1,11 +1,11 @@
 """`POST /v1/completions`: body -> one generation a prompt -> pieces -> one stream or one object."""
 
-import asyncio
 from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from flashstep.backends.prompt_encoding import in_thread
 from flashstep.errors import ContextLengthExceeded
 from flashstep.server.call import call_of
 from flashstep.server.completions.answer import frames, start, whole
@@ -29,7 +29,7 @@ class CompletionsEndpoint:
         raw = await read_json(request, self._settings.max_body_bytes)
         wish = parse_completion(raw, self._settings, self._service.model.vocab_size)
         if len(wish.generations) > 1:
-            await asyncio.to_thread(self._check_lengths, wish)
+            await in_thread(self._check_lengths, wish)
         answer = start(self._service, wish, call_of(request.scope))
         if not wish.stream:
             return WholeResponse(partial(whole, answer))

@@ -19,7 +19,7 @@ class Metrics:
         instruments.describe_build(
             version=version("flashstep"), model=model.model_name, fingerprint=model.fingerprint
         )
-        num_dropped = None if tracing is None else lambda: tracing.stats().num_dropped
-        instruments.registry.register(StateCollector(model, guard.queue, guard.drain, num_dropped))
+        trace_stats = None if tracing is None else tracing.stats
+        instruments.registry.register(StateCollector(model, guard.queue, guard.drain, trace_stats))
         self.observer = MetricsObserver(instruments, model.model_name)
         self.endpoint = MetricsEndpoint(instruments.registry)

@@ -9,19 +9,20 @@ from flashstep.backends.base import EngineStats
 from flashstep.server.limits.drain import Drain
 from flashstep.server.limits.queue import Queue
 from flashstep.server.served_model import ServedModel
+from flashstep.server.traces.writer import WriterStats
 
 
 class StateCollector(Collector):
-    """Reads model, queue and drain. num_traces_dropped: trace records that were lost so far; None =
-    none are kept. The engine's counters begin again when it is restarted, as those of a process do."""
+    """Reads model, queue and drain. trace_stats: what became of trace records; None = none are kept. The
+    engine's counters begin again when it is restarted, as those of a process do."""
 
     def __init__(
-        self, model: ServedModel, queue: Queue, drain: Drain, num_traces_dropped: Callable[[], int] | None
+        self, model: ServedModel, queue: Queue, drain: Drain, trace_stats: Callable[[], WriterStats] | None
     ) -> None:
         self._model = model
         self._queue = queue
         self._drain = drain
-        self._num_traces_dropped = num_traces_dropped
+        self._trace_stats = trace_stats
 
     def collect(self) -> Iterator[Metric]:
         """A snapshot."""
@@ -57,9 +58,12 @@ class StateCollector(Collector):
         for reason, count in (*self._queue.num_refused.items(), ("draining", self._drain.num_refused)):
             refused.add_metric((labels["model"], reason), count)
         yield refused
-        if self._num_traces_dropped is not None:
+        if self._trace_stats is not None:
+            traces = self._trace_stats()
             yield from _counters(
-                labels, trace_records_dropped=("Trace records that were lost.", self._num_traces_dropped())
+                labels,
+                trace_records_dropped=("Trace records that came too fast to be kept.", traces.num_dropped),
+                trace_records_lost=("Trace records that could not be written.", traces.num_lost),
             )
 
 

@@ -13,15 +13,16 @@ from typing import Any
 from pydantic import ConfigDict, Field, ValidationError
 
 from flashstep.errors import InvalidRequest
+from flashstep.server.chat_completions.tool_choice import with_schema
 from flashstep.server.fields import log_ignored, shown
 from flashstep.server.generation import Generation
 from flashstep.server.responses.items import conversation
 from flashstep.server.responses.output_wish import ReasoningWish, TextWish
-from flashstep.server.responses.tools import Choice, ToolSet, choose, tool_set
+from flashstep.server.responses.tools import ToolSet, read_choice, tool_set
 from flashstep.server.sampling import CommonSampling
 from flashstep.server.settings import ServerSettings
 from flashstep.server.validation import Integer, invalid_request
-from flashstep.types import AnswerRule, SamplingParams
+from flashstep.types import SamplingParams
 
 _LOGPROBS = "message.output_text.logprobs"
 _STATELESS = "nothing is stored here between requests; send the whole conversation as input"
@@ -122,14 +123,17 @@ def parse_response(raw: dict[str, Any], settings: ServerSettings, vocab_size: in
         raise invalid_request(error) from error
     log_ignored(set(request.model_extra or ()) - _HARMLESS - REFUSED.keys())
     declared = tool_set(request.tools or [])
-    choice = choose(request.tool_choice, declared)
+    tools, rule = read_choice(request.tool_choice).apply(
+        declared.tools, is_parallel=request.parallel_tool_calls is not False
+    )
+    schema = (request.text or TextWish()).format.json_schema(settings.json_mode)
     generation = Generation(
         endpoint="responses",
         model=request.model,
         messages=conversation(request.input, request.instructions),
-        tools=choice.tools,
+        tools=tools,
         params=request.sampling(settings, vocab_size),
-        rule=_rule(request, choice, settings),
+        rule=with_schema(rule, schema, "text.format"),
         stream=bool(request.stream),
         id_prefix="resp_",
     )
@@ -144,12 +148,6 @@ def parse_response(raw: dict[str, Any], settings: ServerSettings, vocab_size: in
         ),
         warnings=(*declared.warnings, *reasoning.warnings(), *_truncation_warning(raw)),
     )
-
-
-def _rule(request: ResponsesRequest, choice: Choice, settings: ServerSettings) -> AnswerRule:
-    schema = (request.text or TextWish()).format.json_schema(settings.json_mode)
-    is_one_call = request.parallel_tool_calls is False and bool(choice.tools)
-    return AnswerRule(schema, choice.required, 1 if is_one_call else None)
 
 
 def _refuse(raw: Mapping[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Tools and `tool_choice` of a Responses request -> `Tool`s, and what the answer must call.
+"""Tools and `tool_choice` of a Responses request, read into the terms of chat completions.
 
 A function is shown to the model in the form of chat completions, so that both endpoints give the same
 prompt. A custom tool (free text instead of arguments) is shown as a function with one text parameter;
@@ -7,7 +7,6 @@ agents declare them to every server. Forms: OpenAI's FunctionTool, CustomTool an
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flashstep.errors import InvalidRequest
 from flashstep.server.chat_completions.messages import WireFunction
+from flashstep.server.chat_completions.tool_choice import ToolChoice
 from flashstep.server.fields import shown
 from flashstep.server.validation import invalid_request
 from flashstep.types import Tool
@@ -55,18 +55,6 @@ class ToolSet:
     wire: tuple[dict[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
 
-    def only(self, names: frozenset[str]) -> tuple[Tool, ...]:
-        """The tools of these names."""
-        return tuple(tool for tool in self.tools if tool.name in names)
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """What `tool_choice` comes to: the tools shown, and which must be called (see AnswerRule)."""
-
-    tools: tuple[Tool, ...]
-    required: tuple[str, ...] | None
-
 
 def tool_set(given: list[dict[str, Any]]) -> ToolSet:
     """Check the declarations. Raises InvalidRequest naming the tool."""
@@ -100,52 +88,33 @@ def tool_set(given: list[dict[str, Any]]) -> ToolSet:
     return ToolSet(tuple(tools), frozenset(custom), tuple(wire), tuple(warnings))
 
 
-def choose(choice: str | dict[str, Any] | None, declared: ToolSet) -> Choice:
-    """Apply `tool_choice`. Raises InvalidRequest for a tool that is not declared."""
-    if choice is None or choice == "auto":
-        return Choice(declared.tools, None)
-    if choice == "none":  # the model is not shown the tools, so it cannot call one
-        return Choice((), None)
-    if choice == "required":
-        if not declared.tools:
-            raise _wrong_choice("'required' needs a tool of type function or custom in tools")
-        return Choice(declared.tools, ())
-    if isinstance(choice, dict):
-        kind = choice.get("type")
-        if kind in ("function", "custom"):
-            return Choice(declared.tools, (_declared(choice, declared),))
-        if kind == "allowed_tools":
-            return _allowed(choice, declared)
+def read_choice(value: str | dict[str, Any] | None) -> ToolChoice:
+    """Check `tool_choice`; whether the tools that it names exist is seen when it is applied. Raises
+    InvalidRequest."""
+    match value:
+        case None:
+            return ToolChoice()
+        case "auto" | "none" | "required":
+            return ToolChoice(value)
+        case {"type": "function" | "custom", "name": str(name)}:
+            return ToolChoice("required", forced=name)
+        case {"type": "allowed_tools", "mode": "auto" | "required" as mode, "tools": list(entries)}:
+            return ToolChoice(mode, allowed=tuple(name for entry in entries for name in _allowed(entry)))
     raise _wrong_choice(
-        f"{shown(choice)} is not supported; send 'auto', 'none', 'required', "
-        "{'type': 'function' or 'custom', 'name': ...} or {'type': 'allowed_tools', ...}"
+        f"{shown(value)} is not supported; send 'auto', 'none', 'required', "
+        "{'type': 'function' or 'custom', 'name': ...} or "
+        "{'type': 'allowed_tools', 'mode': 'auto' or 'required', 'tools': [...]}"
     )
 
 
-def _allowed(choice: Mapping[str, Any], declared: ToolSet) -> Choice:
-    mode, entries = choice.get("mode"), choice.get("tools")
-    if mode not in ("auto", "required") or not isinstance(entries, list):
-        raise _wrong_choice("'allowed_tools' needs a mode, 'auto' or 'required', and a list of tools")
-    names = {_declared(entry, declared) for entry in entries if _may_be_named(entry)}
-    tools = declared.only(frozenset(names))
-    if mode == "required" and not tools:
-        raise _wrong_choice("'allowed_tools' with mode 'required' names no tool that can be called")
-    return Choice(tools, () if mode == "required" else None)
-
-
-def _may_be_named(entry: object) -> bool:
-    """True for tools that can be called here; those of other types were left out already."""
-    if not isinstance(entry, dict):
-        raise _wrong_choice(f"an allowed tool must be an object with type and name, got {shown(entry)}")
-    return entry.get("type") in ("function", "custom")
-
-
-def _declared(entry: Mapping[str, Any], declared: ToolSet) -> str:
-    name = entry.get("name")
-    if not any(tool.name == name for tool in declared.tools):
-        names = shown([tool.name for tool in declared.tools])
-        raise _wrong_choice(f"there is no tool named {shown(name)}; declared are {names}")
-    return str(name)
+def _allowed(entry: object) -> tuple[str, ...]:
+    """The name of an allowed tool; nothing for tools of other types, which were left out already."""
+    match entry:
+        case {"type": "function" | "custom", "name": str(name)}:
+            return (name,)
+        case {"type": str(kind)} if kind not in ("function", "custom"):
+            return ()
+    raise _wrong_choice(f"an allowed tool must be an object with type and name, got {shown(entry)}")
 
 
 def _wrong_choice(message: str) -> InvalidRequest:

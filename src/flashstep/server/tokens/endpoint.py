@@ -1,13 +1,9 @@
-"""`POST /v1/token/count`, `/tokenize` and `/detokenize`: the tokenizer and template over HTTP.
-
-Long texts are encoded in a worker thread, so that the event loop goes on serving streams.
-"""
-
-import asyncio
+"""`POST /v1/token/count`, `/tokenize` and `/detokenize`: the tokenizer and template over HTTP."""
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
+from flashstep.backends.prompt_encoding import in_thread
 from flashstep.server.http.body import read_json
 from flashstep.server.models import ModelCatalogue
 from flashstep.server.served_model import ServedModel
@@ -35,7 +31,7 @@ class TokensEndpoint:
         wish = parse_count(raw)
         self._catalogue.check(wish.model)
         messages, tools = conversation(wish.messages, wish.tools, raw)
-        token_ids = await asyncio.to_thread(self._model.prompt_token_ids, messages, tools)
+        token_ids = await in_thread(self._model.prompt_token_ids, messages, tools)
         return JSONResponse({"data": {"total_tokens": len(token_ids)}})
 
     async def tokenize(self, request: Request) -> JSONResponse:
@@ -44,7 +40,7 @@ class TokensEndpoint:
         wish = parse_tokenize(raw)
         if wish.model is not None:
             self._catalogue.check(wish.model)
-        token_ids = await asyncio.to_thread(self._encode, wish, raw)
+        token_ids = await in_thread(self._encode, wish, raw)
         answer: dict[str, object] = {
             "count": len(token_ids),
             "max_model_len": self._model.context_length,
@@ -59,7 +55,7 @@ class TokensEndpoint:
         wish = parse_detokenize(await read_json(request, self._settings.max_body_bytes))
         if wish.model is not None:
             self._catalogue.check(wish.model)
-        return JSONResponse({"prompt": await asyncio.to_thread(self._model.detokenize, wish.tokens)})
+        return JSONResponse({"prompt": await in_thread(self._model.detokenize, wish.tokens)})
 
     def _encode(self, wish: TokenizeRequest, raw: dict[str, object]) -> list[int]:
         if wish.messages is not None:

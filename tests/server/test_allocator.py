@@ -1,0 +1,46 @@
+"""The allocator's thresholds stay where they were set."""
+
+import os
+import platform
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="about glibc's allocator")
+
+# Frees 24 MiB, then says how many blocks of 4 MiB get memory of their own instead of heap.
+PROGRAM = """
+import ctypes
+from flashstep.server.allocator import fix_thresholds
+print(fix_thresholds() if {fixed} else None)
+class Info(ctypes.Structure):
+    _fields_ = [(name, ctypes.c_size_t) for name in
+                "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks keepcost".split()]
+library = ctypes.CDLL(None)
+library.mallinfo2.restype = Info
+library.malloc.restype = ctypes.c_void_p
+library.free.argtypes = [ctypes.c_void_p]
+library.free(library.malloc(ctypes.c_size_t(24 << 20)))
+before = library.mallinfo2().hblks
+blocks = [library.malloc(ctypes.c_size_t(4 << 20)) for _ in range(3)]
+print(library.mallinfo2().hblks - before)
+"""
+
+
+def run(*, fixed: bool, **environment: str) -> list[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MALLOC_", "GLIBC_"))}
+    program = PROGRAM.format(fixed=fixed)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=kept | environment
+    )
+    return done.stdout.split()
+
+
+def test_big_blocks_go_back_to_the_system_however_big_the_last_one_was():
+    assert run(fixed=False) == ["None", "0"]
+    assert run(fixed=True) == ["True", "3"]
+
+
+def test_an_operators_own_setting_is_left_alone():
+    assert run(fixed=True, MALLOC_TRIM_THRESHOLD_="1000000")[0] == "False"
