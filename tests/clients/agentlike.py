@@ -6,6 +6,7 @@ depending on the skill of any weights.
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from flashstep.backends.chat_model import ChatModel
@@ -38,11 +39,14 @@ def answer(prompt: str) -> str:
     return "There is nothing to look up.\n</think>\nHello there, how are you today?"
 
 
-def model(tokenizer: Tokenizer, **options: Any) -> ChatModel:
+def model(
+    tokenizer: Tokenizer, answer: Callable[[str], str] = answer, context_length: int = 100_000, **options: Any
+) -> ChatModel:
     """A chat model that plays `answer`."""
     backend = ScriptedBackend(
-        tokenizer, answer, model_name="flashstep-nano", context_length=100_000, tokens_per_output=3, **options
-    )
+        tokenizer, answer, model_name="flashstep-nano", context_length=context_length,
+        tokens_per_output=3, **options,
+    )  # fmt: skip
     return ChatModel(backend, tokenizer, ChatTemplate(builtin_template(), tokenizer), frozenset())
 
 

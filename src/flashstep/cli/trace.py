@@ -47,7 +47,11 @@ def trace(
     is_json: Annotated[bool, typer.Option("--json", help="One JSON object a record, for programs.")] = False,
     store: Annotated[
         Path | None,
-        typer.Option("--store", help="The file to read; your state folder's when not given."),
+        typer.Option(
+            "--trace-store", "--store", help="The file to read; your state folder's when not given."
+        ),
+            "--trace-store", "--store", help="The file to read; your state folder's when not given."
+        ),
     ] = None,
 ) -> None:
     """Show the record of a call under its trace id, or list records. The id is in the header X-Trace-Id
@@ -107,6 +111,6 @@ def _print(records: "list[TraceRecord]", *, is_json: bool, is_list: bool) -> Non
         for record in records:
             print_record(out, record)
     elif records:
-        out.print(listing(records))
+        out.print(listing(out, records))
     else:
         Console(stderr=True).print("no such records", style="dim")

@@ -5,11 +5,12 @@ taken as markup, so it is stripped of control characters and printed as plain te
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
@@ -19,32 +20,43 @@ from flashstep.server.traces.record import AnswerEnd, TraceRecord
 _UNPRINTABLE = {c: None for c in (*range(32), *range(127, 160)) if chr(c) not in "\n\t"}
 _BAR_COLUMNS = 40
 _PHASE_STYLES = {"queue": "yellow", "prefill": "cyan", "reasoning": "magenta", "answer": "green"}
+_LEAST_WANTED = ("client", "first token", "tokens", "endpoint")
 _OUTCOME_STYLES = {"ok": "green", "failed": "red", "disconnected": "yellow"}
 
 
-def listing(records: Sequence[TraceRecord]) -> Table:
-    """One row a record."""
-    table = Table(box=None, pad_edge=False, header_style="dim")
-    # The id is what one looks for: it stays whole, the others fold in a narrow terminal.
-    table.add_column("trace id", no_wrap=True, min_width=32)
-    for name, is_number in (
-        ("arrived", False), ("endpoint", False), ("client", False), ("outcome", False),
-        ("tokens", True), ("first token", True), ("total", True),
-    ):  # fmt: skip
-        table.add_column(name, justify="right" if is_number else "left", overflow="fold")
-    for record in records:
-        usage = record.usage
-        table.add_row(
-            record.trace_id,
-            _time(record.arrived_at, "%m-%d %H:%M:%S"),
-            _plain(record.endpoint),
-            _plain(record.client or "-"),
-            Text(_ending(record), style=_OUTCOME_STYLES[record.outcome]),
-            "-" if usage is None else f"{usage.prompt_tokens} + {usage.completion_tokens}",
-            _seconds(record.marks.first_token_s),
-            _seconds(record.total_s),
-        )
+def listing(out: Console, records: Sequence[TraceRecord]) -> Table:
+    """One row a record, with as many columns as `out` is wide for; the trace id is always whole."""
+    columns = {
+        "trace id": [Text(r.trace_id) for r in records],
+        "arrived": [Text(_time(r.arrived_at, "%m-%d %H:%M:%S")) for r in records],
+        "endpoint": [_plain(r.endpoint) for r in records],
+        "client": [_plain(r.client or "-") for r in records],
+        "outcome": [Text(_ending(r), style=_OUTCOME_STYLES[r.outcome]) for r in records],
+        "tokens": [Text(_token_counts(r)) for r in records],
+        "first token": [Text(_seconds(r.marks.first_token_s)) for r in records],
+        "total": [Text(_seconds(r.total_s)) for r in records],
+    }
+    for name in ("", *_LEAST_WANTED):
+        columns.pop(name, None)
+        table = _table(columns)
+        if Measurement.get(out, out.options.update(max_width=10_000), table).maximum <= out.width:
+            break
     return table
+
+
+def _table(columns: Mapping[str, Sequence[Text]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for name in columns:
+        is_number = name in ("tokens", "first token", "total")
+        table.add_column(name, justify="right" if is_number else "left", no_wrap=name != "outcome")
+    for row in zip(*columns.values(), strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _token_counts(record: TraceRecord) -> str:
+    usage = record.usage
+    return "-" if usage is None else f"{usage.prompt_tokens} + {usage.completion_tokens}"
 
 
 def print_record(out: Console, record: TraceRecord) -> None:
