@@ -50,8 +50,6 @@ def trace(
         typer.Option(
             "--trace-store", "--store", help="The file to read; your state folder's when not given."
         ),
-            "--trace-store", "--store", help="The file to read; your state folder's when not given."
-        ),
     ] = None,
 ) -> None:
     """Show the record of a call under its trace id, or list records. The id is in the header X-Trace-Id
@@ -93,7 +91,7 @@ def _find(reader: "TraceReader", given: str) -> "list[TraceRecord]":
         raise FlashstepError(f"{len(ids)} or more traces begin with {given!r}: {', '.join(ids)}")
     raise FlashstepError(
         f"there is no trace {given!r}; a record is kept once the answer has ended, for as long as age and "
-        "size allow. `flashstep trace --last 20` lists what is there, --store names another file"
+        "size allow. `flashstep trace --last 20` lists what is there, --trace-store names another file"
     )
 
 

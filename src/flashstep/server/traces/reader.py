@@ -67,7 +67,7 @@ class TraceReader:
         if not self._path.is_file():
             raise ConfigError(
                 f"there is no trace store {self._path}; `flashstep serve` makes one, "
-                "and --store names another file"
+                "and --trace-store names another file"
             )
         try:
             # Read and write, as far as the file's rights allow: after a crash the log has to be applied.
