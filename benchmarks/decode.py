@@ -28,6 +28,7 @@ from flashstep.model.names import checkpoint_tensors
 
 BIG_BUFFER_BYTES = 256 << 20
 BLOCK_SIZE, PREFILL_ROWS, VERIFY_ROWS = 16, 512, 4
+WEIGHT_BYTES = {"int4": 0.5625, "int8": 1, "bf16": 2, "float32": 4}
 
 
 @kernel
@@ -126,7 +127,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", type=Path, help="checkpoint folder (default: random nano)")
-    parser.add_argument("--weight-format", choices=("int8", "float32"), default="int8")
+    parser.add_argument("--weight-format", choices=WEIGHT_BYTES, default="int8")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--context", type=int, default=256, help="tokens before the measured rows")
     parser.add_argument("--repeats", type=int, default=9)
@@ -141,7 +142,7 @@ def main() -> None:
             num_full_blocks=blocks, num_sliding_blocks=blocks,
             max_batch_tokens=PREFILL_ROWS, max_sequences=1,
         )  # fmt: skip
-    token_bytes = weights_per_token(runner.config) * (1 if args.weight_format == "int8" else 4)
+    token_bytes = int(weights_per_token(runner.config) * WEIGHT_BYTES[args.weight_format])
     near, far = bandwidth(token_bytes), bandwidth(BIG_BUFFER_BYTES)
     ceiling = near / token_bytes
     print(f"read bandwidth, one thread: {near / 1e9:.1f} GB/s for {token_bytes / 1e6:.1f} MB, "

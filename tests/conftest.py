@@ -24,10 +24,11 @@ def random_tensor(spec: TensorSpec, rng: np.random.Generator) -> np.ndarray:
 
 @pytest.fixture(scope="session", autouse=True)
 def state_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """Servers started by tests keep their traces here and not in the developer's home."""
+    """Servers started by tests keep their traces and packed weights here and not in the developer's home."""
     path = tmp_path_factory.mktemp("state")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(path))
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield path
 
 

@@ -68,7 +68,7 @@ def test_drafting_needs_modules():
         ({"max_sequences": 0}, "max_sequences is 0; it must be at least 1"),
         ({"num_threads": 0}, "num_threads is 0"),
         ({"num_draft_tokens": -1}, "num_draft_tokens is -1"),
-        ({"weight_format": "int3"}, "weight_format is 'int3'; choose 'int8' or 'float32'"),
+        ({"weight_format": "int3"}, "weight_format is 'int3'; choose one of 'int4', 'int8', 'bf16', "),
         ({"threads": 2}, "unknown engine option 'threads'; did you mean 'num_threads'"),
     ],
     ids=lambda x: str(x),

@@ -1,16 +1,12 @@
-"""Norm, rotary, clamp, router, exponential, int8: each kernel against known numbers or plain numpy."""
+"""Norm, rotary, clamp, router, exponential: each kernel against known numbers or plain numpy."""
 
 import numpy as np
 import pytest
 
 from flashstep.kernels.activation import exp32, swiglu
-from flashstep.kernels.linear import Operand, Output, linear, prepare_row
 from flashstep.kernels.moe import choose_experts, group_by_expert
 from flashstep.kernels.norm import rms_norm
-from flashstep.kernels.pack import Packer, best_int8_format, quantise
 from flashstep.kernels.rope import angles, inverse_frequencies, rotate
-from flashstep.kernels.spmd import Team, new_control
-from flashstep.kernels.tables import FLOAT_PANELS, INT8_ROWS, Matrix
 from flashstep.model.config import RopeSpec
 from naive import forward as naive
 
@@ -113,56 +109,3 @@ def test_grouping_sorts_routed_rows_by_expert():
     starts, rows, places = (np.zeros(n, np.int32) for n in (4, 4, 4))
     group_by_expert(np.array([1, 0, 1, 2], np.int32), 2, 2, 3, starts, rows, places)
     assert (starts.tolist(), rows.tolist(), places.tolist()) == ([0, 1, 3, 4], [0, 0, 1, 1], [1, 0, 2, 3])
-
-
-def multiply(weights, x, format_, rows):
-    """x[rows] @ weights.T by the kernel, weights packed in `format_`."""
-    packer = Packer(format_)
-    packer.matrix(weights)
-    packed, matrices = packer.finish()
-    matrix = Matrix(*(int(v) for v in matrices[0]))
-    count, depth = x.shape
-    operand = Operand(
-        np.pad(x.reshape(-1), (0, 128)),
-        np.zeros(x.size + 128, np.int8),
-        np.zeros(count, np.float32),
-        0,
-        depth,
-        0,
-    )
-    for row in range(count):
-        prepare_row(operand, row, depth, matrix)
-    y = np.zeros((len(rows), matrix.num_columns), np.float32)
-    output = Output(y.reshape(-1), 0, matrix.num_columns)
-    linear(Team(new_control(1), 0, 1), packed, matrix, operand, np.array(rows, np.int32), len(rows), output)
-    return y[:, : len(weights)]
-
-
-@pytest.mark.parametrize("shape", [(64, 64), (24, 40), (130, 7), (200, 261)], ids=str)
-def test_linear_in_every_format_matches_numpy(shape):
-    rng = np.random.default_rng(5)
-    weights = rng.standard_normal(shape).astype(np.float32)
-    x = rng.standard_normal((9, shape[1])).astype(np.float32)
-    for rows in ([0], [4, 2], [8, 0, 3], [1, 1, 5, 7], [6, 5, 4, 3, 2, 1, 0, 8, 7]):
-        exact = x[rows].astype(np.float64) @ weights.T.astype(np.float64)
-        np.testing.assert_allclose(multiply(weights, x, FLOAT_PANELS, rows), exact, rtol=0, atol=5e-5)
-        portable = multiply(weights, x, INT8_ROWS, rows)
-        np.testing.assert_array_equal(multiply(weights, x, best_int8_format(), rows), portable)
-        assert np.abs(portable - exact).max() < 0.015 * np.abs(exact).max() + 0.1
-
-
-def test_int8_products_are_exact_integers():
-    rng = np.random.default_rng(6)
-    weights, x = (rng.integers(-127, 128, shape).astype(np.float32) for shape in ((64, 500), (3, 500)))
-    weights[:, 0] = x[:, 0] = 127  # so that every scale is exactly 1
-    exact = x @ weights.T
-    for format_ in (best_int8_format(), INT8_ROWS):
-        np.testing.assert_array_equal(multiply(weights, x, format_, [0, 1, 2]), exact)
-
-
-def test_quantising_keeps_zero_rows_and_bounds_the_error():
-    weights = np.stack([np.zeros(8), np.linspace(-3, 5, 8)]).astype(np.float32)
-    chars, scales = quantise(weights)
-    assert chars[0].tolist() == [0] * 8
-    assert chars.max() == 127
-    assert np.abs(chars * scales[:, None] - weights).max() <= scales[1] / 2 + 1e-6

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from flashstep.cli import ask, chat, evaluate, keys, serve, trace, train
+from flashstep.cli import ask, chat, convert, evaluate, keys, serve, trace, train
 from flashstep.errors import ConfigError, FlashstepError, InvalidRequest
 
 _EPILOG = """\b
@@ -32,6 +32,7 @@ app.command(epilog=serve.EPILOG)(serve.serve)
 app.command(epilog=ask.EPILOG)(ask.ask)
 app.command(epilog=chat.EPILOG)(chat.chat)
 app.command(epilog=train.EPILOG)(train.train)
+app.command(epilog=convert.EPILOG)(convert.convert)
 app.command(epilog=trace.EPILOG)(trace.trace)
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(keys.app, name="keys")

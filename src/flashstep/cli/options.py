@@ -29,9 +29,11 @@ Threads = Annotated[
     typer.Option("--threads", min=1, help="CPU threads; one per core when not given.", show_default=False),
 ]
 WeightFormat = Annotated[
-    Literal["int8", "float32"] | None,
+    Literal["int4", "int8", "bf16", "float32"] | None,
     typer.Option(
-        help="Weights in memory: int8 is fast and the default, float32 exact and slow.", show_default=False
+        help="Weights in memory: int8 is the default, int4 half of it; bf16 (float32) is exact for bfloat16 "
+        "(any) weights, and slow.",
+        show_default=False,
     ),
 ]
 KvMemory = Annotated[

@@ -7,13 +7,14 @@ import difflib
 import os
 import sys
 from dataclasses import dataclass, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from flashstep.engine.block_manager import min_sliding_blocks
 from flashstep.errors import ConfigError
 from flashstep.model.config import LayerSpec, ModelConfig
 
-WeightFormat = Literal["int8", "float32"]
+WeightFormat = Literal["int4", "int8", "bf16", "float32"]
+WEIGHT_FORMATS = get_args(WeightFormat)
 BYTES_PER_CACHED_NUMBER = 4  # K and V are stored as float32
 _SLIDING_CACHE_SHARE = 0.25
 
@@ -23,7 +24,9 @@ class EngineConfig:
     """Settings of one engine; ConfigError names a field that cannot work.
 
     num_threads: compute threads; None = one per usable core.
-    weight_format: how weights are held in memory; "float32" is exact and slow.
+    weight_format: how weights are held in memory; "int4" is the smallest, "bf16" exact for checkpoints of
+        bfloat16, "float32" exact and slow.
+    cache_weights: keep packed weights in the user's cache folder, so that the next start maps them.
     block_size: tokens per cache block.
     max_batch_tokens: most rows of one step; longer prompts are computed in chunks.
     max_sequences: most requests computed at once; others wait.
@@ -37,6 +40,7 @@ class EngineConfig:
 
     num_threads: int | None = None
     weight_format: WeightFormat = "int8"
+    cache_weights: bool = True
     block_size: int = 16
     max_batch_tokens: int = 512
     max_sequences: int = 64
@@ -53,8 +57,9 @@ class EngineConfig:
             _at_least(name, getattr(self, name), 0)
         if self.num_threads is not None:
             _at_least("num_threads", self.num_threads, 1)
-        if self.weight_format not in ("int8", "float32"):
-            raise ConfigError(f"weight_format is {self.weight_format!r}; choose 'int8' or 'float32'")
+        if self.weight_format not in WEIGHT_FORMATS:
+            choices = ", ".join(map(repr, WEIGHT_FORMATS))
+            raise ConfigError(f"weight_format is {self.weight_format!r}; choose one of {choices}")
 
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> "EngineConfig":

@@ -7,7 +7,10 @@ from flashstep.engine.config import EngineConfig
 from flashstep.engine.engine import Engine
 from flashstep.engine.processors import Grammars
 from flashstep.engine.runner import Runner
+from flashstep.engine.weight_cache import load_packed
+from flashstep.engine.weights import StorageFormats, pack
 from flashstep.kernels.warmup import compile_all
+from flashstep.model.checkpoint import Checkpoint
 from flashstep.model.config import ModelConfig
 
 
@@ -29,9 +32,13 @@ def load_engine(
     model_config = ModelConfig.load(path)
     sizes = config.resolve(model_config)
     report(f"loading {path.name} as {config.weight_format}")
-    runner = Runner.load(
-        path,
-        weight_format=config.weight_format,
+    if config.cache_weights:
+        model = load_packed(path, model_config, config.weight_format)
+    else:
+        model = pack(Checkpoint.open(path, model_config), StorageFormats.of(config.weight_format))
+    runner = Runner(
+        model_config,
+        model,
         num_threads=sizes.num_threads,
         block_size=config.block_size,
         num_full_blocks=sizes.num_full_blocks,

@@ -6,24 +6,21 @@ Shape letters: T rows, S sequences, R wanted logit rows, J drafts, D width, V vo
 """
 
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flashstep.engine.batch import Batch, DraftBatch, ForwardResult
+from flashstep.engine.config import WeightFormat
 from flashstep.engine.kv_cache import new_caches
-from flashstep.engine.weights import PackedModel, pack
+from flashstep.engine.weights import PackedModel, StorageFormats, pack
 from flashstep.errors import ConfigError
 from flashstep.kernels.entry import DRAFT, TRUNK
-from flashstep.kernels.pack import best_int8_format
-from flashstep.kernels.tables import FLOAT_PANELS, INT8_ROWS, Sizes
+from flashstep.kernels.tables import Sizes
 from flashstep.kernels.team import Workers
 from flashstep.kernels.workspace import new_inputs, new_workspace
 from flashstep.model.checkpoint import Checkpoint
 from flashstep.model.config import ModelConfig
-
-WeightFormat = Literal["int8", "float32"]
 
 
 class Runner:
@@ -39,24 +36,43 @@ class Runner:
         model: PackedModel,
         *,
         num_threads: int,
+        block_size: int = 16,
+        num_full_blocks: int,
+        num_sliding_blocks: int,
         max_batch_tokens: int,
         max_sequences: int,
     ) -> None:
-        """Allocate pools, workspace and threads for a packed model; use `Runner.load`."""
-        sizes = model.sizes
+        """Allocate pools, workspace and threads for a packed model. ConfigError names a size below 1."""
+        counts = {
+            "num_threads": num_threads, "block_size": block_size, "num_full_blocks": num_full_blocks,
+            "num_sliding_blocks": num_sliding_blocks, "max_batch_tokens": max_batch_tokens,
+            "max_sequences": max_sequences,
+        }  # fmt: skip
+        for name, value in counts.items():
+            if value < 1:
+                raise ConfigError(f"{name} is {value}, must be at least 1")
+        embedding, final_norm, head = (int(value) for value in model.anchors)
+        sizes = Sizes(
+            d_model=config.d_model, vocab_size=config.vocab_size, num_layers=len(config.layers),
+            num_drafts=len(config.mtp), embedding=embedding, final_norm=final_norm, head=head,
+            num_ropes=len(model.ropes), block_size=block_size, num_full_blocks=num_full_blocks,
+            num_sliding_blocks=num_sliding_blocks, max_rows=max_batch_tokens,
+            table_stride=-(-config.max_positions // block_size),
+        )  # fmt: skip
+        layers = model.layers
         self.config = config
-        self.block_size, self.max_batch_tokens = sizes.block_size, max_batch_tokens
-        self.num_full_blocks, self.num_sliding_blocks = sizes.num_full_blocks, sizes.num_sliding_blocks
+        self.block_size, self.max_batch_tokens = block_size, max_batch_tokens
+        self.num_full_blocks, self.num_sliding_blocks = num_full_blocks, num_sliding_blocks
         self.max_drafts, self.max_sequences = sizes.num_drafts, max_sequences
-        self.window_tokens = max((layer.window_tokens for layer in model.layers), default=0) or 1
-        heads = [(x.num_q_heads + 2 * x.num_kv_heads) * x.head_dim for x in model.layers]
-        widest_rope = max(2, 2 * int(model.tables.ropes[:, 1].max()))
-        self._work = new_workspace(sizes, model.layers, max(heads), widest_rope, max_sequences, num_threads)
+        self.window_tokens = max((layer.window_tokens for layer in layers), default=0) or 1
+        heads = [(x.num_q_heads + 2 * x.num_kv_heads) * x.head_dim for x in layers]
+        widest_rope = max(2, 2 * int(model.ropes[:, 1].max()))
+        self._work = new_workspace(sizes, layers, max(heads), widest_rope, max_sequences, num_threads)
         self._inputs = new_inputs(max_batch_tokens, max_sequences, sizes.table_stride, sizes.num_drafts)
         caches = new_caches(config, sizes.block_size, sizes.num_full_blocks, sizes.num_sliding_blocks)
         arrays = (
             tuple(model.weights),
-            tuple(model.tables),
+            tuple(model.tables(sizes, config.norm_eps)),
             tuple(caches),
             tuple(self._work),
             tuple(self._inputs),
@@ -73,48 +89,17 @@ class Runner:
         path: Path,
         *,
         weight_format: WeightFormat = "int8",
-        num_threads: int,
-        block_size: int = 16,
-        num_full_blocks: int,
-        num_sliding_blocks: int,
-        max_batch_tokens: int,
-        max_sequences: int,
         portable: bool = False,
+        **sizes: int,
     ) -> "Runner":
         """Read `config.json` and the weights of folder `path`; ConfigError says what cannot work.
 
-        weight_format: "int8" (linears, experts, heads; the rest float32) or "float32".
-        `portable` takes the int8 form that needs no special instructions; results are the same.
+        weight_format: see `EngineConfig`. `portable` takes integer forms that need no special
+        instructions; results are the same. sizes: the keyword arguments of `Runner`.
         """
-        counts = {
-            "num_threads": num_threads, "block_size": block_size, "num_full_blocks": num_full_blocks,
-            "num_sliding_blocks": num_sliding_blocks, "max_batch_tokens": max_batch_tokens,
-            "max_sequences": max_sequences,
-        }  # fmt: skip
-        for name, value in counts.items():
-            if value < 1:
-                raise ConfigError(f"{name} is {value}, must be at least 1")
         config = ModelConfig.load(path)
-        checkpoint = Checkpoint.open(path, config)
-
-        def sizes(embedding: int, final_norm: int, head: int, num_ropes: int) -> Sizes:
-            return Sizes(
-                d_model=config.d_model, vocab_size=config.vocab_size, num_layers=len(config.layers),
-                num_drafts=len(config.mtp), embedding=embedding, final_norm=final_norm, head=head,
-                num_ropes=num_ropes, block_size=block_size, num_full_blocks=num_full_blocks,
-                num_sliding_blocks=num_sliding_blocks, max_rows=max_batch_tokens,
-                table_stride=-(-config.max_positions // block_size),
-            )  # fmt: skip
-
-        int8 = INT8_ROWS if portable else best_int8_format()
-        model = pack(checkpoint, FLOAT_PANELS if weight_format == "float32" else int8, sizes)
-        return cls(
-            config,
-            model,
-            num_threads=num_threads,
-            max_batch_tokens=max_batch_tokens,
-            max_sequences=max_sequences,
-        )
+        formats = StorageFormats.of(weight_format, portable=portable)
+        return cls(config, pack(Checkpoint.open(path, config), formats), **sizes)
 
     def forward(self, batch: Batch) -> ForwardResult:
         """Run the trunk: writes K/V of all rows, returns logits [R, V] and pre-norm hidden states [T, D].

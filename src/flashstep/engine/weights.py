@@ -1,18 +1,34 @@
 """From a checkpoint to the kernels' arrays: walks the layers once and packs every tensor.
 
 Norm weights are stored as offsets from 1; the 1 is added here, in float32. Embedding, norms, head gate
-and router stay float32 in every format.
+and router stay float32 in every format. In int4 the output heads are int8: they are a small part of the
+weights and decide between near tokens (benchmarks/formats.py measures both).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
+from flashstep.engine.config import WeightFormat
 from flashstep.engine.kv_cache import pool_layers
-from flashstep.kernels.pack import Packer
+from flashstep.kernels.pack import Packer, best_int4_format, best_int8_format
 from flashstep.kernels.rope import inverse_frequencies
-from flashstep.kernels.tables import Draft, Float32, Layer, LayerScalars, Sizes, Tables, Weights
+from flashstep.kernels.tables import (
+    BFLOAT_PANELS,
+    FLOAT_PANELS,
+    INT4_ROWS,
+    INT8_ROWS,
+    Draft,
+    Float32,
+    Int64,
+    Layer,
+    LayerScalars,
+    Sizes,
+    Tables,
+    Weights,
+)
 from flashstep.model.checkpoint import Checkpoint
 from flashstep.model.config import DenseSpec, LayerSpec, ModelConfig, MoESpec, RopeSpec
 from flashstep.model.names import checkpoint_tensors
@@ -20,54 +36,94 @@ from flashstep.model.names import checkpoint_tensors
 Read = Callable[[str], Float32]
 
 
+class StorageFormats(NamedTuple):
+    """Storage formats (kernels/tables.py) of the layers' matrices and of the output heads."""
+
+    linear: int
+    head: int
+
+    @classmethod
+    def of(cls, weight_format: WeightFormat, *, portable: bool = False) -> "StorageFormats":
+        """What this CPU multiplies fastest; `portable`: what every CPU multiplies, with the same results."""
+        int8 = INT8_ROWS if portable else best_int8_format()
+        int4 = INT4_ROWS if portable else best_int4_format()
+        both = {
+            "float32": (FLOAT_PANELS, FLOAT_PANELS), "bf16": (BFLOAT_PANELS, BFLOAT_PANELS),
+            "int8": (int8, int8), "int4": (int4, int8),
+        }  # fmt: skip
+        return cls(*both[weight_format])
+
+
 @dataclass(frozen=True, slots=True)
 class PackedModel:
-    """A loaded model as the kernels see it. `tables.sizes` is `sizes` as an array."""
+    """The weights of a model as the kernels see them, and the tables that do not depend on an engine's sizes.
+
+    `anchors`: offset of the embedding, offset of the final norm, matrix number of the head.
+    """
 
     weights: Weights
-    tables: Tables
-    sizes: Sizes
-    layers: list[Layer]
+    matrices: Int64
+    layer_table: Int64
+    scalars: Float32
+    drafts: Int64
+    ropes: Int64
+    anchors: Int64
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The records of `layer_table`."""
+        return [Layer(*(int(value) for value in row)) for row in self.layer_table]
+
+    def tables(self, sizes: Sizes, eps: float) -> Tables:
+        """All tables of an engine with these sizes."""
+        return Tables(
+            matrices=self.matrices, layers=self.layer_table, scalars=self.scalars, drafts=self.drafts,
+            ropes=self.ropes, sizes=np.array(sizes, np.int64), eps=np.array([eps], np.float32),
+        )  # fmt: skip
 
 
-def pack(checkpoint: Checkpoint, format_: int, sizes: Callable[[int, int, int, int], Sizes]) -> PackedModel:
-    """Pack trunk and MTP layers with matrices in `format_`.
-
-    sizes(embedding, final_norm, head, num_ropes) completes the model-wide numbers.
-    """
+def pack(checkpoint: Checkpoint, formats: StorageFormats) -> PackedModel:
+    """Pack trunk and MTP layers with their matrices in `formats`."""
     config = checkpoint.config
     specs = {spec.name: spec for spec in checkpoint_tensors(config)}
-    packer = _LayerPacker(config, lambda name: checkpoint.float32(specs[name]), format_)
-    return packer.pack(sizes)
+    return _LayerPacker(config, lambda name: checkpoint.float32(specs[name]), formats).pack()
 
 
 class _LayerPacker:
     """One pass over a checkpoint; exists so that the helpers share the packer and the rope table."""
 
-    def __init__(self, config: ModelConfig, read: Read, format_: int) -> None:
-        self.config, self.read, self.packer = config, read, Packer(format_)
+    def __init__(self, config: ModelConfig, read: Read, formats: StorageFormats) -> None:
+        self.config, self.read, self.formats, self.packer = config, read, formats, Packer()
         self.ropes: dict[RopeSpec, tuple[int, int, int]] = {}
         full, sliding = pool_layers(config)
         self.cache_index = {x.index: i for pool in (full, sliding) for i, x in enumerate(pool)}
 
-    def pack(self, sizes: Callable[[int, int, int, int], Sizes]) -> PackedModel:
+    def pack(self) -> PackedModel:
         specs = [*self.config.layers, *self.config.mtp]
         embedding = self.packer.vector(self.read("model.embed_tokens.weight"))
         layers = [self.layer(spec) for spec in specs]
         drafts = [self.draft(spec) for spec in self.config.mtp]
-        final_norm, head = self.norm("model.norm.weight"), self.packer.matrix(self.read("lm_head.weight"))
-        whole = sizes(embedding, final_norm, head, len(self.ropes))
+        anchors = [embedding, self.norm("model.norm.weight"), self.head("lm_head.weight")]
         weights, matrices = self.packer.finish()
-        tables = Tables(
+        return PackedModel(
+            weights=weights,
             matrices=matrices,
-            layers=np.array(layers, np.int64),
+            layer_table=np.array(layers, np.int64),
             scalars=np.array([_scalars(spec) for spec in specs], np.float32),
             drafts=np.array(drafts, np.int64).reshape(len(drafts), len(Draft._fields)),
             ropes=np.array([entry[1:] for entry in self.ropes.values()], np.int64),
-            sizes=np.array(whole, np.int64),
-            eps=np.array([self.config.norm_eps], np.float32),
+            anchors=np.array(anchors, np.int64),
         )
-        return PackedModel(weights, tables, whole, layers)
+
+    def linear(self, *names: str) -> int:
+        """Pack the named tensors as one matrix, stacked along its outputs, each from a new panel on."""
+        return self.packer.matrix(self.formats.linear, *map(self.read, names))
+
+    def exact(self, name: str) -> int:
+        return self.packer.matrix(FLOAT_PANELS, self.read(name))
+
+    def head(self, name: str) -> int:
+        return self.packer.matrix(self.formats.head, self.read(name))
 
     def norm(self, name: str) -> int:
         return self.packer.vector(self.read(name) + np.float32(1.0))
@@ -84,9 +140,9 @@ class _LayerPacker:
         return self.ropes[spec][0]
 
     def layer(self, spec: LayerSpec) -> Layer:
-        name, read, packer, mlp = f"model.layers.{spec.index}.", self.read, self.packer, spec.mlp
+        name, mlp = f"model.layers.{spec.index}.", spec.mlp
         attention = f"{name}self_attn."
-        qkv = np.concatenate([read(f"{attention}{part}_proj.weight") for part in "qkv"])
+        qkv = np.concatenate([self.read(f"{attention}{part}_proj.weight") for part in "qkv"])
         shared = f"{name}mlp." if isinstance(mlp, DenseSpec) else f"{name}share_expert."
         moe = _NO_MOE if isinstance(mlp, DenseSpec) else self.experts(mlp, f"{name}moe.")
         return Layer(
@@ -100,26 +156,26 @@ class _LayerPacker:
             mlp_norm=self.norm(f"{name}post_attention_layernorm.weight"),
             q_norm=self.norm(f"{attention}q_norm.weight"),
             k_norm=self.norm(f"{attention}k_norm.weight"),
-            qkv=packer.matrix(qkv),
-            head_gate=packer.matrix(read(f"{attention}g_proj.weight"), exact=True),
-            output=packer.matrix(read(f"{attention}o_proj.weight")),
+            qkv=self.packer.matrix(self.formats.linear, qkv),
+            head_gate=self.exact(f"{attention}g_proj.weight"),
+            output=self.linear(f"{attention}o_proj.weight"),
             inner_dim=mlp.inner_dim if isinstance(mlp, DenseSpec) else mlp.shared_dim,
-            gate_up=packer.matrix(read(f"{shared}gate_proj.weight"), read(f"{shared}up_proj.weight")),
-            down=packer.matrix(read(f"{shared}down_proj.weight")),
+            gate_up=self.linear(f"{shared}gate_proj.weight", f"{shared}up_proj.weight"),
+            down=self.linear(f"{shared}down_proj.weight"),
             **moe,
         )
 
     def experts(self, spec: MoESpec, name: str) -> dict[str, int]:
-        read, packer = self.read, self.packer
-        bias = read(f"{name}router_bias") if spec.has_router_bias else np.zeros(spec.num_experts, np.float32)
+        zeros = np.zeros(spec.num_experts, np.float32)
+        bias = self.read(f"{name}router_bias") if spec.has_router_bias else zeros
         return {
             "num_experts": spec.num_experts,
             "top_k": spec.top_k,
             "expert_dim": spec.expert_dim,
-            "router": packer.matrix(read(f"{name}gate.weight"), exact=True),
-            "router_bias": packer.vector(bias),
-            "expert_gate_up": packer.matrix(read(f"{name}gate_proj.weight"), read(f"{name}up_proj.weight")),
-            "expert_down": packer.matrix(read(f"{name}down_proj.weight")),
+            "router": self.exact(f"{name}gate.weight"),
+            "router_bias": self.packer.vector(bias),
+            "expert_gate_up": self.linear(f"{name}gate_proj.weight", f"{name}up_proj.weight"),
+            "expert_down": self.linear(f"{name}down_proj.weight"),
         }
 
     def draft(self, spec: LayerSpec) -> Draft:
@@ -128,9 +184,9 @@ class _LayerPacker:
         return Draft(
             embedding_norm=self.norm(f"{name}enorm.weight"),
             hidden_norm=self.norm(f"{name}hnorm.weight"),
-            joint=self.packer.matrix(self.read(f"{name}eh_proj.weight")),
+            joint=self.linear(f"{name}eh_proj.weight"),
             norm=self.norm(f"{head}norm.weight"),
-            head=self.packer.matrix(self.read(f"{head}output.weight")),
+            head=self.head(f"{head}output.weight"),
         )
 
 

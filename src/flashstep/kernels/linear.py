@@ -1,10 +1,12 @@
-"""Matrix times activation rows in the three storage formats, one panel of 64 output channels at a time.
+"""Matrix times activation rows in every storage format, one panel of 64 output channels at a time.
 
-A panel's weights stay in the core's cache while all rows pass. int8: weights have a scale per output
-channel, activations one per row, products are exact integers, so the VNNI and the portable form
-agree to the last bit. Rows are given by number, so that an expert can pick its rows anywhere.
+A panel's weights stay in the core's cache while all rows pass. int8 and int4: activations are int8 with
+a scale per row, products are exact integers and floats follow in one order, so the VNNI and the portable
+form agree to the last bit. bfloat16 weights are widened on the way, so that a checkpoint of bfloat16 gives
+the bits that float32 gives. Rows are given by number, so that an expert can pick its rows anywhere.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +16,11 @@ from flashstep.kernels.jit import exact_kernel, kernel
 from flashstep.kernels.peak import largest_magnitude
 from flashstep.kernels.spmd import Team, own_range
 from flashstep.kernels.tables import (
+    BFLOAT_PANELS,
     FLOAT_PANELS,
+    GROUP,
+    INT4_PANELS,
+    INT4_ROWS,
     INT8_PANELS,
     INT8_ROWS,
     PANEL,
@@ -24,7 +30,7 @@ from flashstep.kernels.tables import (
     Matrix,
     Weights,
 )
-from flashstep.kernels.tiles import float_tile, int8_tile
+from flashstep.kernels.tiles import float_tile, int4_tile, int8_tile
 
 ROW_GROUP = 32  # rows that one thread takes at a time
 # Four rows times four vectors fill the 32 registers of AVX-512; others have 16.
@@ -59,7 +65,7 @@ class Output(NamedTuple):
 def quantise_row(x: Operand, row: int, length: int, flip: int) -> None:
     """Write the int8 form of the first `length` values of a row, and its scale (peak / 127).
 
-    `flip` is XORed into every byte: 0 for signed bytes, -128 for the form that INT8_PANELS meets.
+    `flip` is XORed into every byte: 0 for signed bytes, -128 for value + 128 as an unsigned byte.
     """
     start = x.base + row * x.stride
     # An all-zero row quantises to zeros.
@@ -73,25 +79,19 @@ def quantise_row(x: Operand, row: int, length: int, flip: int) -> None:
 @kernel
 def prepare_row(x: Operand, row: int, length: int, matrix: Matrix) -> None:
     """Bring a row of float values into the form that `matrix` multiplies."""
-    if matrix.format == INT8_PANELS:
-        quantise_row(x, row, length, np.int32(-128))
-    elif matrix.format == INT8_ROWS:
+    if matrix.format == INT8_ROWS:
         quantise_row(x, row, length, np.int32(0))
+    elif matrix.format in (INT8_PANELS, INT4_PANELS, INT4_ROWS):
+        quantise_row(x, row, length, np.int32(-128))
 
 
 @kernel
 def _float_panel(
-    weights: Weights,
-    m: Matrix,
-    at: int,
-    x: Operand,
-    rows: Int32,
-    first: int,
-    count: int,
-    y: Output,
-    column: int,
-) -> None:
-    w, v, depth = weights.floats, x.values, m.depth
+    w: Float32 | Int8, unit: int, depth: int, at: int,
+    x: Operand, rows: Int32, first: int, count: int, y: Output, column: int,
+) -> None:  # fmt: skip
+    """`w`: float32 values (`unit` 1), or the bytes of bfloat16 values (`unit` 2)."""
+    v, step = x.values, PANEL * unit
     i = 0
     while i < count:
         left, r = count - i, first + i
@@ -102,16 +102,16 @@ def _float_panel(
             c = x.base + np.int64(rows[r + 2]) * x.stride
             d = x.base + np.int64(rows[r + 3]) * x.stride
             for n in range(0, PANEL, _FLOAT_COLUMNS_4):
-                _float_4(v, (a, b, c, d), w, at + n, PANEL, depth, y.values, out + n, y.stride)
+                _float_4(v, (a, b, c, d), w, at + n * unit, step, depth, y.values, out + n, y.stride)
             i += 4
         elif left >= 2:
             b = x.base + np.int64(rows[r + 1]) * x.stride
             for n in range(0, PANEL, _FLOAT_COLUMNS):
-                _float_2(v, (a, b), w, at + n, PANEL, depth, y.values, out + n, y.stride)
+                _float_2(v, (a, b), w, at + n * unit, step, depth, y.values, out + n, y.stride)
             i += 2
         else:
             for n in range(0, PANEL, _FLOAT_COLUMNS):
-                _float_1(v, (a,), w, at + n, PANEL, depth, y.values, out + n, y.stride)
+                _float_1(v, (a,), w, at + n * unit, step, depth, y.values, out + n, y.stride)
             i += 1
 
 
@@ -135,19 +135,40 @@ def _rows_panel(
             )
 
 
-def _vnni_panel_source() -> Any:
-    """The VNNI form; exists only where the CPU has the instruction."""
-    tile_1, tile_2 = int8_tile(1, 4), int8_tile(2, 4)
-    columns_4 = (4 if VNNI_LANES == 16 else 2) * VNNI_LANES
-    tile_4 = int8_tile(4, columns_4 // VNNI_LANES)
-    columns, step = 4 * VNNI_LANES, 4 * PANEL
+@exact_kernel
+def _int4_rows_panel(
+    weights: Weights, m: Matrix, at: int, scale: int, total: int,
+    x: Operand, rows: Int32, first: int, count: int, y: Output, column: int,
+) -> None:  # fmt: skip
+    w, v = weights.chars, x.chars
+    groups, half = m.depth // GROUP, GROUP // 2
+    for n in range(PANEL):
+        for i in range(count):
+            row = np.int64(rows[first + i])
+            result = weights.floats[scale + n]
+            for g in range(groups):
+                w0, v0 = at + (n * groups + g) * (2 + half) + 2, x.base + row * x.stride + g * GROUP
+                total_ = np.int32(0)
+                for k in range(half):
+                    low, high = np.int32(np.int8(w[w0 + k] << 4)), np.int32(w[w0 + k] & np.int8(-16))
+                    total_ = np.int32(total_ + low * np.int32(np.uint8(v[v0 + k])))
+                    total_ = np.int32(total_ + high * np.int32(np.uint8(v[v0 + half + k])))
+                bits = np.int32(np.uint8(w[w0 - 2])) << 16 | np.int32(np.uint8(w[w0 - 1])) << 24
+                result += np.float32(total_) * np.int32(bits).view(np.float32)
+            y.values[y.base + i * y.stride + column + n] = result * x.scales[x.first_scale + row]
+
+
+def _vnni_panel(make_tile: Callable[[int, int], Any], unit: int, widths: tuple[int, int, int]) -> Any:
+    """The VNNI form from tiles whose step over the depth is `unit` inputs; only for CPUs that have it."""
+    tile_1, tile_2, tile_4 = (make_tile(rows, widths[i]) for i, rows in enumerate((1, 2, 4)))
+    columns_1, columns_2, columns_4 = (width * VNNI_LANES for width in widths)
 
     def vnni_panel(
         weights: Weights, m: Matrix, at: int, scale: int, total: int,
         x: Operand, rows: Int32, first: int, count: int, y: Output, column: int,
     ) -> None:  # fmt: skip
-        w, v, groups, start, f, s, q = (
-            weights.chars, x.chars, m.depth // 4, weights.sums, weights.floats, x.scales, x.first_scale,
+        w, v, units, sums, f, s, q = (
+            weights.chars, x.chars, m.depth // unit, weights.sums, weights.floats, x.scales, x.first_scale,
         )  # fmt: skip
         i = 0
         while i < count:
@@ -160,26 +181,31 @@ def _vnni_panel_source() -> Any:
                 at_rows = (a, x.base + rb * x.stride, x.base + rc * x.stride, x.base + rd * x.stride)
                 scales_4 = (s[q + ra], s[q + rb], s[q + rc], s[q + rd])
                 for n in range(0, PANEL, columns_4):
-                    tile_4(v, at_rows, scales_4, w, at + 4 * n, step, groups, start, total + n, f, scale + n,
+                    tile_4(v, at_rows, scales_4, w, at, n, units, sums, total + n, f, scale + n,
                            y.values, out + n, y.stride)  # fmt: skip
                 i += 4
             elif left >= 2:
                 rb = np.int64(rows[r + 1])
-                for n in range(0, PANEL, columns):
-                    tile_2(v, (a, x.base + rb * x.stride), (s[q + ra], s[q + rb]), w, at + 4 * n, step,
-                           groups, start, total + n, f, scale + n, y.values, out + n, y.stride)  # fmt: skip
+                for n in range(0, PANEL, columns_2):
+                    tile_2(v, (a, x.base + rb * x.stride), (s[q + ra], s[q + rb]), w, at, n, units,
+                           sums, total + n, f, scale + n, y.values, out + n, y.stride)  # fmt: skip
                 i += 2
             else:
-                for n in range(0, PANEL, columns):
-                    tile_1(v, (a,), (s[q + ra],), w, at + 4 * n, step, groups, start, total + n, f, scale + n,
+                for n in range(0, PANEL, columns_1):
+                    tile_1(v, (a,), (s[q + ra],), w, at, n, units, sums, total + n, f, scale + n,
                            y.values, out + n, y.stride)  # fmt: skip
                 i += 1
 
-    return vnni_panel
+    return exact_kernel(vnni_panel)
 
 
-# Without VNNI nothing is packed as INT8_PANELS; the name must still compile.
-_int8_panel = exact_kernel(_vnni_panel_source()) if VNNI_LANES else _rows_panel
+# Without VNNI nothing is packed as panels; the names must still compile.
+# Widths: vectors of columns beside 1, 2 and 4 rows; all sums stay in registers (int4 has two of each).
+_is_wide = VNNI_LANES == 16
+_int8_panel = _vnni_panel(int8_tile, 4, (4, 4, 4 if _is_wide else 2)) if VNNI_LANES else _rows_panel
+_int4_panel = (
+    _vnni_panel(int4_tile, GROUP, (4, 4, 2) if _is_wide else (4, 2, 1)) if VNNI_LANES else _int4_rows_panel
+)
 
 
 @kernel
@@ -196,17 +222,22 @@ def linear_panel(
 ) -> None:
     """Output channels [64 * panel, 64 * panel + 64) of matrix `item` for the `count` rows numbered
     `rows[first:]`; result i goes to row i of `y`."""
-    at = m.offset + item * m.stride + panel * PANEL * m.depth
+    at = m.offset + item * m.stride + panel * m.panel_stride
     column = panel * PANEL
-    if m.format == FLOAT_PANELS:
-        _float_panel(weights, m, at, x, rows, first, count, y, column)
-        return
     scale = m.scale_offset + item * m.num_columns + column
     total = m.sum_offset + item * m.num_columns + column
     if m.format == INT8_PANELS:
         _int8_panel(weights, m, at, scale, total, x, rows, first, count, y, column)
-    else:
+    elif m.format == INT4_PANELS:
+        _int4_panel(weights, m, at, scale, total, x, rows, first, count, y, column)
+    elif m.format == FLOAT_PANELS:
+        _float_panel(weights.floats, 1, m.depth, at, x, rows, first, count, y, column)
+    elif m.format == BFLOAT_PANELS:
+        _float_panel(weights.chars, 2, m.depth, at, x, rows, first, count, y, column)
+    elif m.format == INT8_ROWS:
         _rows_panel(weights, m, at, scale, total, x, rows, first, count, y, column)
+    else:
+        _int4_rows_panel(weights, m, at, scale, total, x, rows, first, count, y, column)
 
 
 @kernel

@@ -1,16 +1,27 @@
-"""Turns float32 weights into the flat arrays that the kernels read: padding, panels, int8 quantisation.
+"""Turns float32 weights into the flat arrays that the kernels read: padding, panels, number formats.
 
-int8: symmetric, one scale per output channel (peak / 127). Output channels are padded with zeros to
-panels of 64, int8 inputs to multiples of 4. Layouts by format, inside one item: FLOAT_PANELS
-[panel, depth, 64]; INT8_PANELS [panel, depth / 4, 64, 4]; INT8_ROWS [channel, depth].
+Output channels are padded with zeros to panels of 64, inputs to whole groups (4 for int8, 32 for int4).
+Layouts of one item: FLOAT_PANELS, BFLOAT_PANELS [panel, depth, 64]; INT8_PANELS [panel, depth / 4, 64, 4];
+INT8_ROWS [channel, depth]. int4 keeps its bfloat16 scales beside the codes, already divided by 16, because
+the kernels read a code as the upper half of a byte. INT4_PANELS [panel, depth / 32] of 1152 bytes: 64
+scales, then 4 x 64 channels x 4 bytes, in which byte j of quarter q holds inputs 8q + j (low half) and
+8q + 4 + j (high half). INT4_ROWS [channel, depth / 32] of 18 bytes: a scale, then 16 bytes, in which byte j
+holds inputs j and 16 + j.
 """
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flashstep.kernels.cpu import VNNI_LANES
+from flashstep.kernels.quantise import from_bfloat16, to_bfloat16, to_int4, to_int8
 from flashstep.kernels.tables import (
+    BFLOAT_PANELS,
     FLOAT_PANELS,
+    GROUP,
+    INT4_PANELS,
+    INT4_ROWS,
     INT8_PANELS,
     INT8_ROWS,
     PANEL,
@@ -23,17 +34,19 @@ from flashstep.kernels.tables import (
 )
 from flashstep.kernels.workspace import SLACK, Scalar, aligned
 
+_DEPTH_UNIT = {
+    FLOAT_PANELS: 1, BFLOAT_PANELS: 1, INT8_PANELS: 4, INT8_ROWS: 4, INT4_PANELS: GROUP, INT4_ROWS: GROUP
+}  # fmt: skip
+
 
 def best_int8_format() -> int:
     """The int8 layout that this CPU multiplies fastest."""
     return INT8_PANELS if VNNI_LANES else INT8_ROWS
 
 
-def quantise(weights: Float32) -> tuple[Int8, Float32]:
-    """int8 values and float32 scales (last axis dropped) of float32 weights [..., in]."""
-    scales = np.abs(weights).max(axis=-1) / np.float32(127.0)
-    scales[scales == 0] = 1.0
-    return np.rint(weights / scales[..., None]).astype(np.int8), scales
+def best_int4_format() -> int:
+    """The int4 layout that this CPU multiplies fastest."""
+    return INT4_PANELS if VNNI_LANES else INT4_ROWS
 
 
 def panels(weights: NDArray[Scalar], group: int) -> NDArray[Scalar]:
@@ -46,9 +59,7 @@ def panels(weights: NDArray[Scalar], group: int) -> NDArray[Scalar]:
 class Packer:
     """Collects the weights of a model; `vector` and `matrix` return where they will lie."""
 
-    def __init__(self, format_: int) -> None:
-        """`format_` is the layout of matrices that may be quantised (one of the three formats)."""
-        self.format = format_
+    def __init__(self) -> None:
         self._floats: list[Float32] = []
         self._chars: list[Int8] = []
         self._sums: list[Int32] = []
@@ -62,35 +73,18 @@ class Packer:
         self._num_floats += values.size
         return offset
 
-    def matrix(self, *parts: Float32, exact: bool = False) -> int:
-        """Append a matrix [out, in] or a stack [E, out, in]; returns its number.
+    def matrix(self, format_: int, *parts: Float32) -> int:
+        """Append a matrix [out, in] or a stack [E, out, in] in a storage format; returns its number.
 
-        Several parts are stacked along out, each padded to whole panels. `exact` keeps float32.
+        Several parts are stacked along out, each padded to whole panels.
         """
         stacks = [part[None] if part.ndim == 2 else part for part in parts]
-        format_ = FLOAT_PANELS if exact else self.format
-        depth = stacks[0].shape[2] if format_ == FLOAT_PANELS else -(-stacks[0].shape[2] // 4) * 4
+        unit = _DEPTH_UNIT[format_]
+        depth = -(-stacks[0].shape[2] // unit) * unit
         padded = [_pad(stack, depth) for stack in stacks]
         whole = np.concatenate(padded, axis=1) if len(padded) > 1 else padded[0]
-        self._matrices.append(self._float(whole) if format_ == FLOAT_PANELS else self._int8(whole, format_))
+        self._matrices.append(self._stored(whole, format_))
         return len(self._matrices) - 1
-
-    def _float(self, weights: Float32) -> Matrix:
-        _, rows, depth = weights.shape
-        return Matrix(FLOAT_PANELS, rows, depth, self.vector(panels(weights, 1)), rows * depth, 0, 0)
-
-    def _int8(self, weights: Float32, format_: int) -> Matrix:
-        _, rows, depth = weights.shape
-        chars, scales = quantise(weights)
-        sums = (-128 * chars.sum(axis=-1, dtype=np.int32)).reshape(-1)
-        matrix = Matrix(
-            format_, rows, depth, self._num_chars, rows * depth, self.vector(scales), self._num_sums
-        )
-        self._chars.append(panels(chars, 4) if format_ == INT8_PANELS else chars.reshape(-1))
-        self._sums.append(sums)
-        self._num_chars += chars.size
-        self._num_sums += sums.size
-        return matrix
 
     def finish(self) -> tuple[Weights, Int64]:
         """The flat arrays, aligned to cache lines, and the matrix table; the packer is empty after."""
@@ -98,6 +92,70 @@ class Packer:
             _join(self._chars, np.int8), _join(self._sums, np.int32), _join(self._floats, np.float32)
         )
         return weights, np.array(self._matrices, np.int64)
+
+    def _stored(self, weights: Float32, format_: int) -> Matrix:
+        if format_ == FLOAT_PANELS:
+            return _record(weights, format_, self.vector(panels(weights, 1)), weights[0].size, 0, 0)
+        if format_ == BFLOAT_PANELS:
+            data, scale_offset, sum_offset = panels(to_bfloat16(weights), 1), 0, 0
+        elif format_ in (INT8_PANELS, INT8_ROWS):
+            codes, scales = to_int8(weights)
+            data = panels(codes, 4) if format_ == INT8_PANELS else codes
+            scale_offset, sum_offset = self.vector(scales), self._sum(codes)
+        else:
+            nibbles, halves = to_int4(weights)
+            data = _int4_panels(nibbles, halves) if format_ == INT4_PANELS else _int4_rows(nibbles, halves)
+            scale_offset, sum_offset = self.vector(_int4_starts(nibbles, halves)), 0
+        chars = data.reshape(-1).view(np.int8)
+        offset = self._num_chars
+        self._chars.append(chars)
+        self._num_chars += chars.size
+        return _record(weights, format_, offset, chars.size // len(weights), scale_offset, sum_offset)
+
+    def _sum(self, codes: Int8) -> int:
+        """Append where the integer sums of int8 channels start; returns the offset."""
+        offset = self._num_sums
+        sums = (-128 * codes.sum(axis=-1, dtype=np.int32)).reshape(-1)
+        self._sums.append(sums)
+        self._num_sums += sums.size
+        return offset
+
+
+def _record(
+    weights: Float32, format_: int, offset: int, stride: int, scale_offset: int, sum_offset: int
+) -> Matrix:
+    _, rows, depth = weights.shape
+    return Matrix(format_, rows, depth, offset, stride, stride * PANEL // rows, scale_offset, sum_offset)
+
+
+def _int4_starts(codes: Int8, scales: NDArray[np.uint16]) -> Float32:
+    """Where the float sum of each channel starts: activations come as value + 128, this takes it off."""
+    sums = codes.reshape(*scales.shape, GROUP).sum(axis=-1, dtype=np.int64)
+    starts: Float32 = (-128.0 * (sums * from_bfloat16(scales).astype(np.float64)).sum(axis=-1)).astype(
+        np.float32
+    )
+    return starts
+
+
+def _int4_panels(codes: Int8, scales: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    items, rows, groups = scales.shape
+    split = codes.view(np.uint8).reshape(items, rows // PANEL, PANEL, groups, 4, 2, 4)
+    nibbles = (split[..., 0, :] & 15) | (split[..., 1, :] << 4)
+    data = nibbles.transpose(0, 1, 3, 4, 2, 5).reshape(items, rows // PANEL, groups, -1)
+    halves = _sixteenths(scales).reshape(items, rows // PANEL, PANEL, groups).transpose(0, 1, 3, 2)
+    return np.concatenate([np.ascontiguousarray(halves).view(np.uint8), data], axis=-1)
+
+
+def _int4_rows(codes: Int8, scales: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    split = codes.view(np.uint8).reshape(*scales.shape, 2, GROUP // 2)
+    nibbles = (split[..., 0, :] & 15) | (split[..., 1, :] << 4)
+    halves = _sixteenths(scales)[..., None].view(np.uint8)
+    return np.concatenate([halves, nibbles], axis=-1)
+
+
+def _sixteenths(scales: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """bfloat16 scales divided by 16, which is exact: no scale is near the smallest number."""
+    return to_bfloat16(from_bfloat16(scales) / np.float32(16.0))
 
 
 def _pad(stack: Float32, depth: int) -> Float32:
@@ -110,7 +168,7 @@ def _pad(stack: Float32, depth: int) -> Float32:
     return result
 
 
-def _join(pieces: list[NDArray[Scalar]], dtype: type[Scalar]) -> NDArray[Scalar]:
+def _join(pieces: list[NDArray[Any]], dtype: type[Scalar]) -> NDArray[Scalar]:
     joined = aligned(sum(piece.size for piece in pieces) + SLACK, dtype)
     start = 0
     while pieces:

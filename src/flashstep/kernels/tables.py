@@ -20,11 +20,14 @@ Int32 = NDArray[np.int32]
 Int8 = NDArray[np.int8]
 
 PANEL = 64  # output channels of every matrix are padded to whole panels
-FLOAT_PANELS, INT8_PANELS, INT8_ROWS = 0, 1, 2  # storage formats of a matrix
+GROUP = 32  # inputs that share a scale in int4
+# Storage formats of a matrix; see pack.py.
+FLOAT_PANELS, BFLOAT_PANELS, INT8_PANELS, INT8_ROWS, INT4_PANELS, INT4_ROWS = range(6)
 
 
 class Weights(NamedTuple):
-    """int8 matrices; per output channel `-128 * sum`; everything else (scales, norms, embedding)."""
+    """Bytes of all matrices but float32 ones; per output channel of int8 ones `-128 * sum`; everything else
+    (float32 matrices, scales, norms, embedding)."""
 
     chars: Int8
     sums: Int32
@@ -34,8 +37,10 @@ class Weights(NamedTuple):
 class Matrix(NamedTuple):
     """A stack of equally shaped matrices (a stack of one, or one per expert).
 
-    `num_columns` output channels (padded), `depth` inputs (padded to 4 for int8). Item e starts
-    `e * stride` behind `offset`, its scales and sums `e * num_columns` behind theirs.
+    `num_columns` output channels (padded), `depth` inputs (padded to 4 for int8, to 32 for int4). Item e
+    starts `e * stride` behind `offset` (in the floats for FLOAT_PANELS, else in the chars), its panels
+    `panel_stride` apart; its scales and sums lie `e * num_columns` behind `scale_offset` and `sum_offset`.
+    int4 has the start of its float sums at `scale_offset` instead of scales.
     """
 
     format: int
@@ -43,6 +48,7 @@ class Matrix(NamedTuple):
     depth: int
     offset: int
     stride: int
+    panel_stride: int
     scale_offset: int
     sum_offset: int
 
@@ -156,8 +162,8 @@ class Inputs(NamedTuple):
 @inner_kernel
 def read_matrix(tables: Tables, number: int) -> Matrix:
     """Row `number` of the matrix table."""
-    t, i = tables.matrices, number * 7
-    return Matrix(t[i], t[i + 1], t[i + 2], t[i + 3], t[i + 4], t[i + 5], t[i + 6])
+    t, i = tables.matrices, number * 8
+    return Matrix(t[i], t[i + 1], t[i + 2], t[i + 3], t[i + 4], t[i + 5], t[i + 6], t[i + 7])
 
 
 @inner_kernel

@@ -2,11 +2,13 @@
 
 A tile keeps all its sums in registers while it walks once over the weights. Sums run in the order
 of the depth whatever the number of rows, so a row's result does not depend on its neighbours.
-Layouts: float weights lie [depth, columns]; int8 weights lie [depth / 4, columns, 4], signed,
-and meet activations stored with the sign bit flipped, i.e. as unsigned value + 128 (the x86 dot
-product wants one unsigned side); the sums start at `-128 * sum(weights of the column)`.
+Layouts: float weights lie [depth, columns], as float32 or as the bytes of bfloat16; int8 and int4 weights
+as told in pack.py. Integer weights meet activations stored with the sign bit flipped, i.e. as unsigned
+value + 128 (the x86 dot product wants one unsigned side); their sums start at -128 times the sum of the
+column's weights.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -15,8 +17,12 @@ from numba import types
 from numba.extending import intrinsic
 
 from flashstep.kernels.cpu import FLOAT_LANES, VNNI_LANES
+from flashstep.kernels.tables import PANEL
 
-_INT8, _INT32, _INT64, _FLOAT = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
+_INT8, _INT16, _INT32, _INT64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
+_FLOAT = ir.FloatType()
+_SCALE_BYTES, _QUARTER_BYTES = 2 * PANEL, 4 * PANEL  # parts of an int4 group; a group is 1152 bytes
+_GROUP_BYTES = _SCALE_BYTES + 4 * _QUARTER_BYTES
 
 
 class _Loop:
@@ -62,6 +68,13 @@ class _Memory:
     def load(self, offset: ir.Value, kind: ir.Type) -> ir.Value:
         return self.builder.load(self.pointer(offset, kind), align=1)
 
+    def load_bfloat16(self, offset: ir.Value, lanes: int) -> ir.Value:
+        """A float32 vector from bfloat16 values: their bits are its upper halves."""
+        builder, ints = self.builder, ir.VectorType(_INT32, lanes)
+        wide = builder.zext(self.load(offset, ir.VectorType(_INT16, lanes)), ints)
+        high = builder.shl(wide, ir.Constant(ints, [16] * lanes))
+        return builder.bitcast(high, ir.VectorType(_FLOAT, lanes))
+
     def store(self, value: ir.Value, offset: ir.Value) -> None:
         self.builder.store(value, self.pointer(offset, value.type), align=1)
 
@@ -92,14 +105,16 @@ def float_tile(rows: int, vectors: int, accumulate: bool) -> Any:
 
     y[r, c] = (y[r, c] if accumulate) + sum_k x[x_offsets[r] + k] * w[w_offset + k * w_stride + c]
     for `rows` rows and `vectors * FLOAT_LANES` columns. x, w, y: float32 flat; x_offsets: a tuple
-    of `rows` int64; depth >= 1. Reads and writes whole vectors.
+    of `rows` int64; depth >= 1. Reads and writes whole vectors. w may be bytes (int8) that hold
+    bfloat16; w_offset and w_stride then count bytes. The sums are the same as of float32 weights.
     """
     lanes = FLOAT_LANES
     vector = ir.VectorType(_FLOAT, lanes)
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         x = _Memory(context, builder, signature.args[0], args[0], 4)
-        w = _Memory(context, builder, signature.args[2], args[2], 4)
+        is_short = signature.args[2].dtype == types.int8
+        w = _Memory(context, builder, signature.args[2], args[2], 1 if is_short else 4)
         y = _Memory(context, builder, signature.args[6], args[6], 4)
         x_rows = [builder.extract_value(args[1], r) for r in range(rows)]
         outputs = [
@@ -112,7 +127,10 @@ def float_tile(rows: int, vectors: int, accumulate: bool) -> Any:
         fma = _declare(builder, f"llvm.fmuladd.v{lanes}f32", vector, [vector] * 3)
         loop = _Loop(builder, args[5], starts)
         w_row = builder.add(args[3], builder.mul(loop.index, args[4]))
-        columns = [w.load(o, vector) for o in _steps(builder, w_row, lanes, vectors)]
+        if is_short:
+            columns = [w.load_bfloat16(o, lanes) for o in _steps(builder, w_row, 2 * lanes, vectors)]
+        else:
+            columns = [w.load(o, vector) for o in _steps(builder, w_row, lanes, vectors)]
         sums = []
         for r in range(rows):
             value = _splat(builder, x.load(builder.add(x_rows[r], loop.index), _FLOAT), lanes)
@@ -149,54 +167,133 @@ def _dot_product(builder: ir.IRBuilder, lanes: int) -> Any:
     return dot
 
 
-def int8_tile(rows: int, vectors: int) -> Any:
-    """Make `tile(x, x_offsets, x_scales, w, w_offset, w_stride, depth, start, column, scales,
-    scale_offset, y, y_offset, y_stride)` for CPUs with VNNI.
+class _IntegerTile:
+    """What int8 and int4 tiles share: arguments by name, activations, the end of the sums."""
 
-    y[r, c] = x_scales[r] * scales[scale_offset + c] * (start[column + c] + sum of byte products)
-    for `rows` rows and `vectors * VNNI_LANES` columns. x, w: int8 flat (x with flipped sign bit);
-    depth: groups of four bytes, >= 1; w_stride: bytes from group to group; start: int32 flat.
-    """
-    lanes = VNNI_LANES
-    ints, floats = ir.VectorType(_INT32, lanes), ir.VectorType(_FLOAT, lanes)
-
-    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        memory = [
+    def __init__(
+        self, context: Any, builder: ir.IRBuilder, signature: Any, args: Any, rows: int, vectors: int
+    ) -> None:
+        self.builder, self.rows, self.vectors, self.lanes = builder, rows, vectors, VNNI_LANES
+        self.ints, self.floats = ir.VectorType(_INT32, VNNI_LANES), ir.VectorType(_FLOAT, VNNI_LANES)
+        self.x, self.w, self.sums, self.constants, self.y = (
             _Memory(context, builder, signature.args[i], args[i], size)
             for i, size in ((0, 1), (3, 1), (7, 4), (9, 4), (11, 4))
+        )
+        self.x_rows = [builder.extract_value(args[1], r) for r in range(rows)]
+        self.row_scales = [builder.extract_value(args[2], r) for r in range(rows)]
+        self.panel, self.column, self.units = args[4], args[5], args[6]
+        self.sum_at, self.constant_at, self.y_at, self.y_stride = args[8], args[10], args[12], args[13]
+        self.dot = _dot_product(builder, VNNI_LANES)
+
+    def column_constants(self) -> list[ir.Value]:
+        """The float constants of the columns."""
+        offsets = _steps(self.builder, self.constant_at, self.lanes, self.vectors)
+        return [self.constants.load(offset, self.floats) for offset in offsets]
+
+    def activations(self, byte: ir.Value) -> list[ir.Value]:
+        """Four bytes of each row from `byte` on, repeated over a vector."""
+        return [
+            _splat(self.builder, self.x.load(self.builder.add(row, byte), _INT32), self.lanes)
+            for row in self.x_rows
         ]
-        x, w, start, scales, y = memory
-        x_rows = [builder.extract_value(args[1], r) for r in range(rows)]
-        first = [start.load(o, ints) for o in _steps(builder, args[8], lanes, vectors)]
-        dot = _dot_product(builder, lanes)
-        loop = _Loop(builder, args[6], first * rows)
-        w_group = builder.add(args[4], builder.mul(loop.index, args[5]))
-        columns = [w.load(o, ints) for o in _steps(builder, w_group, 4 * lanes, vectors)]
-        x_step = builder.mul(loop.index, ir.Constant(_INT64, 4))
-        sums = []
-        for r in range(rows):
-            value = _splat(builder, x.load(builder.add(x_rows[r], x_step), _INT32), lanes)
-            for c in range(vectors):
-                sums.append(dot(loop.sums[r * vectors + c], value, columns[c]))
-        loop.close(sums)
-        column_scales = [scales.load(o, floats) for o in _steps(builder, args[10], lanes, vectors)]
-        for r, row in enumerate(_steps(builder, args[12], args[13], rows)):
-            row_scale = _splat(builder, builder.extract_value(args[2], r), lanes)
-            for c, offset in enumerate(_steps(builder, row, lanes, vectors)):
-                value = builder.sitofp(sums[r * vectors + c], floats)
-                y.store(builder.fmul(builder.fmul(value, column_scales[c]), row_scale), offset)
+
+    def multiply_add(self, sums: list[ir.Value], values: list[ir.Value], columns: list[ir.Value]) -> Any:
+        """sums + values * columns, rows outside, columns inside."""
+        products = ((value, column) for value in values for column in columns)
+        return [self.dot(total, *pair) for total, pair in zip(sums, products, strict=True)]
+
+    def store(self, results: list[ir.Value]) -> None:
+        """Write float results times the scales of the rows."""
+        builder = self.builder
+        for r, row in enumerate(_steps(builder, self.y_at, self.y_stride, self.rows)):
+            scale = _splat(builder, self.row_scales[r], self.lanes)
+            for c, offset in enumerate(_steps(builder, row, self.lanes, self.vectors)):
+                self.y.store(builder.fmul(results[r * self.vectors + c], scale), offset)
+
+
+def _integer_tile(rows: int, vectors: int, generate: Callable[[_IntegerTile], None]) -> Any:
+    """Make `tile(x, x_offsets, x_scales, w, panel, column, units, sums, sum_at, constants, constant_at,
+    y, y_offset, y_stride)` for CPUs with VNNI.
+
+    `rows` rows meet `vectors * VNNI_LANES` columns from `column` on of the panel whose bytes begin at
+    `panel`. x, w: int8 flat (x with flipped sign bit); units: steps over the depth, >= 1; sums: int32,
+    constants: float32, `sum_at` and `constant_at` being those of the first column.
+    """
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        generate(_IntegerTile(context, builder, signature, args, rows, vectors))
         return context.get_dummy_value()
 
     @intrinsic
     def tile(
-        typing_context: Any, x: Any, x_offsets: Any, x_scales: Any, w: Any, w_offset: Any, w_stride: Any,
-        depth: Any, start: Any, column: Any, scales: Any, scale_offset: Any,
+        typing_context: Any, x: Any, x_offsets: Any, x_scales: Any, w: Any, panel: Any, column: Any,
+        units: Any, sums: Any, sum_at: Any, constants: Any, constant_at: Any,
         y: Any, y_offset: Any, y_stride: Any,
     ) -> Any:  # fmt: skip
         i64 = types.int64
         offsets, row_scales = types.UniTuple(i64, rows), types.UniTuple(types.float32, rows)
         return types.void(
-            x, offsets, row_scales, w, i64, i64, i64, start, i64, scales, i64, y, i64, i64
+            x, offsets, row_scales, w, i64, i64, i64, sums, i64, constants, i64, y, i64, i64
         ), codegen
 
     return tile
+
+
+def int8_tile(rows: int, vectors: int) -> Any:
+    """The tile over INT8_PANELS: a unit is 4 inputs, sums start at `sums`, constants are column scales.
+
+    y[r, c] = constants[c] * (sums[c] + integer products) * x_scales[r].
+    """
+
+    def generate(tile: _IntegerTile) -> None:
+        builder, lanes = tile.builder, tile.lanes
+        first = [tile.sums.load(o, tile.ints) for o in _steps(builder, tile.sum_at, lanes, vectors)]
+        loop = _Loop(builder, tile.units, first * rows)
+        unit = builder.add(tile.panel, builder.mul(loop.index, ir.Constant(_INT64, 4 * PANEL)))
+        start = builder.add(unit, builder.mul(tile.column, ir.Constant(_INT64, 4)))
+        columns = [tile.w.load(o, tile.ints) for o in _steps(builder, start, 4 * lanes, vectors)]
+        values = tile.activations(builder.mul(loop.index, ir.Constant(_INT64, 4)))
+        sums = tile.multiply_add(loop.sums, values, columns)
+        loop.close(sums)
+        scales = tile.column_constants()
+        tile.store(
+            [builder.fmul(builder.sitofp(x, tile.floats), scales[i % vectors]) for i, x in enumerate(sums)]
+        )
+
+    return _integer_tile(rows, vectors, generate)
+
+
+def int4_tile(rows: int, vectors: int) -> Any:
+    """The tile over INT4_PANELS: a unit is a group of 32 inputs, float sums start at `constants`.
+
+    y[r, c] = (constants[c] + scale of group and column * integer products of the group, group by group)
+    * x_scales[r], each product rounded before it is added. A code counts 16 times its value, and the
+    scale a sixteenth: so the high half of a byte needs a mask alone, the low half a shift too.
+    """
+
+    def generate(tile: _IntegerTile) -> None:
+        builder, lanes, ints = tile.builder, tile.lanes, tile.ints
+        loop = _Loop(builder, tile.units, tile.column_constants() * rows)
+        group = builder.add(tile.panel, builder.mul(loop.index, ir.Constant(_INT64, _GROUP_BYTES)))
+        codes = builder.add(group, builder.mul(tile.column, ir.Constant(_INT64, 4)))
+        inputs = builder.mul(loop.index, ir.Constant(_INT64, 32))
+        four, mask = ir.Constant(ints, [4] * lanes), ir.Constant(ints, [-0x0F0F0F10] * lanes)
+        sums = [ir.Constant(ints, [0] * lanes)] * (rows * vectors)
+        for quarter in range(4):
+            start = builder.add(codes, ir.Constant(_INT64, _SCALE_BYTES + quarter * _QUARTER_BYTES))
+            bytes_ = [tile.w.load(o, ints) for o in _steps(builder, start, 4 * lanes, vectors)]
+            low = [builder.and_(builder.shl(both, four), mask) for both in bytes_]
+            high = [builder.and_(both, mask) for both in bytes_]
+            for half, columns in enumerate((low, high)):
+                offset = ir.Constant(_INT64, 8 * quarter + 4 * half)
+                sums = tile.multiply_add(sums, tile.activations(builder.add(inputs, offset)), columns)
+        scale_at = builder.add(group, builder.mul(tile.column, ir.Constant(_INT64, 2)))
+        scales = [tile.w.load_bfloat16(o, lanes) for o in _steps(builder, scale_at, 2 * lanes, vectors)]
+        results = []
+        for i, (total, before) in enumerate(zip(sums, loop.sums, strict=True)):
+            product = builder.fmul(builder.sitofp(total, tile.floats), scales[i % vectors])
+            results.append(builder.fadd(before, product))
+        loop.close(results)
+        tile.store(results)
+
+    return _integer_tile(rows, vectors, generate)

@@ -8,7 +8,7 @@ from flashstep.kernels.attention import value_stride
 from flashstep.kernels.entry import publish, run
 from flashstep.kernels.pack import Packer, best_int8_format
 from flashstep.kernels.spmd import new_control
-from flashstep.kernels.tables import Caches, Layer, Sizes, Tables
+from flashstep.kernels.tables import FLOAT_PANELS, Caches, Layer, Sizes, Tables
 from flashstep.kernels.workspace import SLACK, aligned, new_inputs, new_workspace
 
 D, HEADS, HEAD_DIM, PANEL_DIM, VOCAB, BLOCK = 64, 2, 32, 64, 64, 16
@@ -28,10 +28,11 @@ def compile_all(progress: Callable[[str, int, int], None]) -> None:
 
 def _tiny_model() -> tuple[tuple[np.ndarray, ...], ...]:
     """One full-attention dense layer with zero weights and a batch of one token."""
-    packer = Packer(best_int8_format())
+    packer, quantised = Packer(), best_int8_format()
 
     def matrix(rows: int, columns: int, exact: bool = False) -> int:
-        return packer.matrix(np.zeros((rows, columns), np.float32), exact=exact)
+        format_ = FLOAT_PANELS if exact else quantised
+        return packer.matrix(format_, np.zeros((rows, columns), np.float32))
 
     ones = packer.vector(np.ones(D, np.float32))
     width = HEADS * HEAD_DIM
@@ -43,7 +44,7 @@ def _tiny_model() -> tuple[tuple[np.ndarray, ...], ...]:
         router=0, router_bias=0, expert_gate_up=0, expert_down=0,
     )  # fmt: skip
     sizes = Sizes(
-        d_model=D, vocab_size=VOCAB, num_layers=1, num_drafts=0, 
+        d_model=D, vocab_size=VOCAB, num_layers=1, num_drafts=0,
         embedding=packer.vector(np.ones((VOCAB, D), np.float32)),
         final_norm=ones, head=matrix(VOCAB, D), num_ropes=1, block_size=BLOCK, num_full_blocks=1,
         num_sliding_blocks=1, max_rows=1, table_stride=1,

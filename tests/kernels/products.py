@@ -1,0 +1,51 @@
+"""A matrix in a storage format times a few rows by the kernel, for tests (also in processes of their own)."""
+
+import hashlib
+
+import numpy as np
+
+from flashstep.kernels.linear import Operand, Output, linear, prepare_row
+from flashstep.kernels.pack import Packer, best_int4_format, best_int8_format
+from flashstep.kernels.spmd import Team, new_control
+from flashstep.kernels.tables import BFLOAT_PANELS, Matrix
+
+
+def multiply(weights, x, format_, rows, num_threads=1):
+    """x[rows] @ weights.T by the kernel, weights packed in `format_`; x lies with garbage behind it."""
+    packer = Packer()
+    packer.matrix(format_, np.ones((3, 5), np.float32))  # so that offsets are not 0
+    number = packer.matrix(format_, weights)
+    packed, matrices = packer.finish()
+    matrix = Matrix(*(int(v) for v in matrices[number]))
+    count, depth = x.shape
+    operand = Operand(
+        np.pad(x.reshape(-1), (0, 128)),
+        np.full(x.size + 128, 77, np.int8),
+        np.zeros(count, np.float32),
+        0,
+        depth,
+        0,
+    )
+    for row in range(count):
+        prepare_row(operand, row, depth, matrix)
+    y = np.zeros((len(rows), matrix.num_columns), np.float32)
+    output = Output(y.reshape(-1), 0, matrix.num_columns)
+    for thread in range(num_threads):
+        team = Team(new_control(num_threads), thread, num_threads)
+        linear(team, packed, matrix, operand, np.array(rows, np.int32), len(rows), output)
+    return y[:, : len(weights)]
+
+
+def digests():
+    """By format the digest of products that have the same bits on every CPU: the weights are such that
+    quantising them is exact, and a bfloat16 product sums few integers."""
+    rng = np.random.default_rng(8)
+    codes, x = rng.integers(-8, 8, (130, 96)), rng.standard_normal((9, 96)).astype(np.float32)
+    codes[:, ::32] = -8  # each group uses the whole range, so its scale is found exactly
+    weights = (codes * 2.0 ** rng.integers(-3, 2, (130, 1))).astype(np.float32)
+    products = {
+        "int8": multiply(weights, x, best_int8_format(), range(9)),
+        "int4": multiply(weights, x, best_int4_format(), range(9)),
+        "bf16": multiply(weights, np.rint(4 * x), BFLOAT_PANELS, range(9)),
+    }
+    return {name: hashlib.sha256(values.tobytes()).hexdigest() for name, values in products.items()}

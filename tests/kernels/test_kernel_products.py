@@ -1,0 +1,138 @@
+"""Matrix products in every storage format, and that every kind of CPU computes the same."""
+
+import json
+import os
+import subprocess
+import sys
+
+import llvmlite.binding as llvm
+import numpy as np
+import pytest
+from products import digests, multiply
+
+from flashstep.kernels.pack import best_int4_format, best_int8_format
+from flashstep.kernels.quantise import from_bfloat16, to_bfloat16, to_int4, to_int8
+from flashstep.kernels.tables import BFLOAT_PANELS, FLOAT_PANELS, INT4_ROWS, INT8_ROWS
+
+SHAPES = [(64, 64), (24, 40), (130, 7), (200, 261)]
+ROWS = [[0], [4, 2], [8, 0, 3], [1, 1, 5, 7], [6, 5, 4, 3, 2, 1, 0, 8, 7]]
+AVX2 = "sse sse2 sse3 ssse3 sse4.1 sse4.2 avx avx2 fma bmi bmi2 lzcnt popcnt f16c"
+# CPUs other than this one, each with the float and dot product lanes that it must come out with.
+OTHER_CPUS = {
+    ("generic", ""): [4, 0],
+    ("haswell", AVX2): [8, 0],
+    ("alderlake", f"{AVX2} avxvnni"): [8, 8],
+}
+HERE = llvm.get_host_cpu_features()
+RUNNABLE = [cpu for cpu in OTHER_CPUS if all(HERE.get(feature, False) for feature in cpu[1].split())]
+
+CHILD = """
+import json
+from flashstep.kernels.cpu import FLOAT_LANES, VNNI_LANES
+from products import digests
+print(json.dumps([[FLOAT_LANES, VNNI_LANES], digests()]))
+"""
+
+
+def values(shape, seed=5):
+    """Standard normal float32."""
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_float32_and_int8_products_match_numpy(shape):
+    weights, x = values(shape), values((9, shape[1]), 6)
+    for rows in ROWS:
+        exact = x[rows].astype(np.float64) @ weights.T.astype(np.float64)
+        np.testing.assert_allclose(multiply(weights, x, FLOAT_PANELS, rows), exact, rtol=0, atol=5e-5)
+        portable = multiply(weights, x, INT8_ROWS, rows)
+        np.testing.assert_array_equal(multiply(weights, x, best_int8_format(), rows), portable)
+        assert np.abs(portable - exact).max() < 0.015 * np.abs(exact).max() + 0.1
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_int4_products_are_those_of_the_rounded_weights(shape):
+    weights, x = values(shape), values((9, shape[1]), 6)
+    padded = np.pad(weights, ((0, 0), (0, -shape[1] % 32)))
+    codes, scales = to_int4(padded)
+    rounded = (codes.reshape(-1, 32) * from_bfloat16(scales).reshape(-1, 1)).reshape(padded.shape)
+    chars, row_scales = to_int8(x)
+    for rows in ROWS:
+        inputs = (chars * row_scales[:, None])[rows].astype(np.float64)
+        portable = multiply(weights, x, INT4_ROWS, rows)
+        np.testing.assert_allclose(portable, inputs @ rounded[:, : shape[1]].T, rtol=0, atol=3e-4)
+        np.testing.assert_array_equal(multiply(weights, x, best_int4_format(), rows), portable)
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_bfloat16_products_have_the_bits_of_the_same_weights_in_float32(shape):
+    weights, x = from_bfloat16(to_bfloat16(values(shape))), values((9, shape[1]), 6)
+    for rows in ROWS:
+        exact = multiply(weights, x, FLOAT_PANELS, rows)
+        np.testing.assert_array_equal(multiply(weights, x, BFLOAT_PANELS, rows), exact)
+
+
+def test_int8_products_are_exact_integers():
+    rng = np.random.default_rng(6)
+    weights, x = (rng.integers(-127, 128, shape).astype(np.float32) for shape in ((64, 500), (3, 500)))
+    weights[:, 0] = x[:, 0] = 127  # so that every scale is exactly 1
+    exact = x @ weights.T
+    for format_ in (best_int8_format(), INT8_ROWS):
+        np.testing.assert_array_equal(multiply(weights, x, format_, [0, 1, 2]), exact)
+
+
+def test_int4_products_of_extreme_codes_and_inputs_do_not_overflow():
+    weights = np.where(np.arange(256) % 3 == 0, -8, 7).astype(np.float32) * np.ones((64, 1), np.float32)
+    x = np.stack([np.full(256, 127), np.full(256, -127)]).astype(np.float32)
+    for format_ in (best_int4_format(), INT4_ROWS):
+        np.testing.assert_array_equal(multiply(weights, x, format_, [0, 1]), x @ weights.T)
+
+
+def test_int8_keeps_zero_rows_and_bounds_the_error():
+    weights = np.stack([np.zeros(8), np.linspace(-3, 5, 8)]).astype(np.float32)
+    chars, scales = to_int8(weights)
+    assert chars[0].tolist() == [0] * 8
+    assert chars.max() == 127
+    assert np.abs(chars * scales[:, None] - weights).max() <= scales[1] / 2 + 1e-6
+
+
+def test_int4_keeps_zero_groups_and_is_nearer_than_symmetric_rounding_to_seven():
+    weights = values((64, 320))
+    weights[3] = 0
+    codes, scales = to_int4(weights)
+    assert not codes[3].any()
+    assert (codes.min(), codes.max()) == (-8, 7)
+    found = (codes.reshape(-1, 32) * from_bfloat16(scales).reshape(-1, 1)).reshape(weights.shape)
+    groups = weights.reshape(-1, 32)
+    step = np.abs(groups).max(axis=1, keepdims=True) / 7 + 1e-30
+    simple = (np.rint(groups / step) * step).reshape(weights.shape)
+    error, simple_error = (float(np.sqrt(((w - weights) ** 2).mean())) for w in (found, simple))
+    assert error < 0.9 * simple_error
+    assert error < 0.09
+
+
+def test_bfloat16_rounds_to_nearest_even():
+    bits = np.array([0x3F800000, 0x3F808000, 0x3F818000, 0x3F808001, 0xBF80FFFF], np.uint32)
+    assert [hex(v) for v in to_bfloat16(bits.view(np.float32))] == [
+        "0x3f80", "0x3f80", "0x3f82", "0x3f81", "0xbf81"
+    ]  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cpu", RUNNABLE, ids=lambda cpu: cpu[0])
+def test_another_kind_of_cpu_computes_the_same_bits(cpu):
+    """Compiles the products anew with that CPU's layouts and vector widths, in a process of its own."""
+    name, features = cpu
+    environment = {
+        "NUMBA_CPU_NAME": name,
+        "NUMBA_CPU_FEATURES": ",".join(f"+{feature}" for feature in features.split()),
+        "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *filter(None, sys.path)]),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert json.loads(done.stdout) == [OTHER_CPUS[cpu], digests()]
