@@ -20,12 +20,14 @@ def run(*arguments: str) -> int:
 def test_help_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--help") == 0
     out = capsys.readouterr().out
-    for command in ("serve", "ask", "chat", "train", "convert", "eval"):
+    for command in ("serve", "ask", "chat", "train", "convert", "eval", "bench"):
         assert f" {command} " in out
 
 
 @pytest.mark.parametrize(
-    "command", [("serve",), ("ask",), ("chat",), ("train",), ("convert",), ("eval", "core")], ids=" ".join
+    "command",
+    [("serve",), ("ask",), ("chat",), ("train",), ("convert",), ("bench",), ("eval", "core")],
+    ids=" ".join,
 )
 def test_the_help_of_each_command_shows_examples(
     command: tuple[str, ...], capsys: pytest.CaptureFixture[str]

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from flashstep.cli import ask, chat, convert, evaluate, keys, serve, trace, train
+from flashstep.cli import ask, bench, chat, convert, evaluate, keys, serve, trace, train
 from flashstep.errors import ConfigError, FlashstepError, InvalidRequest
 
 _EPILOG = """\b
@@ -34,6 +34,7 @@ app.command(epilog=chat.EPILOG)(chat.chat)
 app.command(epilog=train.EPILOG)(train.train)
 app.command(epilog=convert.EPILOG)(convert.convert)
 app.command(epilog=trace.EPILOG)(trace.trace)
+app.command(epilog=bench.EPILOG)(bench.bench)
 app.add_typer(evaluate.app, name="eval")
 app.add_typer(keys.app, name="keys")
 
