@@ -63,5 +63,5 @@ $(FULL): pyproject.toml constraints.txt | $(BIN)/python
 
 $(PARITY): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing flashstep into $(VENV), with everything that make test-all compares it with"
-	@$(PIP) install -c constraints.txt -e '.[train,dev,parity]'
+	@$(PIP) install -c constraints.txt -e '.[train,dev,parity,clients]'
 	@touch $@ $(FULL) $(BASE)
