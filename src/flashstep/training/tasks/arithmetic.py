@@ -1,4 +1,4 @@
-"""Adding and subtracting up to five digits, column by column from the right.
+"""Adding and subtracting, column by column from the right; up to five digits unless told otherwise.
 
 After each column the result so far is written again in full, so the next step looks back one line:
 
@@ -16,6 +16,7 @@ digit pays the borrow of the column before, `+10` takes a new one.
 
 import random
 import re
+from collections.abc import Sequence
 
 from flashstep.training.tasks.base import Example, Split, pair_subject, split_of
 from flashstep.training.tasks.questions import wordings
@@ -24,9 +25,9 @@ from flashstep.training.tasks.wording import dress
 MAX_DIGITS = 5
 
 
-def generate(rng: random.Random, split: Split) -> Example:
-    """Ask for a sum or a difference of two non-negative integers of 1 to 5 digits."""
-    a, b = _sample_pair(rng, split)
+def generate(rng: random.Random, split: Split, max_digits: int = MAX_DIGITS) -> Example:
+    """Ask for a sum or a difference of two non-negative integers of 1 to `max_digits` digits."""
+    a, b = _sample_pair(rng, split, max_digits)
     subtracts = rng.random() < 0.5
     if subtracts and a < b and rng.random() < 0.5:
         a, b = b, a
@@ -35,7 +36,7 @@ def generate(rng: random.Random, split: Split) -> Example:
     return Example(
         family="arithmetic",
         question=dress(rng, split, wording.format(a=a, b=b)),
-        reasoning=_subtraction(a, b) if subtracts else _addition(a, b),
+        reasoning=column_difference(a, b) if subtracts else column_sum(a, b),
         answer=f"{a} {sign} {b} = {result}",
         key=str(result),
         subject=pair_subject(str(a), str(b)),
@@ -48,25 +49,27 @@ def verify(example: Example, answer_text: str) -> bool:
     return re.findall(r"(?<!\d)-?\d+", text)[-1:] == [example.key]
 
 
-def _addition(a: int, b: int) -> str:
-    lines, done, carry = [_aligned(a, b, "+")], "", 0
-    for top, bottom in _columns(a, b):
-        total = top + bottom + carry
+def column_sum(*numbers: int) -> str:
+    """The trace that adds two or more non-negative integers; its last line is "So <sum>."."""
+    lines, done, carry = [_aligned(numbers, "+")], "", 0
+    for column in _columns(*numbers):
+        total = sum(column) + carry
         done = f"{total % 10}{done}"
-        lines.append(f"{top}+{bottom}{'+1' if carry else ''}={total}: {done}")
+        lines.append(f"{'+'.join(map(str, column))}{f'+{carry}' if carry else ''}={total}: {done}")
         carry = total // 10
     if carry:
-        done = f"1{done}"
-        lines.append(f"0+0+1=1: {done}")
+        done = f"{carry}{done}"
+        lines.append(f"{'0+' * len(numbers)}{carry}={carry}: {done}")
     return "\n".join([*lines, f"So {int(done)}."])
 
 
-def _subtraction(a: int, b: int) -> str:
-    """The walk over the digits, largest first, tells the sign; then the smaller is taken off the larger."""
-    lines, sign = [_aligned(a, b, "-"), _walk(a, b)], ""
+def column_difference(a: int, b: int) -> str:
+    """The trace of a - b, both non-negative; its last line is "So <difference>.". The walk over the
+    digits, largest first, tells the sign; then the smaller is taken off the larger."""
+    lines, sign = [_aligned((a, b), "-"), _walk(a, b)], ""
     if a < b:
         a, b, sign = b, a, "-"
-        lines[1] += f", negative, so {_aligned(a, b, '-')}:"
+        lines[1] += f", negative, so {_aligned((a, b), '-')}:"
     done, borrow = "", 0
     for top, bottom in _columns(a, b):
         paid = "-1" if borrow else ""
@@ -88,21 +91,21 @@ def _walk(a: int, b: int) -> str:
     return " ".join(steps)
 
 
-def _aligned(a: int, b: int, sign: str) -> str:
-    """Both numbers written equally long, so that column k is digit k of each: "345-012"."""
-    width = max(len(str(a)), len(str(b)))
-    return f"{a:0{width}}{sign}{b:0{width}}"
+def _aligned(numbers: Sequence[int], sign: str) -> str:
+    """The numbers written equally long, so that column k is digit k of each: "345-012"."""
+    width = max(len(str(n)) for n in numbers)
+    return sign.join(f"{n:0{width}}" for n in numbers)
 
 
-def _columns(a: int, b: int) -> list[tuple[int, int]]:
-    width = max(len(str(a)), len(str(b)))
-    digits = zip(reversed(f"{a:0{width}}"), reversed(f"{b:0{width}}"), strict=True)
-    return [(int(top), int(bottom)) for top, bottom in digits]
+def _columns(*numbers: int) -> list[tuple[int, ...]]:
+    width = max(len(str(n)) for n in numbers)
+    digits = zip(*(map(int, reversed(f"{n:0{width}}")) for n in numbers), strict=True)
+    return list(digits)
 
 
-def _sample_pair(rng: random.Random, split: Split) -> tuple[int, int]:
+def _sample_pair(rng: random.Random, split: Split, max_digits: int) -> tuple[int, int]:
     while True:
-        a = _sample_number(rng)
+        a = _sample_number(rng, max_digits)
         draw = rng.random()
         if draw < 0.04:
             b = a
@@ -111,13 +114,13 @@ def _sample_pair(rng: random.Random, split: Split) -> tuple[int, int]:
         elif draw < 0.27:  # as long as a: only its digits tell which one is larger
             b = rng.randrange(10 ** (len(str(a)) - 1) if a > 9 else 0, 10 ** len(str(a)))
         else:
-            b = _sample_number(rng)
+            b = _sample_number(rng, max_digits)
         if split_of(pair_subject(str(a), str(b))) == split:
             return a, b
 
 
-def _sample_number(rng: random.Random) -> int:
-    digits = rng.randint(1, MAX_DIGITS)
+def _sample_number(rng: random.Random, max_digits: int) -> int:
+    digits = rng.randint(1, max_digits)
     if rng.random() < 0.1:  # 9s and 0s make long chains of carries and borrows
         return int("".join(rng.choices("9900158", k=digits)))
     return rng.randrange(10 ** (digits - 1) if digits > 1 else 0, 10**digits)
