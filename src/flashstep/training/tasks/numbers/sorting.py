@@ -1,0 +1,76 @@
+"""Sorting a list: the smallest (or largest) seen so far along the list, taken out, and again.
+
+    Sort up: 512 47 803 12
+    512 47 803 12: 512 47 47 12
+    512 47 803: 512 47 47
+    512 803: 512 512
+    803: 803
+    So 12, 47, 512, 803.
+
+Behind the colon stands, for each number, the smallest up to there; the last one is taken out.
+"""
+
+import random
+import re
+from itertools import accumulate
+
+from flashstep.training.tasks.base import Example, Split, split_of
+from flashstep.training.tasks.numbers.question import example_of, numbers_in
+from flashstep.training.tasks.trace_check import Solution, replays
+
+_TASK = re.compile(r"Sort (up|down):((?: \d+)+)")
+
+
+def generate(rng: random.Random, split: Split) -> Example:
+    """Ask for a list of 3 to 6 integers of up to 4 digits in rising or falling order."""
+    direction = rng.choice(("up", "up", "down"))
+    while True:
+        numbers = _sample(rng)
+        subject = " ".join(map(str, sorted(numbers)))
+        if split_of(subject) == split:
+            break
+    listed = rng.choice((", ", ", ", ", ", " ", "; ", ",")).join(map(str, numbers))
+    if rng.random() < 0.15:
+        head, _, last = listed.rpartition(" ")
+        listed = f"{head.rstrip(',;')} and {last}" if head else listed
+    solution = solve(f"Sort {direction}: {' '.join(map(str, numbers))}")
+    return example_of(rng, split, "sorting", f"sort_{direction}", subject, solution, l=listed)
+
+
+def solve(task: str) -> Solution:
+    """Work out "Sort up: 512 47 803"; ValueError for anything else."""
+    match = _TASK.fullmatch(task)
+    if match is None:
+        raise ValueError(f"not a list to sort: {task}")
+    first = min if match[1] == "up" else max
+    left = [int(number) for number in match[2].split()]
+    given, lines, taken = tuple(match[2].split()), [task], []
+    while left:
+        so_far = list(accumulate(left, first))
+        lines.append(f"{' '.join(map(str, left))}: {' '.join(map(str, so_far))}")
+        taken.append(so_far[-1])
+        left.remove(so_far[-1])
+    key = ", ".join(map(str, taken))
+    return Solution("\n".join([*lines, f"So {key}."]), key, key, given)
+
+
+def verify(example: Example, answer_text: str) -> bool:
+    """True when the last numbers of the answer are the sorted list."""
+    spaced = re.sub(",", ", ", answer_text)
+    wanted = numbers_in(example.key)
+    return numbers_in(spaced)[-len(wanted) :] == wanted
+
+
+def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
+    """True when `reasoning` takes the numbers of the question out one by one, into the answer."""
+    return replays(solve, verify, question, reasoning, answer_text)
+
+
+def _sample(rng: random.Random) -> list[int]:
+    num_digits = rng.choices((1, 2, 3, 4), (2, 5, 3, 1))[0]
+    count = rng.choices((3, 4, 5, 6), (3, 4, 3, 0 if num_digits == 4 else 1))[0]
+    low = 10 ** (num_digits - 1) if rng.random() < 0.5 and num_digits > 1 else 0
+    numbers = [rng.randrange(low, 10**num_digits) for _ in range(count)]
+    if rng.random() < 0.1:
+        numbers[0] = numbers[-1]
+    return numbers
