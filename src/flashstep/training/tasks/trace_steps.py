@@ -5,7 +5,8 @@ must repeat what the question says), solving it again and comparing line by line
 """
 
 import random
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -73,6 +74,26 @@ def times(a: int, digit: int) -> list[str]:
         lines.append(f"{top}*{digit}{f'+{carry}' if carry else ''}={product}: {done}")
         carry = product // 10
     return lines
+
+
+def over(a: int, digit: int) -> list[str]:
+    """The lines of a divided by one digit, with a rest of zero: "378/9", "37/9=4 rest 1: 4", "18/9=2: 42"."""
+    if a <= digit * 10:
+        return [f"{a}/{digit}={a // digit}"]
+    lines, done, rest = [f"{a}/{digit}"], "", 0
+    for figure in map(int, str(a)):
+        part = 10 * rest + figure
+        quotient, rest = divmod(part, digit)
+        if done or quotient:  # a first figure smaller than the divisor goes with the next one
+            done += str(quotient)
+            lines.append(f"{part}/{digit}={quotient}{f' rest {rest}' if rest else ''}: {done}")
+    return lines
+
+
+def mentions(question: str, items: Iterable[object]) -> bool:
+    """True when every one of `items` stands in `question` as a word or a number of its own."""
+    text = question.lower()
+    return all(re.search(rf"(?<![\w.]){re.escape(str(i).lower())}(?!\w|\.\d)", text) for i in items)
 
 
 def _without_verdict(trace: str) -> list[str]:

@@ -1,0 +1,92 @@
+"""Times of day, in 24 hours ("14:05") and in 12 hours ("2:05 pm"), and their sums as trace lines.
+
+A time is minutes since midnight. Minutes are added first; 60 of them carry one hour. In a difference
+the minutes borrow 60.
+"""
+
+import random
+import re
+
+from flashstep.training.tasks.trace_steps import minus, plus
+
+DAY_MINUTES = 24 * 60
+_TIME = re.compile(r"\b(\d{1,2}):(\d\d)(?: ?([ap])\.?m\b(?! or\b|/))?", re.IGNORECASE)
+
+
+def written_24(time: int) -> str:
+    """ "9:05", "14:20"."""
+    return f"{time // 60}:{time % 60:02}"
+
+
+def written_12(time: int) -> str:
+    """ "9:05 am", "2:20 pm"; midnight is 12:00 am, noon 12:00 pm."""
+    hour, minute = divmod(time, 60)
+    return f"{(hour + 11) % 12 + 1}:{minute:02} {'am' if hour < 12 else 'pm'}"
+
+
+def times_in(text: str) -> list[int]:
+    """All times named in `text`, in minutes since midnight; 12-hour times need am or pm."""
+    found = []
+    for hour_text, minute_text, half in _TIME.findall(text):
+        hour = int(hour_text)
+        if half:
+            hour = hour % 12 + (12 if half.lower() == "p" else 0)
+        found.append(hour * 60 + int(minute_text))
+    return found
+
+
+def sample_time(rng: random.Random) -> int:
+    """A time of day, more often a multiple of five minutes."""
+    time = rng.randrange(DAY_MINUTES)
+    return time - time % 5 if rng.random() < 0.5 else time
+
+
+def length_text(minutes: int) -> str:
+    """ "2 hours and 45 minutes", "1 hour", "45 minutes"."""
+    hours, rest = divmod(minutes, 60)
+    parts = [f"{hours} hour{'' if hours == 1 else 's'}"] if hours else []
+    parts += [f"{rest} minute{'' if rest == 1 else 's'}"] if rest or not hours else []
+    return " and ".join(parts)
+
+
+def lengths_in(text: str) -> list[int]:
+    """All durations named in `text`, in minutes: "2 hours and 45 minutes" is 165."""
+    pattern = r"(\d+) hours?(?:,? and |,? )(\d+) minutes?|(\d+) hours?()|()(\d+) minutes?"
+    matches = re.finditer(pattern, text, re.IGNORECASE)
+    return [60 * int(m[1] or m[3] or 0) + int(m[2] or m[6] or 0) for m in matches]
+
+
+def conversion_line(time: int) -> str:
+    """How a 12-hour time becomes a 24-hour one: "2:20 pm: 14:20"."""
+    return f"{written_12(time)}: {written_24(time)}"
+
+
+def sum_lines(time: int, length: int) -> list[str]:
+    """The lines of `time` + `length`, past midnight if need be."""
+    minute, hour = time % 60, time // 60
+    lines = [f"{written_24(time)} + {written_24(length)}", *plus(minute, length % 60)]
+    total = minute + length % 60
+    hours = length // 60
+    if total >= 60:
+        lines += [f"{total}-60={total - 60}, carry 1", *plus(hours, 1)]
+        hours += 1
+    lines += plus(hour, hours)
+    if hour + hours >= 24:
+        lines.append(f"{hour + hours}-24={hour + hours - 24}")
+    return lines
+
+
+def difference_lines(time: int, length: int) -> list[str]:
+    """The lines of `time` - `length`, back past midnight if need be."""
+    minute, hour, hours = time % 60, time // 60, length // 60
+    lines = [f"{written_24(time)} - {written_24(length)}"]
+    if minute < length % 60:
+        lines += [f"{minute}<{length % 60}, {minute}+60={minute + 60}", *minus(minute + 60, length % 60)]
+        lines += plus(hours, 1)
+        hours += 1
+    else:
+        lines += minus(minute, length % 60)
+    if hour < hours:
+        lines.append(f"{hour}<{hours}, {hour}+24={hour + 24}")
+        hour += 24
+    return lines + minus(hour, hours)
