@@ -10,13 +10,14 @@ from flashstep.training.tasks.base import LETTER_BREAK, Example, split_of
 from flashstep.training.tasks.grammar import normalised
 from flashstep.training.tasks.logic.families import LOGIC_FAMILIES, LOGIC_TRACE_CHECKS
 from flashstep.training.tasks.questions import wordings
+from flashstep.training.tasks.text.families import TEXT_FAMILIES, TEXT_TRACE_CHECKS
 from flashstep.training.tasks.time_and_units.families import (
     TIME_AND_UNIT_FAMILIES,
     TIME_AND_UNIT_TRACE_CHECKS,
 )
 
-FAMILIES = LOGIC_FAMILIES | TIME_AND_UNIT_FAMILIES
-TRACE_CHECKS = LOGIC_TRACE_CHECKS | TIME_AND_UNIT_TRACE_CHECKS
+FAMILIES = LOGIC_FAMILIES | TIME_AND_UNIT_FAMILIES | TEXT_FAMILIES
+TRACE_CHECKS = LOGIC_TRACE_CHECKS | TIME_AND_UNIT_TRACE_CHECKS | TEXT_TRACE_CHECKS
 KINDS = [kind for family in FAMILIES.values() for kind in family.wordings]
 MOST_TOKENS, MOST_TOKENS_OF_THE_MEDIAN = 220, 120
 # Kinds whose held-out wordings are still to be written, by someone who has not seen these.

@@ -1,0 +1,66 @@
+"""How questions name letters and places, and how traces write a word letter by letter."""
+
+import random
+import re
+
+from flashstep.training.tasks.base import Split
+from flashstep.training.tasks.spelling import letter_line
+from flashstep.training.tasks.trace_steps import mentions
+from flashstep.training.tasks.wording import quoted
+from flashstep.training.tasks.words import common_words, written
+
+_ORDINALS = (
+    "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
+    "eleventh", "twelfth", "thirteenth", "fourteenth",
+)  # fmt: skip
+_SUFFIXES = {1: "st", 2: "nd", 3: "rd"}
+_PLAIN_SHARE = 0.6  # of the words in questions stand without quotation marks
+
+
+def ordinal(rng: random.Random, place: int) -> str:
+    """ "third" or "3rd"; `place` is 1 to 14."""
+    if rng.random() < 0.5:
+        return _ORDINALS[place - 1]
+    return f"{place}{_SUFFIXES.get(place, 'th')}"
+
+
+def letter_name(rng: random.Random, letter: str) -> str:
+    """ "the letter r", "letter 'r'", "r", ..., at times as a capital."""
+    shown = letter.upper() if rng.random() < 0.1 else letter
+    return rng.choice(("the letter ", "the letter ", "letter ", "")) + quoted(rng, shown, 0.5)
+
+
+def word_in_question(rng: random.Random, word: str) -> str:
+    """The word as typed, often in quotation marks."""
+    return quoted(rng, written(rng, word), _PLAIN_SHARE)
+
+
+def spaced(letters: str) -> str:
+    """ " c a t" (with the leading space)."""
+    return "".join(f" {letter}" for letter in letters)
+
+
+def word_of_line(line: str) -> str | None:
+    """The word of a numbered letter line, " c1 a2 t3" is "cat"; None for anything else."""
+    word = "".join(re.findall(r"[a-z]", line))
+    return word if word and line == letter_line(word) else None
+
+
+def is_asked_about(question: str, word: str | None) -> bool:
+    """True when `word` stands in the question."""
+    return word is not None and mentions(question, [word])
+
+
+def sample_words(rng: random.Random, split: Split, num: int, most_letters: int) -> list[str]:
+    """`num` different common words of one split, of at most `most_letters` letters."""
+    return rng.sample([w for w in common_words(split) if len(w) <= most_letters], num)
+
+
+def list_in_question(rng: random.Random, words: list[str]) -> str:
+    """ "a, b and c", "a, b, c" or '"a", "b", "c"'."""
+    style = rng.random()
+    if style < 0.45:
+        return ", ".join(words)
+    if style < 0.8:
+        return f"{', '.join(words[:-1])} and {words[-1]}"
+    return ", ".join(f'"{word}"' for word in words)

@@ -1,0 +1,55 @@
+"""The letters of a word in alphabetical order: gather each stretch of the alphabet, then sort it.
+
+Sort:
+ b1 a2 n3 a4 n5 a6
+a-e: b a a a, a a a b
+f-j: -
+k-o: n n, n n
+p-t: -
+u-z: -
+ a a a b n n
+"""
+
+import random
+
+from flashstep.training.tasks.answers import last_word
+from flashstep.training.tasks.base import Example, Split, lettered
+from flashstep.training.tasks.questions import wordings
+from flashstep.training.tasks.spelling import letter_line
+from flashstep.training.tasks.text.letter_texts import is_asked_about, spaced, word_in_question, word_of_line
+from flashstep.training.tasks.trace_steps import Solution
+from flashstep.training.tasks.wording import dress
+from flashstep.training.tasks.words import sample_word
+
+_STRETCHES = (("a", "e"), ("f", "j"), ("k", "o"), ("p", "t"), ("u", "z"))
+
+
+def generate(rng: random.Random, split: Split) -> Example:
+    """Ask for the sorted letters of a word."""
+    word = sample_word(rng, split)
+    question = wordings("sorted_letters", split).choose(rng).format(w=word_in_question(rng, word))
+    return solve(word).example("sorted_letters", dress(rng, split, question), word)
+
+
+def verify(example: Example, answer_text: str) -> bool:
+    """True when the answer ends in the sorted letters, written together or apart."""
+    return last_word(answer_text) == example.key
+
+
+def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
+    """True when the word is the question's and every stretch is gathered and sorted."""
+    word = word_of_line([*reasoning.split("\n"), ""][1])
+    if word is None or not is_asked_about(question, word):
+        return False
+    return solve(word).is_reached_by(reasoning, answer_text, verify)
+
+
+def solve(word: str) -> Solution:
+    """The letters in order."""
+    lines = ["Sort:", letter_line(word)]
+    for first, last in _STRETCHES:
+        found = [c for c in word if first <= c <= last]
+        told = f"{' '.join(found)}, {' '.join(sorted(found))}" if found else "-"
+        lines.append(f"{first}-{last}: {told}")
+    result = "".join(sorted(word))
+    return Solution("\n".join([*lines, spaced(result)]), lettered(result), result)
