@@ -136,7 +136,7 @@ def test_questions_differ(family):
 @pytest.mark.parametrize("kind", KINDS)
 def test_there_are_enough_wordings_and_no_held_out_one_is_trained(kind):
     train, held_out = wordings(kind, "train"), wordings(kind, "eval")
-    assert len(train.hand_written) >= 15
+    assert len(train.hand_written) >= 24
     assert len(train.all()) >= 100
     seen = {normalised(wording) for wording in train.all()}
     assert len(seen) == len(train.all())

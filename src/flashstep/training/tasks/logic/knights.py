@@ -1,13 +1,14 @@
 """Who tells the truth: try every way in turn and stop at the first in which everybody speaks as they must.
 
     1 Ann 2 Bob
-    knight knight: 1 false, no
-    knight knave: 1 true, 2 true, no
-    knave knight: 1 false, 2 true, ok
+    K K: 1 F, no
+    K N: 1 T, 2 T, no
+    N K: 1 F, 2 T, ok
     So Ann is a knave and Bob is a knight.
 
-Each statement is judged under the tried kinds: a knight's must be true, a knave's false. A way ends with
-"no" at the first who does not fit. Two joined statements are judged one by one: "true and false: false".
+K is a knight, N a knave. Each statement is judged (T, F) as if the tried kinds were true; a knight's must be
+true, a knave's false. A way ends with "no" at the first who does not fit. Two joined statements are judged
+one by one: "T and F: F".
 """
 
 import itertools
@@ -22,6 +23,7 @@ from flashstep.training.tasks.trace_steps import Solution, sample_in_split
 from flashstep.training.tasks.wording import dress
 
 _KINDS = ("knight", "knave")
+_SIGNS = {"knight": "K", "knave": "N"}
 _SPEECH = re.compile(r'\b(\w+) says:? "([^"]*)\."', re.IGNORECASE)
 _JOINT = re.compile(r" (and|or) (?=\w+ (?:is|am) a )")
 _VERDICT = re.compile(r"\b(\w+)(?: is|:|,)? (?:a |the )?(knight|knave)\b", re.IGNORECASE)
@@ -67,12 +69,13 @@ def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
 
 
 def solve(problem: Problem) -> Solution:
-    """The first way that fits; the answer is "Nobody knows." when none does."""
+    """The first way that fits; the answer is "nobody knows" when none does."""
     lines = [" ".join(f"{i} {name}" for i, name in enumerate(problem.names, 1))]
     told = "nobody knows"
     for kinds in itertools.product(_KINDS, repeat=len(problem.names)):
         steps, fits = _trial(problem, dict(zip(problem.names, kinds, strict=True)))
-        lines.append(f"{' '.join(kinds)}: {', '.join(steps)}, {'ok' if fits else 'no'}")
+        tried = " ".join(_SIGNS[kind] for kind in kinds)
+        lines.append(f"{tried}: {', '.join(steps)}, {'ok' if fits else 'no'}")
         if fits:
             told = enumerated([f"{n} is a {k}" for n, k in zip(problem.names, kinds, strict=True)])
             break
@@ -109,7 +112,7 @@ def _clause_is_true(speaker: str, clause: str, kinds: dict[str, str]) -> bool:
 
 
 def _said(truth: bool) -> str:
-    return "true" if truth else "false"
+    return "T" if truth else "F"
 
 
 def _read(question: str) -> Problem:

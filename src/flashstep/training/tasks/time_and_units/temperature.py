@@ -33,6 +33,7 @@ from flashstep.training.tasks.trace_steps import (
 from flashstep.training.tasks.wording import dress
 
 WORDINGS = ("celsius_to_fahrenheit", "fahrenheit_to_celsius")
+_BOILING, _HOTTEST = 100, 300  # degrees Celsius
 Problem = tuple[int, str]
 """(degrees, the scale they are in: "C" or "F")."""
 
@@ -107,9 +108,11 @@ def _to_celsius(degrees: int) -> tuple[list[str], str]:
 
 
 def _sample(rng: random.Random) -> Problem:
+    hottest = rng.choice((_BOILING, _HOTTEST))
+    is_cold = rng.random() < 0.15
     if rng.random() < 0.6:
-        return (rng.randint(0, 200), "C") if rng.random() < 0.85 else (-5 * rng.randint(1, 10), "C")
-    return 32 + 9 * (rng.randint(0, 60) if rng.random() < 0.8 else -rng.randint(1, 10)), "F"
+        return -5 * rng.randint(1, 10) if is_cold else rng.randint(0, hottest), "C"
+    return 32 + 9 * (-rng.randint(1, 10) if is_cold else rng.randint(0, hottest // 5)), "F"
 
 
 def _subject(problem: Problem) -> str:
