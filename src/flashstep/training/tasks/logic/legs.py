@@ -23,19 +23,25 @@ LEGS = {
     "cat": 4, "dog": 4, "cow": 4, "horse": 4, "pig": 4, "goat": 4, "rabbit": 4, "tiger": 4, "lion": 4,
     "bear": 4, "zebra": 4, "camel": 4, "donkey": 4, "elephant": 4, "frog": 4, "lizard": 4, "turtle": 4,
     "ant": 6, "bee": 6, "beetle": 6, "wasp": 6, "grasshopper": 6, "moth": 6, "cricket": 6, "ladybug": 6,
-    "spider": 8, "scorpion": 8, "snake": 0, "worm": 0, "crab": 10, "shrimp": 10,
+    "spider": 8, "scorpion": 8, "snake": 0, "worm": 0, "crab": 10, "shrimp": 10, "human": 2, "turkey": 2,
+    "giraffe": 4, "deer": 4, "sheep": 4, "mouse": 4, "butterfly": 6, "fly": 6, "mosquito": 6,
+    "cockroach": 6, "firefly": 6, "tick": 8, "lobster": 10, "fish": 0, "jellyfish": 0, "leech": 0,
 }  # fmt: skip
-_PLURALS = {"ostrich": "ostriches", "shrimp": "shrimp"}
+_PLURALS = {
+    "ostrich": "ostriches", "shrimp": "shrimp", "deer": "deer", "sheep": "sheep", "mouse": "mice", "fly": "flies",
+    "butterfly": "butterflies", "mosquito": "mosquitoes", "cockroach": "cockroaches", "leech": "leeches",
+    "firefly": "fireflies", "fish": "fish", "jellyfish": "jellyfish",
+}  # fmt: skip
 _SINGULARS = {_PLURALS.get(name, f"{name}s"): name for name in LEGS} | {name: name for name in LEGS}
 _ITEM = re.compile(rf"\b(\d+) ({'|'.join(sorted(_SINGULARS, key=len, reverse=True))})\b", re.IGNORECASE)
-_MOST = 12
+_MOST = 15
 
 Problem = tuple[tuple[int, str], ...]
 """(how many, animal in the singular)."""
 
 
 def generate(rng: random.Random, split: Split) -> Example:
-    """Ask for the legs of one to four kinds of animals, at most 12 of each."""
+    """Ask for the legs of one to four kinds of animals, at most 15 of each."""
     problem = sample_in_split(rng, split, _sample, subject)
     wording = wordings("legs", split).choose(rng)
     animals = enumerated([f"{num} {_counted(num, name)}" for num, name in problem])
