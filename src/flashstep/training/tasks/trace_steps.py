@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from flashstep.training.tasks.arithmetic import addition, subtraction
+from flashstep.training.tasks.arithmetic import column_difference, column_sum
 from flashstep.training.tasks.base import Example, Split, split_of
 
 TraceCheck = Callable[[str, str, str], bool]
@@ -54,39 +54,44 @@ def sample_in_split(
 
 def plus(a: int, b: int) -> list[str]:
     """The lines of a + b: one for a sum up to 20, else columns."""
-    return [f"{a}+{b}={a + b}"] if a + b <= _LARGEST_KNOWN else _without_verdict(addition(a, b))
+    return [f"{a}+{b}={a + b}"] if a + b <= _LARGEST_KNOWN else _without_verdict(column_sum(a, b))
 
 
 def minus(a: int, b: int) -> list[str]:
     """The lines of a - b for a >= b >= 0: one for a up to 20, else columns."""
-    return [f"{a}-{b}={a - b}"] if a <= _LARGEST_KNOWN else _without_verdict(subtraction(a, b))
+    return [f"{a}-{b}={a - b}"] if a <= _LARGEST_KNOWN else _without_verdict(column_difference(a, b))
 
 
 def times(a: int, digit: int) -> list[str]:
-    """The lines of a times one digit: "347*6", "7*6=42: 2", "4*6+4=28: 82", "3*6+2=20: 2082"."""
+    """The lines of a times one digit: "347*6", "*6 7:42 4:282 3:2082, 2082". Behind each digit of `a`, from
+    the right, stands the product so far with its carry in front."""
     if a < 10:
         return [f"{a}*{digit}={a * digit}"]
-    lines, done, carry = [f"{a}*{digit}"], "", 0
-    for index, top in enumerate(map(int, reversed(str(a))), 1):
-        product = top * digit + carry
-        is_last = index == len(str(a))
-        done = f"{product if is_last else product % 10}{done}"
-        lines.append(f"{top}*{digit}{f'+{carry}' if carry else ''}={product}: {done}")
-        carry = product // 10
-    return lines
+    steps, done, carry = "", "", 0
+    for figure in map(int, reversed(str(a))):
+        carry, last = divmod(figure * digit + carry, 10)
+        done = f"{last}{done}"
+        steps += f" {figure}:{carry}{done}"
+    return [f"{a}*{digit}", f"*{digit}{steps}, {a * digit}"]
 
 
 def over(a: int, digit: int) -> list[str]:
-    """The lines of a divided by one digit, with a rest of zero: "378/9", "37/9=4 rest 1: 4", "18/9=2: 42"."""
+    """The lines of a divided by one digit without a rest: "378/9", "3<9: 0", "37: 4 37-36: 1 01, 04",
+    "18: 2 18-18: 0 00, 042". A line has the number so far, the digit, the difference (from the right), the
+    quotient so far."""
     if a <= digit * 10:
         return [f"{a}/{digit}={a // digit}"]
     lines, done, rest = [f"{a}/{digit}"], "", 0
     for figure in map(int, str(a)):
         part = 10 * rest + figure
         quotient, rest = divmod(part, digit)
-        if done or quotient:  # a first figure smaller than the divisor goes with the next one
-            done += str(quotient)
-            lines.append(f"{part}/{digit}={quotient}{f' rest {rest}' if rest else ''}: {done}")
+        done += str(quotient)
+        if quotient:
+            taken = f"{rest:0{len(str(part))}}"
+            suffixes = " ".join(taken[-k:] for k in range(1, len(taken) + 1))
+            lines.append(f"{part}: {quotient} {part}-{digit * quotient}: {suffixes}, {done}")
+        else:
+            lines.append(f"{part}<{digit}: {done}")
     return lines
 
 

@@ -6,6 +6,7 @@ So 2 vowels.
 """
 
 import random
+from string import ascii_lowercase
 
 from flashstep.training.tasks.answers import last_count
 from flashstep.training.tasks.base import Example, Split
@@ -34,7 +35,7 @@ def verify(example: Example, answer_text: str) -> bool:
 def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
     """True when the word is the question's and every vowel (or consonant) is marked."""
     heading, letters, *_ = [*reasoning.split("\n"), ""]
-    kind, word = heading.rstrip(":").lower(), "".join(c for c in letters if c.isalpha())
+    kind, word = heading.rstrip(":").lower(), "".join(c for c in letters if c in ascii_lowercase)
     if kind not in WORDINGS or not is_asked_about(question, word):
         return False
     return solve(word, kind).is_reached_by(reasoning, answer_text, verify)

@@ -3,9 +3,8 @@
     3.5 meters to centimeters        45 hours to minutes       180 seconds to minutes
     1 meter is 100 centimeters       1 hour is 60 minutes      1 minute is 60 seconds
     3.5*10=35                        45*6                      180/10=18
-    35*10=350                        5*6=30: 0                 18/6=3
-    So 350 centimeters.              4*6+3=27: 270             So 3 minutes.
-                                     270*10=2700
+    35*10=350                        *6 5:30 4:270, 270        18/6=3
+    So 350 centimeters.              270*10=2700               So 3 minutes.
                                      So 2700 minutes.
 
 Tens move the point; other factors multiply digit by digit.
