@@ -79,6 +79,12 @@ TRACES = [
     (bases.solve_to, "200 to base 16", "200/16 2:0 20:1 40:2, 12r8: 8\n12/16 1:0 12:0, 0r12: C8\nSo C8."),
     (bases.solve_to, "6 to base 2", "6/2, 3r0: 0\n3/2, 1r1: 10\n1/2, 0r1: 110\nSo 110."),
     (bases.solve_from, "1011 base 2", "1\n1*2+0=2\n2*2+1=5\n5*2+1=11\nSo 11."),
+    (
+        bases.solve_from,
+        "A3F base 16",
+        "10 3 15\n10*256=2560\n3*16=48\n2560+0048+0015\n0+8+5=13: 3\n6+4+1+1=12: 23\n"
+        "5+0+0+1=6: 623\n2+0+0=2: 2623\nSo 2623.",
+    ),
     (bases.solve_from, "53 base 8", "5\n5*8+3 5:43\nSo 43."),
     (roman.solve_to, "Roman 1994", "1000: M\n900: CM\n90: XC\n4: IV\nSo MCMXCIV."),
     (roman.solve_from, "Roman MCMXCIV", "M 1000: 1000\nCM 900: 1900\nXC 90: 1990\nIV 4: 1994\nSo 1994."),

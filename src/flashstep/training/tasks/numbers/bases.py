@@ -1,12 +1,12 @@
 """Binary, octal and hexadecimal to decimal and back.
 
-    200 to base 16            13 to base 2      1011 base 2     53 base 8         A3F base 16
-    200/16 2:0 20:1, 12r8: 8  13/2, 6r1: 1      1               5                 10 3 15
-    12/16 1:0 12:0, 0r12: C8  6/2, 3r0: 01      1*2+0=2         5*8+3 5:43        10*256=2560
-    So C8.                    3/2, 1r1: 101     2*2+1=5         So 43.            3*16=48
-                              1/2, 0r1: 1101    5*2+1=11                          2560+0048+0015
-                              So 1101.          So 11.                            (columns)
-                                                                                  So 2623.
+    200 to base 16                  6 to base 2      1011 base 2    53 base 8    A3F base 16
+    200/16 2:0 20:1 40:2, 12r8: 8   6/2, 3r0: 0      1              5            10 3 15
+    12/16 1:0 12:0, 0r12: C8        3/2, 1r1: 10     1*2+0=2        5*8+3 5:43   10*256=2560
+    So C8.                          1/2, 0r1: 110    2*2+1=5        So 43.       3*16=48
+                                    So 110.          5*2+1=11                    2560+0048+0015
+                                                     So 11.                      (columns)
+                                                                                 So 2623.
 
 Away from decimal: divide, write the rest before the digits so far. Halves are written at once (a digit
 of a half depends on two digits), other quotients digit by digit. To decimal: times the base plus the

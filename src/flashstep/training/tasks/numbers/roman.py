@@ -17,6 +17,7 @@ from flashstep.training.tasks.trace_check import Solution, replays
 
 MAX_NUMBER = 3999
 _ONES = ("", "I", "II", "III", "IV", "V", "VI", "VII", "VIII", "IX")
+_LETTERS = {"I": 1, "V": 5, "X": 10, "L": 50, "C": 100, "D": 500, "M": 1000}
 _SCALES = ("IVX", "XLC", "CDM", "M")  # the letters for 1, 5 and 10 of each place
 
 verify_from = ends_with_number
@@ -51,8 +52,8 @@ def solve_to(task: str) -> Solution:
 def solve_from(task: str) -> Solution:
     """Work out "Roman MCMXCIV"; ValueError for anything else and for unusual numerals (IIII)."""
     match = re.fullmatch(r"Roman ([MDCLXVI]+)", task)
-    n = next((n for n in range(1, MAX_NUMBER + 1) if match and roman(n) == match[1]), None)
-    if match is None or n is None:
+    n = _value(match[1]) if match else 0
+    if match is None or not 0 < n <= MAX_NUMBER or roman(n) != match[1]:
         raise ValueError(f"not a Roman numeral: {task}")
     lines, total = [f"Roman {lettered(match[1])}"], 0
     for value, letters in _places(n):
@@ -82,6 +83,12 @@ def check_trace_from(question: str, reasoning: str, answer_text: str) -> bool:
 def roman(n: int) -> str:
     """The numeral of 1 <= n <= 3999 in the usual subtractive form."""
     return "".join(letters for _, letters in _places(n))
+
+
+def _value(numeral: str) -> int:
+    """The letters added up, each taken off instead where a larger one follows."""
+    values = [_LETTERS[c] for c in numeral]
+    return sum(-v if v < after else v for v, after in zip(values, [*values[1:], 0], strict=True))
 
 
 def _places(n: int) -> list[tuple[int, str]]:
