@@ -1,12 +1,12 @@
 """Conversations to token rows: render, mask, pack.
 
 A step's batch is a pure function of (seed, step): resuming needs no loader state. The loss mask is 1
-on what the model must produce (reasoning, answer, end of turn), 0 on the prompt.
+on what the model must produce (reasoning, answer, calls, end of turn), 0 on everything it is given.
 Shapes: B rows, T tokens a row.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -14,15 +14,26 @@ from torch import Tensor
 from flashstep.chat.template import ChatTemplate
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.training.tasks.base import LETTER_BREAK
-from flashstep.types import Message
+from flashstep.training.tasks.dialogue import Dialogue, without_breaks
+from flashstep.types import Message, Tool
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Token ids of one conversation; the model is trained on those from `prompt_tokens` on."""
+    """Token ids of one conversation; the model is trained on those from `prompt_tokens` on, but for
+    the half-open ranges `given` (what came between two of its turns, such as tool results)."""
 
     token_ids: tuple[int, ...]
     prompt_tokens: int
+    given: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def loss_mask(self) -> list[bool]:
+        """One entry a token: True where it is trained on."""
+        mask = [index >= self.prompt_tokens for index in range(len(self.token_ids))]
+        for start, end in self.given:
+            mask[start:end] = [False] * (end - start)
+        return mask
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,19 +47,47 @@ class Rows:
     mask_BT: Tensor
 
 
-def encode_document(messages: Sequence[Message], template: ChatTemplate, tokenizer: Tokenizer) -> Document:
+def encode_document(
+    messages: Sequence[Message], template: ChatTemplate, tokenizer: Tokenizer, tools: Sequence[Tool] = ()
+) -> Document:
     """Render a conversation that ends in an assistant turn exactly as inference will see it.
 
     Prompt and completion are encoded apart, since generation starts on that boundary. A LETTER_BREAK
-    splits tokens and disappears.
+    splits tokens and disappears. Only the last turn is trained.
     """
     answer = messages[-1]
     assert answer.role == "assistant", f"a training conversation ends with {answer.role}"
-    history = [replace(m, content=m.content.replace(LETTER_BREAK, "")) for m in messages[:-1]]
-    prompt = template.encode(history, (), add_generation_prompt=True)
-    text = f"{answer.reasoning or ''}\n</think>\n{answer.content}<|im_end|>"
+    history = [without_breaks(message) for message in messages[:-1]]
+    prompt = template.encode(history, tools, add_generation_prompt=True)
+    opened = template.render(history, tools, add_generation_prompt=True)
+    whole = template.render([*history, answer], tools, add_generation_prompt=False)
+    assert whole.startswith(opened), "the template shows no reasoning in the last turn"
+    text = whole.removeprefix(opened).removesuffix("\n")
     completion = [i for piece in text.split(LETTER_BREAK) for i in tokenizer.encode(piece)]
     return Document((*prompt, *completion), len(prompt))
+
+
+def encode_dialogue(dialogue: Dialogue, template: ChatTemplate, tokenizer: Tokenizer) -> list[Document]:
+    """The documents that train every trained turn of `dialogue`.
+
+    Turns share a document as long as the prompt of the later one begins with all tokens of the earlier
+    one, as in a tool loop. A new user message makes the template drop the earlier reasoning; from there
+    on, a document of its own has what inference sees then.
+    """
+    documents: list[Document] = []
+    for turn in dialogue.turns:
+        later = encode_document(dialogue.messages[: turn + 1], template, tokenizer, dialogue.tools)
+        joined = _joined(documents[-1], later) if documents else None
+        documents[-1:] = [joined] if joined else [*documents[-1:], later]
+    return documents
+
+
+def _joined(earlier: Document, later: Document) -> Document | None:
+    """Both turns in one document; None when what `later` is given does not begin with `earlier`."""
+    size = len(earlier.token_ids)
+    if later.prompt_tokens < size or later.token_ids[:size] != earlier.token_ids:
+        return None
+    return Document(later.token_ids, earlier.prompt_tokens, (*earlier.given, (size, later.prompt_tokens)))
 
 
 def pack(documents: Sequence[Document], row_tokens: int) -> Rows:
@@ -82,7 +121,7 @@ def _fill(documents: Sequence[Document], rows: list[list[int]], row_tokens: int)
             tokens[r, start:end] = torch.tensor(ids)
             positions[r, start:end] = torch.arange(len(ids))
             owner[r, start:end] = i
-            mask[r, start + documents[i].prompt_tokens : end] = True
+            mask[r, start:end] = torch.tensor(documents[i].loss_mask)
             start = end
         # Padding counts on, so that no row of the attention mask is empty.
         positions[r, start:] = torch.arange(row_tokens - start)
