@@ -1,12 +1,9 @@
 """Dialogues: rendered as inference sees them, masked to the trained turns, judged as parsed text."""
 
 from dataclasses import replace
-from importlib.resources import files
-from pathlib import Path
 
 import pytest
 
-from flashstep.chat.template import ChatTemplate
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.training.packing import Document, encode_dialogue, encode_document, pack
 from flashstep.training.tasks.base import LETTER_BREAK
@@ -32,16 +29,6 @@ LOOP = (
     Message("assistant", "Oslo is cold, Rome is warm.", reasoning="read both"),
 )
 NEXT = (Message("user", "Thanks"), Message("assistant", "You are welcome!", reasoning="The user thanks me."))
-
-
-@pytest.fixture(scope="module")
-def tokenizer() -> Tokenizer:
-    return Tokenizer.load(Path(str(files("flashstep") / "weights" / "flashstep-nano")))
-
-
-@pytest.fixture(scope="module")
-def template(tokenizer) -> ChatTemplate:
-    return ChatTemplate.load(Path(str(files("flashstep") / "weights" / "flashstep-nano")), tokenizer)
 
 
 def dialogue(*messages: Message, trains_all: bool = True) -> Dialogue:

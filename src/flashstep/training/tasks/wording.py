@@ -47,6 +47,11 @@ def dress(rng: random.Random, split: Split, question: str) -> str:
         question = question.lower()
     if rng.random() < 0.12:
         question = question.rstrip("?.!")
+    return wrap(rng, split, question)
+
+
+def wrap(rng: random.Random, split: Split, question: str) -> str:
+    """`question`, at times with an opener or a closer. Its own text stays as it is, to the letter."""
     draw = rng.random()
     if split == "train" and draw < 0.06:  # words about the question must not be taken for its subject
         return rng.choice(_WORDY_OPENERS).format(*rng.choices(common_words(split), k=2)) + question

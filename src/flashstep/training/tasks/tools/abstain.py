@@ -1,0 +1,29 @@
+"""Tools are declared, but none fits: the request is refused, the question answered without them."""
+
+import random
+
+from flashstep.training.tasks.base import Split
+from flashstep.training.tasks.dialogue import Dialogue, Truth
+from flashstep.training.tasks.script import Script
+from flashstep.training.tasks.short_questions import SHORT_FAMILIES, short_example
+from flashstep.training.tasks.tools import request, setting, trace
+from flashstep.training.tasks.tools.declaration import declare_some
+from flashstep.training.tasks.tools.judge import NO_TOOL
+
+WORDINGS = (*request.WORDINGS, *(kind for f in SHORT_FAMILIES.values() for kind in f.wordings))
+_QUESTION_SHARE = 0.4
+
+
+def generate(rng: random.Random, split: Split) -> Dialogue:
+    """Ask for what no declared tool does, or something that needs none."""
+    missing = declare_some(rng, split, 1, [])[0]
+    tools = declare_some(rng, split, rng.choice((1, 2, 2, 3, 4)), [missing])
+    script = Script(setting.system_prompt(rng))
+    if rng.random() < _QUESTION_SHARE:
+        script.example(short_example(rng, split))
+    else:
+        wish = request.make_request(rng, split, missing)
+        script.user(request.asked_with_manners(rng, split, wish, [missing, *tools]))
+        reasoning = "\n".join(trace.search_lines(wish.task, tools, None))
+        script.answer(reasoning, f"I have {NO_TOOL} to {wish.task}.", Truth(NO_TOOL))
+    return setting.staged(rng, script, "tool_abstain", tools)

@@ -1,0 +1,86 @@
+"""Up to five calls of which each needs a value that the one before gave."""
+
+import random
+from dataclasses import replace
+
+from flashstep.training.tasks.base import Split
+from flashstep.training.tasks.dialogue import Dialogue, Truth
+from flashstep.training.tasks.questions import wordings
+from flashstep.training.tasks.script import Script
+from flashstep.training.tasks.tools import request, result, setting, trace
+from flashstep.training.tasks.tools.declaration import Declared, declare, is_different
+from flashstep.training.tasks.tools.parameters import Parameter, make_parameter
+from flashstep.training.tasks.tools.request import Request
+from flashstep.training.tasks.tools.result import Result
+from flashstep.training.tasks.wording import wrap
+
+WORDINGS = (*request.WORDINGS, *result.WORDINGS, "tool_step")
+MAX_CALLS = 5
+_LINK_KINDS = ("code", "code", "person", "place", "integer", "number", "email", "path")
+
+
+def generate(rng: random.Random, split: Split, num_calls: int | None = None) -> Dialogue:
+    """Ask for 2 to 5 things in a row (num_calls: exactly so many)."""
+    num = num_calls or rng.choices(range(2, MAX_CALLS + 1), (4, 4, 2, 1))[0]
+    links, steps = _steps(rng, split, num)
+    tools = setting.among_others(rng, split, steps)
+    taken = setting.parameter_words(tools)
+    results = [result.make_result(rng, split, taken, link=link) for link in links]
+    results.append(result.make_result(rng, split, taken, asks=rng.random() < 0.7))
+    wishes = _wishes(rng, split, steps, links, results)
+    script = Script(setting.system_prompt(rng))
+    script.user(
+        wrap(rng, split, _asked(rng, split, wishes, links, tools))
+        + result.tell_clause(rng, split, results[-1])
+    )
+    _play(rng, script, wishes, results)
+    return setting.staged(rng, script, "tool_chain", tools)
+
+
+def _steps(rng: random.Random, split: Split, num: int) -> tuple[list[Parameter], list[Declared]]:
+    """`num` tools, and the parameters that link each of them to the one before."""
+    taken: set[str] = set()
+    links: list[Parameter] = []
+    steps = [declare(rng, split, num_parameters=rng.choice((0, 1, 1, 2)))]
+    while len(steps) < num:
+        kind = rng.choice(_LINK_KINDS)
+        link = make_parameter(rng, split, is_camel=rng.random() < 0.1, taken=taken, kind=kind)
+        link = replace(link, is_required=True)
+        step = declare(rng, split, link=link, num_parameters=rng.choice((0, 0, 0, 1)))
+        if all(is_different(step, other) for other in steps):
+            links.append(link)
+            steps.append(step)
+    return links, steps
+
+
+def _wishes(
+    rng: random.Random, split: Split, steps: list[Declared], links: list[Parameter], results: list[Result]
+) -> list[Request]:
+    wishes = [request.make_request(rng, split, steps[0])]
+    for step, link, given in zip(steps[1:], links, results[:-1], strict=True):
+        wishes.append(request.make_request(rng, split, step, **{link.name: given.values[link.name]}))
+    return wishes
+
+
+def _asked(
+    rng: random.Random, split: Split, wishes: list[Request], links: list[Parameter], tools: list[Declared]
+) -> str:
+    """The first request as any other, then each step with what it takes over."""
+    text = request.asked(rng, split, wishes[0], tools).rstrip(".?!")
+    separator = rng.choice((", ", ", ", ". ", "; "))
+    for wish, link in zip(wishes[1:], links, strict=True):
+        step = wordings("tool_step", split).choose(rng).format(t=wish.task, p=link.words).rstrip(".")
+        others = request.said_arguments(rng, split, wish, without=link.name)
+        step += f" and {others}" if others else ""
+        text += separator + (step[0].upper() + step[1:] if separator == ". " else step)
+    return text + "."
+
+
+def _play(rng: random.Random, script: Script, wishes: list[Request], results: list[Result]) -> None:
+    for number, (wish, given) in enumerate(zip(wishes, results, strict=True), 1):
+        script.call("\n".join(trace.numbered_lines("Step", number, wish)), [wish.call])
+        script.results(given.content(rng))
+    last = results[-1]
+    script.answer(
+        "\n".join(["All done.", *last.lines()]), last.sentence(), Truth("\n".join(last.told_values()))
+    )

@@ -1,0 +1,119 @@
+"""What a user says who wants a tool called: the task, and every argument in words."""
+
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from flashstep.training.tasks.base import Split
+from flashstep.training.tasks.questions import wordings
+from flashstep.training.tasks.tools.declaration import Declared, overlap
+from flashstep.training.tasks.tools.parameters import Parameter
+from flashstep.training.tasks.wording import wrap
+
+WORDINGS = (
+    "tool_call", "tool_call_bare", "tool_what", "tool_argument", "tool_flag_on", "tool_flag_off", "tool_place",
+    "tool_person", "tool_date",
+)  # fmt: skip
+# "with in Oslo": the argument brought a preposition of its own.
+_DOUBLED = re.compile(r"\b(?:with|using|given|taking|take) ((?:in|for|on|at|near|by|around) )")
+_NATURAL_SHARE, _QUOTED_SHARE, _OPTIONAL_SHARE = 0.5, 0.55, 0.6
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call that is wanted: the tool, its arguments in the schema's order, the task in words."""
+
+    declared: Declared
+    arguments: dict[str, Any]
+    task: str
+
+    @property
+    def call(self) -> tuple[str, dict[str, Any]]:
+        """Name and arguments."""
+        return self.declared.tool.name, self.arguments
+
+
+def make_request(rng: random.Random, split: Split, declared: Declared, **fixed: Any) -> Request:
+    """Random arguments for `declared`: all required ones, some of the others. fixed: arguments given."""
+    arguments = {
+        p.name: fixed[p.name] if p.name in fixed else p.sample(rng, split)
+        for p in declared.parameters
+        if p.name in fixed or p.is_required or rng.random() < _OPTIONAL_SHARE
+    }
+    article = rng.choice(("the ", "the ", indefinite(declared.noun), "my ", "our ", ""))
+    return Request(declared, arguments, f"{rng.choice(declared.shown_verbs)} {article}{declared.noun}")
+
+
+def indefinite(noun: str) -> str:
+    """ "an " before a vowel, else "a "."""
+    return "an " if noun[0] in "aeiou" else "a "
+
+
+def asked(rng: random.Random, split: Split, request: Request, tools: Sequence[Declared]) -> str:
+    """The request as one sentence. Its verb is left out only where no other of the `tools` deals with
+    the same thing."""
+    said = said_arguments(rng, split, request)
+    article, noun = _article_and_noun(request)
+    is_only = sum(overlap(declared.noun, noun) for declared in tools) == 1
+    if request.declared.reads and is_only and said and rng.random() < 0.3:
+        text = wordings("tool_what", split).choose(rng).format(n=article + noun, a=said)
+    elif said:
+        text = wordings("tool_call", split).choose(rng).format(t=request.task, a=said)
+    else:
+        text = wordings("tool_call_bare", split).choose(rng).format(t=request.task)
+    text = _DOUBLED.sub(r"\1", text)
+    return text[0].upper() + text[1:] if rng.random() < 0.7 else text
+
+
+def asked_with_manners(rng: random.Random, split: Split, request: Request, tools: Sequence[Declared]) -> str:
+    """The request as a whole message."""
+    return wrap(rng, split, asked(rng, split, request, tools))
+
+
+def said_arguments(rng: random.Random, split: Split, request: Request, *, without: str = "") -> str:
+    """All arguments but `without` in words, in any order: "city Oslo, days 3 and not urgent"."""
+    given = [p for p in request.declared.parameters if p.name in request.arguments and p.name != without]
+    rng.shuffle(given)
+    return listing([_said(rng, split, p, request, given) for p in given], rng)
+
+
+def listing(parts: list[str], rng: random.Random) -> str:
+    """The parts joined as people do: commas, and most often "and" before the last."""
+    if len(parts) < 2 or rng.random() < 0.2:
+        return ", ".join(parts)
+    return ", ".join(parts[:-1]) + rng.choice((" and ", " and ", ", and ")) + parts[-1]
+
+
+def said_value(rng: random.Random, parameter: Parameter, value: Any) -> str:
+    """A value in words; strings are there to the letter."""
+    if isinstance(value, dict):
+        members = [f"{field.words} {said_value(rng, field, value[field.name])}" for field in parameter.fields]
+        return rng.choice(("({})", "{}", "with {}")).format(" and ".join(members))
+    if isinstance(value, list):
+        items = [f'"{item}"' if isinstance(item, str) and " " in item else str(item) for item in value]
+        return rng.choice(("{}", "{}", "[{}]")).format(", ".join(items))
+    if parameter.kind == "text" or (isinstance(value, str) and rng.random() < _QUOTED_SHARE):
+        return rng.choice(('"{}"', '"{}"', "'{}'")).format(value)
+    return str(value)
+
+
+def _said(
+    rng: random.Random, split: Split, parameter: Parameter, request: Request, given: list[Parameter]
+) -> str:
+    value = request.arguments[parameter.name]
+    if parameter.kind == "boolean":
+        kind = "tool_flag_on" if value else "tool_flag_off"
+        return wordings(kind, split).choose(rng).format(p=parameter.words)
+    said = said_value(rng, parameter, value)
+    is_alone = sum(p.kind == parameter.kind for p in given) == 1
+    if parameter.kind in ("place", "person", "date") and is_alone and rng.random() < _NATURAL_SHARE:
+        return wordings(f"tool_{parameter.kind}", split).choose(rng).format(v=said)
+    return wordings("tool_argument", split).choose(rng).format(p=parameter.words, v=said)
+
+
+def _article_and_noun(request: Request) -> tuple[str, str]:
+    noun = request.declared.noun
+    article = re.search(rf" (the |an? |my |our |){re.escape(noun)}$", request.task)
+    return (article[1] if article else ""), noun

@@ -1,0 +1,95 @@
+"""A call fails: the same again, again with what the error proposes, or an end with the reason."""
+
+import json
+import random
+from typing import Any
+
+from flashstep.training.tasks.base import Split
+from flashstep.training.tasks.dialogue import Dialogue, Truth
+from flashstep.training.tasks.script import Script
+from flashstep.training.tasks.tools import request, result, setting, trace
+from flashstep.training.tasks.tools.declaration import Declared, declare
+from flashstep.training.tasks.tools.parameters import Parameter, simple_value
+from flashstep.training.tasks.tools.request import Request
+
+WORDINGS = (*request.WORDINGS, *result.WORDINGS)
+_PASSING = (
+    "timeout, please try again", "temporarily unavailable, retry", "connection lost, try again",
+    "rate limit, call again", "busy, try once more", "server restarted, repeat the call",
+)  # fmt: skip
+_FINAL = (
+    "permission denied", "{p} is not known", "not allowed for this account", "the {n} no longer exists",
+    "the {n} is closed", "{p} has been removed", "quota used up until tomorrow",
+)  # fmt: skip
+_PROPOSALS = (
+    '{p} {v} is not known, did you mean {w}?', "invalid {p}: {v}; use {w}", "{p} must be {w}",
+    "no {p} {v}, the nearest is {w}", "{p} {v} was renamed to {w}", "expected {w} as {p}, got {v}",
+)  # fmt: skip
+
+
+def generate(rng: random.Random, split: Split) -> Dialogue:
+    """Ask for something; the tool's first answer is an error."""
+    declared = declare(rng, split, num_parameters=rng.choice((1, 2, 2, 3)))
+    wish = request.make_request(rng, split, declared)
+    tools = setting.among_others(rng, split, [declared])
+    script = Script(setting.system_prompt(rng))
+    script.user(request.asked_with_manners(rng, split, wish, tools))
+    lines = [*trace.search_lines(wish.task, tools, declared), *trace.argument_lines(wish)]
+    script.call("\n".join(lines), [wish.call])
+    changeable = _changeable(wish)
+    if rng.random() < 0.3:
+        _give_up(rng, script, declared)
+    elif changeable and rng.random() < 0.6:
+        _change(rng, split, script, wish, rng.choice(changeable), tools)
+    else:
+        error = rng.choice(_PASSING)
+        script.results(_error(rng, error))
+        _again(rng, split, script, f"Error: {error}. The same again.", wish, tools)
+    return setting.staged(rng, script, "tool_retry", tools)
+
+
+def _changeable(wish: Request) -> list[Parameter]:
+    kinds = ("place", "person", "code", "date", "integer")
+    return [p for p in wish.declared.parameters if p.kind in kinds and p.name in wish.arguments]
+
+
+def _give_up(rng: random.Random, script: Script, declared: Declared) -> None:
+    words = declared.parameters[0].words
+    error = rng.choice(_FINAL).format(p=words, n=declared.noun)
+    script.results(_error(rng, error))
+    script.answer(f"Error: {error}. No second try helps.", f"That failed: {error}.", Truth(error))
+
+
+def _change(
+    rng: random.Random, split: Split, script: Script, wish: Request, wrong: Parameter, tools: list[Declared]
+) -> None:
+    """The error names the value to be used instead."""
+    better = _other_value(rng, split, wrong, wish.arguments[wrong.name])
+    error = rng.choice(_PROPOSALS).format(p=wrong.name, v=wish.arguments[wrong.name], w=better)
+    script.results(_error(rng, error))
+    second = Request(wish.declared, {**wish.arguments, wrong.name: better}, wish.task)
+    reasoning = f"Error: {error}. Again with {wrong.name}: {trace.shown(better)}"
+    _again(rng, split, script, reasoning, second, tools)
+
+
+def _other_value(rng: random.Random, split: Split, parameter: Parameter, value: Any) -> Any:
+    while True:
+        other = simple_value(rng, split, parameter.kind)
+        if other != value:
+            return other
+
+
+def _again(
+    rng: random.Random, split: Split, script: Script, reasoning: str, wish: Request, tools: list[Declared]
+) -> None:
+    script.call("\n".join([reasoning, wish.declared.tool.name, *trace.argument_lines(wish)]), [wish.call])
+    given = result.make_result(rng, split, setting.parameter_words(tools))
+    script.results(given.content(rng))
+    script.answer("\n".join(given.lines()), given.sentence(), Truth("\n".join(given.told_values())))
+
+
+def _error(rng: random.Random, text: str) -> str:
+    """An error as tools report it."""
+    forms = ({"error": text}, {"status": "error", "message": text}, {"ok": False, "error": text}, text)
+    form = rng.choice(forms)
+    return f"Error: {form}" if isinstance(form, str) else json.dumps(form, ensure_ascii=False)

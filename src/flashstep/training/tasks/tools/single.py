@@ -1,0 +1,35 @@
+"""One request, one call, and an answer from its result; at times a second request after it."""
+
+import random
+
+from flashstep.training.tasks.base import Split
+from flashstep.training.tasks.dialogue import Dialogue, Truth
+from flashstep.training.tasks.script import Script
+from flashstep.training.tasks.tools import request, result, setting, trace
+from flashstep.training.tasks.tools.declaration import Declared, declare_some
+
+WORDINGS = (*request.WORDINGS, *result.WORDINGS)
+_SECOND_SHARE, _ANSWER_SHARE = 0.15, 0.6
+
+
+def generate(rng: random.Random, split: Split) -> Dialogue:
+    """Ask for something that one of the declared tools does."""
+    wanted = declare_some(rng, split, 2 if rng.random() < _SECOND_SHARE else 1, [])
+    tools = setting.among_others(rng, split, wanted)
+    script = Script(setting.system_prompt(rng))
+    for declared in wanted:
+        _round(rng, split, script, declared, tools)
+    return setting.staged(rng, script, "tool_single", tools)
+
+
+def _round(
+    rng: random.Random, split: Split, script: Script, declared: Declared, tools: list[Declared]
+) -> None:
+    wish = request.make_request(rng, split, declared)
+    asks = rng.random() < _ANSWER_SHARE
+    given = result.make_result(rng, split, setting.parameter_words(tools), asks=asks)
+    script.user(request.asked_with_manners(rng, split, wish, tools) + result.tell_clause(rng, split, given))
+    lines = [*trace.search_lines(wish.task, tools, declared), *trace.argument_lines(wish)]
+    script.call("\n".join(lines), [wish.call])
+    script.results(given.content(rng))
+    script.answer("\n".join(given.lines()), given.sentence(), Truth("\n".join(given.told_values())))
