@@ -14,10 +14,15 @@ def generate(rng: random.Random, split: Split) -> Example:
     """Ask for a word in reverse."""
     word = sample_word(rng, split)
     wording = wordings("backwards", split).choose(rng)
+    return reverse_example(word, dress(rng, split, wording.format(w=quoted(rng, written(rng, word), 0.65))))
+
+
+def reverse_example(word: str, question: str) -> Example:
+    """Write `word` backwards, as `question` asks."""
     reverse_line = "".join(f" {c}{index}" for index, c in reversed(list(enumerate(word, 1))))
     return Example(
         family="backwards",
-        question=dress(rng, split, wording.format(w=quoted(rng, written(rng, word), 0.65))),
+        question=question,
         reasoning=f"Reverse:\n{letter_line(word)}\nBackwards:\n{reverse_line}",
         answer=lettered(word[::-1]),
         key=word[::-1],

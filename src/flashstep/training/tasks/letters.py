@@ -16,7 +16,7 @@ from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.wording import dress, quoted
 from flashstep.training.tasks.words import sample_word, written
 
-_NUMBER_WORDS = (
+NUMBER_WORDS = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
 )  # fmt: skip
 
@@ -24,15 +24,20 @@ _NUMBER_WORDS = (
 def generate(rng: random.Random, split: Split) -> Example:
     """Ask for a letter that is in the word four times out of five, more likely a repeated one."""
     word = sample_word(rng, split)
-    letter = _choose_letter(rng, word)
+    letter = choose_letter(rng, word)
     wording = wordings("letters", split).choose(rng)
     question = wording.format(
-        p=_plural(rng, letter), s=_noun(rng, letter), w=quoted(rng, written(rng, word), 0.6)
+        p=_plural(rng, letter), s=letter_noun(rng, letter), w=quoted(rng, written(rng, word), 0.6)
     )
+    return count_example(word, letter, dress(rng, split, question))
+
+
+def count_example(word: str, letter: str, question: str) -> Example:
+    """Count `letter` in `word`, as `question` asks."""
     count = word.count(letter)
     return Example(
         family="letters",
-        question=dress(rng, split, question),
+        question=question,
         reasoning=f"Letter {letter}:\n{_marked(word, letter)}\n"
         f"So {letter} appears {count} time{'' if count == 1 else 's'}.",
         answer=f"There is 1 '{letter}' in \"{lettered(word)}\"."
@@ -47,11 +52,12 @@ def verify(example: Example, answer_text: str) -> bool:
     """True when the only number in the answer, in digits or words, is the count."""
     text = answer_text.lower().replace(example.subject, " ")
     found = set(re.findall(r"\d+", text))
-    found |= {str(n) for n, name in enumerate(_NUMBER_WORDS) if re.search(rf"\b{name}\b", text)}
+    found |= {str(n) for n, name in enumerate(NUMBER_WORDS) if re.search(rf"\b{name}\b", text)}
     return found == {example.key}
 
 
-def _choose_letter(rng: random.Random, word: str) -> str:
+def choose_letter(rng: random.Random, word: str) -> str:
+    """A letter to count: one time in five absent, else more likely a repeated one."""
     absent = sorted(set(ascii_lowercase) - set(word))
     if rng.random() < 0.2:
         return rng.choice(absent)
@@ -80,6 +86,7 @@ def _plural(rng: random.Random, letter: str) -> str:
     return rng.choices(forms, weights)[0].format(_cased(rng, letter))
 
 
-def _noun(rng: random.Random, letter: str) -> str:
+def letter_noun(rng: random.Random, letter: str) -> str:
+    """The letter as people write it: "the letter 'r'", "R"."""
     article = rng.choice(("the letter ", "the letter ", "letter ", ""))
     return article + quoted(rng, _cased(rng, letter), 0.5)

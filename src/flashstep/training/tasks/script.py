@@ -5,6 +5,7 @@ from typing import Any
 
 from flashstep.training.tasks.base import Example
 from flashstep.training.tasks.dialogue import Dialogue, Truth
+from flashstep.training.tasks.short_questions import truth_of
 from flashstep.types import Message, Tool, ToolCall
 
 
@@ -44,7 +45,7 @@ class Script:
     def example(self, example: Example) -> None:
         """A question and its answer."""
         self.user(example.question)
-        self.answer(example.reasoning, example.answer, Truth(example.key, example.family, example.subject))
+        self.answer(example.reasoning, example.answer, truth_of(example))
 
     def dialogue(
         self, family: str, subjects: Sequence[str], tools: Sequence[Tool] = (), *, trains_all: bool = True

@@ -18,10 +18,15 @@ def generate(rng: random.Random, split: Split) -> Example:
     """Ask for the letters of a word."""
     word = sample_word(rng, split)
     wording = wordings("spelling", split).choose(rng)
+    return spell_example(word, dress(rng, split, wording.format(w=quoted(rng, written(rng, word), 0.65))))
+
+
+def spell_example(word: str, question: str) -> Example:
+    """Spell `word`, as `question` asks."""
     letters = ", ".join(word)
     return Example(
         family="spelling",
-        question=dress(rng, split, wording.format(w=quoted(rng, written(rng, word), 0.65))),
+        question=question,
         reasoning=f"Letters:\n{letter_line(word)}",
         answer=letters,
         key=letters,

@@ -2,9 +2,8 @@
 
 import re
 
-from flashstep.training.tasks.base import Example
-from flashstep.training.tasks.dialogue import Dialogue, Truth, same_calls
-from flashstep.training.tasks.short_questions import SHORT_FAMILIES
+from flashstep.training.tasks.dialogue import Dialogue, same_calls
+from flashstep.training.tasks.short_questions import answers_question
 from flashstep.types import Message
 
 NO_TOOL = "no tool"
@@ -15,15 +14,9 @@ def verify(dialogue: Dialogue, turn: int, message: Message) -> bool:
     if not same_calls(dialogue.messages[turn].tool_calls, message.tool_calls):
         return False
     truth = dialogue.truth(turn)
-    if truth.family in SHORT_FAMILIES:
-        return answers(truth, message.content)
+    if truth.family:
+        return answers_question(truth, message.content)
     return all(says(message.content, key) for key in truth.key.split("\n") if key)
-
-
-def answers(truth: Truth, content: str) -> bool:
-    """True when the family that the question is of takes `content` for the answer."""
-    example = Example(truth.family, "", "", "", truth.key, truth.subject)
-    return SHORT_FAMILIES[truth.family].verify(example, content)
 
 
 def says(content: str, key: str) -> bool:

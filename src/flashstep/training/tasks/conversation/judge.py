@@ -1,0 +1,22 @@
+"""Is a turn of a conversation right?"""
+
+from flashstep.training.tasks.conversation.form import has_form
+from flashstep.training.tasks.conversation.persona import keeps_habit
+from flashstep.training.tasks.dialogue import Dialogue
+from flashstep.training.tasks.short_questions import answers_question
+from flashstep.training.tasks.tools.judge import says
+from flashstep.types import Message
+
+
+def verify(dialogue: Dialogue, turn: int, message: Message) -> bool:
+    """True when `message` answers in the place of `dialogue.messages[turn]`, in the form asked for."""
+    truth = dialogue.truth(turn)
+    if message.tool_calls or not message.content.strip():
+        return False
+    if truth.form.startswith("persona_"):
+        return keeps_habit(truth, message.content)
+    if truth.form:
+        return has_form(truth, message.content)
+    if truth.family:
+        return answers_question(truth, message.content)
+    return says(message.content, truth.key)
