@@ -3,6 +3,7 @@
 import json
 import random
 import re
+from dataclasses import replace
 from statistics import fmean
 
 import pytest
@@ -144,6 +145,23 @@ def test_a_numbered_entry_has_that_number():
         number = re.match(r"Entry (\d+) is ", answer)[1]
         assert lines == [f"Found: {number}. {dialogue.subjects[0]}"]
         assert re.search(rf"^{number}\. {dialogue.subjects[0]}$", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize("family", LONG_CONTEXT_FAMILIES)
+def test_the_reasoning_quotes_the_text_and_leads_to_the_answer(family):
+    check_trace = LONG_CONTEXT_FAMILIES[family].check_trace
+    for dialogue in some(family):
+        message = dialogue.messages[1]
+        assert check_trace(dialogue, 1, message), message
+        first, *rest = message.reasoning.split("\n")
+        wrong = ["", first + "x", message.reasoning + "1", "\n".join(rest)]
+        if len(rest) > 1:
+            wrong += ["\n".join([first, *rest[1:]]), "\n".join([first, rest[0] + "x", *rest[1:]])]
+        for reasoning in wrong:
+            if family == "long_last" and len(rest) > 2 and reasoning == "\n".join([first, *rest[1:]]):
+                continue  # one assignment fewer still ends in the last
+            assert not check_trace(dialogue, 1, replace(message, reasoning=reasoning)), reasoning
+        assert not check_trace(dialogue, 1, replace(message, content="It is this."))
 
 
 def test_needles_keep_their_order():

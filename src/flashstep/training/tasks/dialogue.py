@@ -70,12 +70,15 @@ class Dialogue:
 @dataclass(frozen=True, slots=True)
 class DialogueFamily:
     """A kind of conversation. `verify(dialogue, turn, message)`: is `message` right in the place of
-    `dialogue.messages[turn]`? `weight` is its share within its package."""
+    `dialogue.messages[turn]`? `check_trace`, of the same arguments: does its reasoning lead to it? None =
+    its turns are answers to questions of other families, whose traces they have. `weight` is its share
+    within its package."""
 
     generate: Callable[[random.Random, Split], Dialogue]
     verify: Callable[[Dialogue, int, Message], bool]
     weight: float
     wordings: tuple[str, ...]
+    check_trace: Callable[[Dialogue, int, Message], bool] | None = None
 
 
 def without_breaks(message: Message) -> Message:

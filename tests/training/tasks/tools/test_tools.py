@@ -2,6 +2,8 @@
 
 import json
 import random
+import re
+from dataclasses import replace
 from itertools import chain as chained
 
 import pytest
@@ -17,11 +19,13 @@ from dialogue_checks import (
 from jsonschema import Draft202012Validator, validate
 
 from flashstep.training.tasks.base import split_of
+from flashstep.training.tasks.dialogue import without_breaks
 from flashstep.training.tasks.tools import chain
 from flashstep.training.tasks.tools.declaration import declare, declare_some, is_different
 from flashstep.training.tasks.tools.families import TOOL_FAMILIES
 from flashstep.training.tasks.tools.judge import NO_TOOL, says
 from flashstep.training.tasks.tools.request import WORDINGS as REQUEST_WORDINGS
+from flashstep.training.tasks.tools.trace_check import check_trace
 
 SPLITS = splits(TOOL_FAMILIES)
 OWN_KINDS = {*REQUEST_WORDINGS, "tool_tell", "tool_parallel", "tool_each", "tool_step"}
@@ -164,6 +168,39 @@ def test_no_call_is_made_when_none_fits():
         assert not calls(dialogue)
         num_refused += dialogue.truths[-1].key == NO_TOOL
     assert 80 < num_refused < 160
+
+
+@pytest.mark.parametrize("family", TOOL_FAMILIES)
+def test_the_reasoning_alone_gives_the_calls_and_the_values_of_the_answer(family):
+    for dialogue in some(family):
+        for turn in dialogue.turns:
+            message = without_breaks(dialogue.messages[turn])
+            assert check_trace(dialogue, turn, message), message
+            if dialogue.truth(turn).family:
+                continue
+            assert not check_trace(dialogue, turn, replace(message, reasoning=""))
+            lines = message.reasoning.split("\n")
+            for number, line in enumerate(lines):
+                if re.search(': ["\\d]|: yes|: no$', line):
+                    wrong = re.sub('(.*): ("?)(yes$|no$|.)', r"\g<1>: \g<2>7x", line, count=1)
+                    reasoning = "\n".join([*lines[:number], wrong, *lines[number + 1 :]])
+                    is_scan = line.endswith(": no") and message.tool_calls
+                    assert check_trace(dialogue, turn, replace(message, reasoning=reasoning)) == bool(is_scan)
+
+
+def test_a_trace_with_a_value_that_nobody_gave_is_wrong():
+    dialogue = next(d for d in some("tool_single") if any(strings(c.arguments) for c in calls(d)))
+    turn = next(i for i, m in enumerate(dialogue.messages) if m.tool_calls)
+    message = dialogue.messages[turn]
+    (call,) = message.tool_calls
+    value = next(v for v in strings(call.arguments) if f'"{v}"' in message.reasoning)
+    arguments = json.loads(json.dumps(call.arguments).replace(f'"{value}"', '"made up"'))
+    made_up = replace(
+        message,
+        reasoning=message.reasoning.replace(f'"{value}"', '"made up"'),
+        tool_calls=(replace(call, arguments=arguments),),
+    )
+    assert not check_trace(dialogue, turn, made_up)
 
 
 @pytest.mark.parametrize("family", TOOL_FAMILIES)

@@ -7,6 +7,7 @@ from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.dialogue import Dialogue, DialogueFamily
 from flashstep.training.tasks.long_context import code, items, logs, prose, records
 from flashstep.training.tasks.long_context.haystack import CountTokens
+from flashstep.training.tasks.long_context.trace_check import check_trace
 from flashstep.training.tasks.tools.judge import says
 from flashstep.types import Message
 
@@ -29,11 +30,11 @@ def verify(dialogue: Dialogue, turn: int, message: Message) -> bool:
 
 # The same at the shortest length, about a thousand tokens.
 LONG_CONTEXT_FAMILIES: dict[str, DialogueFamily] = {
-    "long_fact": DialogueFamily(prose.fact, verify, 0.2, ("long_fact",)),
-    "long_count": DialogueFamily(prose.count, verify, 0.15, ("long_count",)),
-    "long_log": DialogueFamily(logs.field, verify, 0.15, ("long_log",)),
-    "long_entry": DialogueFamily(records.entry, verify, 0.15, ("long_entry",)),
-    "long_code": DialogueFamily(code.constant, verify, 0.12, ("long_code",)),
-    "long_last": DialogueFamily(code.last_value, verify, 0.13, ("long_last",)),
-    "long_item": DialogueFamily(items.item, verify, 0.1, ("long_item",)),
+    "long_fact": DialogueFamily(prose.fact, verify, 0.2, ("long_fact",), check_trace),
+    "long_count": DialogueFamily(prose.count, verify, 0.15, ("long_count",), check_trace),
+    "long_log": DialogueFamily(logs.field, verify, 0.15, ("long_log",), check_trace),
+    "long_entry": DialogueFamily(records.entry, verify, 0.15, ("long_entry",), check_trace),
+    "long_code": DialogueFamily(code.constant, verify, 0.12, ("long_code",), check_trace),
+    "long_last": DialogueFamily(code.last_value, verify, 0.13, ("long_last",), check_trace),
+    "long_item": DialogueFamily(items.item, verify, 0.1, ("long_item",), check_trace),
 }

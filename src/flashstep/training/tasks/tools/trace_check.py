@@ -1,0 +1,93 @@
+"""Is the reasoning of a turn the way to it? Calls and answers are made again from the trace alone."""
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Any
+
+from flashstep.training.tasks.dialogue import Dialogue, same_calls
+from flashstep.training.tasks.tools.judge import NO_TOOL, says
+from flashstep.types import Message, Tool, ToolCall
+
+_VALUE = r'("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?)'
+# A line on a result: "price: 4.5", "Result 2: price: 4.5, status: "ok"".
+_RESULT = re.compile(rf"(?:Result \d+: )?[\w ]+: {_VALUE}(?:, [\w ]+: {_VALUE})*")
+_ERROR = re.compile(r"^Error: (.*?)\. (?:No second try helps|The same again|Again with)", re.MULTILINE)
+_CHANGE = re.compile(r"^Error: .*\. Again with (\w+): (.*)$", re.MULTILINE)
+
+
+def check_trace(dialogue: Dialogue, turn: int, message: Message) -> bool:
+    """True when the reasoning of `message`, in the place of `dialogue.messages[turn]`, gives its calls, or
+    the values of its answer, and takes them from the turns before. The trace of a question that needs no
+    tool is the business of that question's family; it counts as right."""
+    if dialogue.truth(turn).family:
+        return True
+    reasoning = message.reasoning or ""
+    given = "\n".join(m.content for m in dialogue.messages[:turn])
+    if any(error not in given for error in _errors(reasoning)):
+        return False
+    if message.tool_calls:
+        return _explains_calls(reasoning, given, message.tool_calls, dialogue.tools)
+    return _explains_words(reasoning, given, message.content, dialogue.tools)
+
+
+def traced_calls(reasoning: str, tools: Sequence[Tool]) -> list[ToolCall]:
+    """The calls that a trace spells: a tool's name alone or with "yes", then its arguments."""
+    schemas = {tool.name: tool.parameters["properties"] for tool in tools}
+    calls: list[ToolCall] = []
+    for line in reasoning.split("\n"):
+        key, _, value = line.partition(": ")
+        if key in schemas and value in ("", "yes"):
+            calls.append(ToolCall("", key, {}))
+        elif calls and key in schemas[calls[-1].name] and value != "not given":
+            calls[-1].arguments[key] = _read(value)
+    return calls
+
+
+def _explains_calls(reasoning: str, given: str, made: Sequence[ToolCall], tools: Sequence[Tool]) -> bool:
+    """The trace spells these calls, with strings that were given and the change that it announces."""
+    calls = traced_calls(reasoning, tools)
+    if not same_calls(calls, made) or not all(_is_given(call.arguments, given) for call in calls):
+        return False
+    return all(calls[0].arguments.get(key) == _read(value) for key, value in _CHANGE.findall(reasoning))
+
+
+def _explains_words(reasoning: str, given: str, content: str, tools: Sequence[Tool]) -> bool:
+    """The trace refuses every tool and so does the answer; or it ends with an error that the answer
+    reports; or it reads values from results that the answer has."""
+    if reasoning.endswith("No tool fits."):
+        refused = {line.removesuffix(": no") for line in reasoning.split("\n") if line.endswith(": no")}
+        return refused == {tool.name for tool in tools} and NO_TOOL in content
+    if reasoning.startswith("Error: "):
+        return all(error in content for error in _errors(reasoning))
+    values = _result_values(reasoning.removeprefix("All done.\n").split("\n"))
+    return bool(values) and all(value in given and says(content, value) for value in values)
+
+
+def _errors(reasoning: str) -> list[str]:
+    """The errors that a trace quotes; the whole trace where it quotes one in another manner."""
+    errors = _ERROR.findall(reasoning)
+    return errors if len(errors) == reasoning.count("Error: ") else [reasoning]
+
+
+def _result_values(lines: Sequence[str]) -> list[str]:
+    """The values that lines on results have; none when one of them is no such line."""
+    if not all(_RESULT.fullmatch(line) for line in lines):
+        return []
+    return [str(json.loads(value)) for line in lines for value in re.findall(f": {_VALUE}", line)]
+
+
+def _read(text: str) -> Any:
+    """A value as trace.shown writes it; the text itself when it is none."""
+    try:
+        return json.loads({"True": "true", "False": "false"}.get(text, text))
+    except ValueError:
+        return text
+
+
+def _is_given(value: Any, given: str) -> bool:
+    """True when every string in `value` stands in the text, to the letter."""
+    if isinstance(value, str):
+        return value in given
+    members = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return all(_is_given(member, given) for member in members)
