@@ -63,4 +63,4 @@ def entry(
 def _record(rng: random.Random, owner: str, members: list[str]) -> str:
     values = {name: names.value(rng) for name in members}
     typed = {name: int(text) if text.isdigit() else text for name, text in values.items()}
-    return json.dumps({"id": 1000, "name": owner, **typed})
+    return json.dumps({"id": 1000, "name": owner, **typed}, ensure_ascii=False)

@@ -7,11 +7,11 @@ from typing import Any
 from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.tools.vocabulary import listed, parameter_name, phrase
 
-STRING_KINDS = ("text", "person", "place", "code", "date", "email", "path")
+STRING_KINDS = ("text", "person", "place", "code", "date", "email", "path", "time", "phone", "url", "pin")
 SIMPLE_KINDS = (*STRING_KINDS, "integer", "number")
 _KIND_WEIGHTS = {
     "text": 3, "person": 3, "place": 3, "code": 2, "date": 2, "email": 1, "path": 1, "integer": 5, "number": 3,
-    "boolean": 3, "enum": 4, "strings": 2, "integers": 1, "object": 2,
+    "time": 1, "phone": 1, "url": 1, "pin": 1, "boolean": 3, "enum": 4, "strings": 2, "integers": 1, "object": 2,
 }  # fmt: skip
 _TYPES = {"integer": "integer", "number": "number", "boolean": "boolean", "object": "object"}
 
@@ -101,14 +101,26 @@ def simple_value(rng: random.Random, split: Split, kind: str) -> Any:
             return f"20{rng.randint(20, 32)}-{rng.randint(1, 12):02}-{rng.randint(1, 28):02}"
         case "email":
             word = phrase(rng, split).lower().replace(" ", ".")
-            return f"{word}@{rng.choice(('mail', 'post', 'shop', 'lab'))}.{rng.choice(('com', 'org', 'net'))}"
+            return f"{word}@{_domain(rng)}"
         case "path":
             return (
                 "/" + phrase(rng, split).lower().replace(" ", "/") + rng.choice(("", ".txt", ".csv", ".log"))
             )
+        case "time":
+            return f"{rng.randrange(24):02}:{rng.randrange(60):02}"
+        case "phone":
+            return f"+{rng.randint(1, 99)} {rng.randint(100, 999)} {rng.randint(1000, 99999)}"
+        case "url":
+            return f"https://{_domain(rng)}/{phrase(rng, split).lower().replace(' ', '-')}"
+        case "pin":  # looks like a number and is none
+            return "".join(rng.choices("0123456789", k=rng.randint(3, 6)))
         case "integer":
             return rng.randrange(10 ** rng.randint(1, 4))
     return round(rng.randrange(1, 10 ** rng.randint(2, 4)) + rng.randint(1, 99) / 100, 2)
+
+
+def _domain(rng: random.Random) -> str:
+    return f"{rng.choice(('mail', 'post', 'shop', 'lab'))}.{rng.choice(('com', 'org', 'net'))}"
 
 
 def _code(rng: random.Random) -> str:
