@@ -43,7 +43,7 @@ def wordings(kind: str, split: Split) -> Wordings:
     if split == "eval":
         return Wordings(_lines(kind, "eval"), ())
     lines = _lines(kind, "train")
-    taken = {normalised(line) for line in _lines(kind, "eval")} if has_eval_wordings(kind) else set()
+    taken = {normalised(line) for line in _lines(kind, "eval")}
     hand_written = _new((line for line in lines if "[" not in line), taken)
     expanded = _new((text for line in lines if "[" in line for text in some(line)), taken)
     return Wordings(hand_written, expanded)
@@ -59,6 +59,8 @@ def _file(kind: str, split: Split) -> Traversable:
 
 
 def _lines(kind: str, split: Split) -> tuple[str, ...]:
+    if split == "eval" and not has_eval_wordings(kind):
+        return ()
     return tuple(_file(kind, split).read_text(encoding="utf-8").splitlines())
 
 
