@@ -4,7 +4,7 @@ import pytest
 from driving import drain, expected, make_engine, prompt, request
 
 from flashstep.engine.block_manager import BlockManager
-from flashstep.engine.scheduler import Scheduler
+from flashstep.engine.scheduler import CHEAP_POSITIONS, MIN_CHUNK_ROWS, Scheduler
 from flashstep.engine.sequence import Sequence, SequenceStatus
 
 
@@ -146,3 +146,61 @@ def test_preemption_changes_no_answer(toy_config, num_full_blocks):
         engine.add(r)
     assert drain(engine) == expected(requests)
     assert engine.metrics.num_preemptions > 0
+
+
+def prefill_beside_a_stream(length: int, *, has_stream: bool) -> list[tuple[int, int]]:
+    """(position, rows) of the chunks of a long prompt."""
+    scheduler = make_scheduler(max_batch_tokens=64, num_full_blocks=length, num_sliding_blocks=60)
+    if has_stream:
+        add(scheduler, "stream", 2)
+        advance(scheduler)
+    long = add(scheduler, "long", length)
+    chunks = []
+    while not long.is_decoding:
+        position = long.num_computed_tokens
+        step = dict(advance(scheduler))
+        assert ("stream" in step) == has_stream
+        chunks.append((position, step["long"]))
+    return chunks
+
+
+def test_chunks_beside_a_running_stream_do_bounded_work_however_long_the_prompt():
+    length = 6 * CHEAP_POSITIONS
+    chunks = prefill_beside_a_stream(length, has_stream=True)
+    assert chunks[0] == (0, 63)
+    for position, rows in chunks:
+        assert rows <= 63, "the stream's row is set aside"
+        assert rows <= MIN_CHUNK_ROWS or rows * position <= 2 * 64 * CHEAP_POSITIONS
+    assert chunks[-2][1] == MIN_CHUNK_ROWS
+
+
+def test_several_long_prompts_beside_a_stream_share_the_bound():
+    scheduler = make_scheduler(max_batch_tokens=64, num_full_blocks=30_000, num_sliding_blocks=200)
+    add(scheduler, "stream", 2)
+    advance(scheduler)
+    longs = [add(scheduler, name, 5 * CHEAP_POSITIONS) for name in ("one", "two")]
+    while not all(seq.is_decoding for seq in longs):
+        before = {seq.request_id: seq.num_computed_tokens for seq in longs if not seq.is_decoding}
+        step = dict(advance(scheduler))
+        work = sum(step.get(name, 0) * position for name, position in before.items())
+        assert work <= 2 * 64 * CHEAP_POSITIONS + MIN_CHUNK_ROWS * max(before.values())
+        assert sum(step.get(name, 0) for name in before) > 0
+
+
+def test_a_prompt_alone_is_computed_in_whole_chunks():
+    chunks = prefill_beside_a_stream(3 * CHEAP_POSITIONS, has_stream=False)
+    assert {rows for _, rows in chunks[:-1]} == {64}
+
+
+@pytest.mark.parametrize("num_drafts", [0, 3])
+def test_a_long_prompt_holds_no_more_sliding_blocks_than_window_drafts_and_chunk(num_drafts):
+    scheduler = make_scheduler(max_batch_tokens=32, num_full_blocks=3000, num_sliding_blocks=60)
+    seq = add(scheduler, "long", 9000, num_drafts=num_drafts)
+    window, stale, size = 5, 2, 4
+    while seq.num_generated < 30:
+        rows = dict(advance(scheduler, drafts=[8] * num_drafts))["long"]
+        held = len(seq.sliding_table.owned())
+        # The oldest readable position may be the last of its block, the newest the first of its own.
+        assert (held - 2) * size < window - 1 + stale + rows
+        assert seq.full_table.num_blocks * size >= seq.num_computed_tokens
+    assert held <= (window + stale + num_drafts + size - 2) // size + 1

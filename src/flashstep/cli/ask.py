@@ -35,6 +35,7 @@ def ask(
     weight_format: options.WeightFormat = None,
     kv_memory_mib: options.KvMemory = None,
     drafts: options.Drafts = True,
+    prefix_cache: options.PrefixCache = True,
     is_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, for programs.")] = False,
 ) -> None:
     """Ask one question. The reasoning goes to stderr (dimmed), the answer to stdout."""
@@ -46,7 +47,11 @@ def ask(
     messages.append(Message("user", text))
     trace_id = secrets.token_hex(16)
     config = options.engine_config(
-        threads=threads, weight_format=weight_format, kv_memory_mib=kv_memory_mib, drafts=drafts
+        threads=threads,
+        weight_format=weight_format,
+        kv_memory_mib=kv_memory_mib,
+        drafts=drafts,
+        prefix_cache=prefix_cache,
     )
     err = Console(stderr=True)
     transcript = Transcript(Console(), err, is_quiet=is_json)

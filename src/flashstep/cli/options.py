@@ -48,6 +48,13 @@ Drafts = Annotated[
         "--drafts/--no-drafts", help="Let the model's MTP modules draft tokens ahead. Same answers."
     ),
 ]
+PrefixCache = Annotated[
+    bool,
+    typer.Option(
+        "--prefix-cache/--no-prefix-cache",
+        help="Keep the KV cache of earlier prompts for those that begin alike. Same answers.",
+    ),
+]
 System = Annotated[str | None, typer.Option("--system", "-s", help="System message to begin with.")]
 Temperature = Annotated[
     float, typer.Option("--temperature", "-t", min=0.0, max=2.0, help="0 always takes the likeliest token.")
@@ -67,6 +74,7 @@ def engine_config(
     weight_format: str | None,
     kv_memory_mib: int | None,
     drafts: bool,
+    prefix_cache: bool = True,
 ) -> "EngineConfig":
     """The engine's configuration from the flags of a command; ConfigError when it cannot work."""
     from flashstep.engine.config import EngineConfig
@@ -76,5 +84,6 @@ def engine_config(
         "weight_format": weight_format,
         "kv_memory_bytes": None if kv_memory_mib is None else kv_memory_mib << 20,
         "num_draft_tokens": None if drafts else 0,
+        "prefix_cache": None if prefix_cache else False,
     }
     return EngineConfig.from_options({name: value for name, value in given.items() if value is not None})

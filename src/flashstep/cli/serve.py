@@ -58,6 +58,7 @@ def serve(
     weight_format: options.WeightFormat = None,
     kv_memory_mib: options.KvMemory = None,
     drafts: options.Drafts = True,
+    prefix_cache: options.PrefixCache = True,
     api_key_file: limit_options.KeyFile = None,
     protect_metrics: limit_options.ProtectMetrics = False,
     max_waiting: limit_options.MaxWaiting = limit_options.DEFAULTS.max_waiting,
@@ -107,6 +108,7 @@ def serve(
         weight_format=weight_format,
         kv_memory_mib=kv_memory_mib,
         drafts=drafts,
+        prefix_cache=prefix_cache,
     )
     from flashstep.server.allocator import fix_thresholds
     from flashstep.server.file_limit import raise_file_limit
@@ -123,6 +125,11 @@ def serve(
 
         def announce(url: str) -> None:
             names = (chat_model.model_name, *settings.aliases)
+            typer.echo(
+                f"{config.kv_memory_bytes >> 20} MiB for the KV cache: prompt and answer of one request may "
+                f"have {chat_model.context_length} tokens together",
+                err=True,
+            )
             typer.echo(f"{' and '.join(names)} on {url}")
             if not quiet:
                 typer.echo(client_settings(url, names[-1], needs_key=bool(settings.api_keys or api_key_file)))

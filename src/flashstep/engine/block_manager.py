@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 from flashstep.engine.block_pool import BlockPool
 from flashstep.engine.prefix_cache import MISS, ROOT, Hit, PrefixCache
+from flashstep.engine.prefix_lookup import PrefixLookup
 from flashstep.engine.sequence import Sequence
 
 
@@ -40,6 +41,7 @@ class BlockManager:
             self.full, self.sliding,
             block_size=block_size, reach=self._reach, num_lookahead=num_lookahead,
         ) if caches_prefixes else None  # fmt: skip
+        self._lookup: PrefixLookup | None = None  # of the sequence that was refused last
 
     @property
     def capacity_tokens(self) -> int:
@@ -56,6 +58,7 @@ class BlockManager:
         sliding_left = self.sliding.num_available - self.sliding.num_unused(hit.sliding_blocks)
         if num_new > full_left or sliding_left < 1:
             return False
+        self._lookup = None
         self._take_over(seq, hit)
         seq.full_table.append(self.full.take(num_new))
         return True
@@ -64,7 +67,9 @@ class BlockManager:
         # Scores of the prompt's own tokens need its rows computed.
         if self._cache is None or seq.params.prompt_logprobs is not None:
             return MISS
-        return self._cache.find(seq.token_ids, drafts=seq.num_drafts > 0)
+        if self._lookup is None or self._lookup.sequence is not seq:
+            self._lookup = PrefixLookup(self._cache, seq)
+        return self._lookup.find()
 
     def _take_over(self, seq: Sequence, hit: Hit) -> None:
         self.full.share(hit.full_blocks)

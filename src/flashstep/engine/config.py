@@ -16,6 +16,8 @@ from flashstep.model.config import LayerSpec, ModelConfig
 WeightFormat = Literal["int4", "int8", "bf16", "float32"]
 WEIGHT_FORMATS = get_args(WeightFormat)
 BYTES_PER_CACHED_NUMBER = 4  # K and V are stored as float32
+_VALUE_LANES = 32  # rows of V are padded to this many numbers (kernels.attention.value_stride)
+_ARRAYS_BYTES = 4096  # slack and alignment of the four arrays behind the pools
 _SLIDING_CACHE_SHARE = 0.25
 
 
@@ -83,12 +85,12 @@ class EngineConfig:
         self._check_budget(num_drafts, num_stale_rows)
         num_sliding = self._num_sliding_blocks(model, num_drafts, num_stale_rows)
         full_bytes, sliding_bytes = _block_bytes(model, self.block_size)
-        left_bytes = self.kv_memory_bytes - num_sliding * sliding_bytes
+        left_bytes = self.kv_memory_bytes - _ARRAYS_BYTES - num_sliding * sliding_bytes
         if left_bytes < full_bytes:
-            needed_bytes = num_sliding * sliding_bytes + full_bytes
+            needed_bytes = _ARRAYS_BYTES + num_sliding * sliding_bytes + full_bytes
             raise ConfigError(
                 f"kv_memory_bytes is {self.kv_memory_bytes}, but max_sequences={self.max_sequences} and "
-                f"max_batch_tokens={self.max_batch_tokens} need more than {needed_bytes} for this model; "
+                f"max_batch_tokens={self.max_batch_tokens} need {needed_bytes} for this model; "
                 f"raise kv_memory_bytes or lower max_sequences"
             )
         if self.prefix_cache:
@@ -151,7 +153,8 @@ def _block_bytes(model: ModelConfig, block_size: int) -> tuple[int, int]:
 
 
 def _kv_numbers(layer: LayerSpec) -> int:
-    return 2 * layer.num_kv_heads * layer.head_dim
+    padded = -(-layer.head_dim // _VALUE_LANES) * _VALUE_LANES
+    return layer.num_kv_heads * (layer.head_dim + padded)
 
 
 def _at_least(name: str, value: int, low: int) -> None:

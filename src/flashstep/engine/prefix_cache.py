@@ -41,10 +41,30 @@ class Hit(NamedTuple):
 MISS = Hit([], [], [])
 
 
+class KeyChain:
+    """Keys and tokens of the whole blocks of a token list that only ever grows; each is computed once."""
+
+    __slots__ = ("_block_size", "keys", "token_blocks")
+
+    def __init__(self, block_size: int) -> None:
+        self._block_size = block_size
+        self.keys: list[int] = []
+        self.token_blocks: list[tuple[int, ...]] = []
+
+    def extend(self, token_ids: Ordered[int]) -> None:
+        """Add the blocks that are complete since the last call, which had the beginning of `token_ids`."""
+        size = self._block_size
+        for index in range(len(self.keys), len(token_ids) // size):
+            block_ids = tuple(token_ids[index * size : (index + 1) * size])
+            self.keys.append(hash((self.keys[-1] if self.keys else ROOT, block_ids)))
+            self.token_blocks.append(block_ids)
+
+
 class PrefixCache:
     """Knows the registered blocks of both pools by the tokens in and before them.
 
     reach: positions before the next row that a sliding layer may still read.
+    version: grows whenever the answer of `find` may have changed.
     """
 
     def __init__(
@@ -52,7 +72,8 @@ class PrefixCache:
     ) -> None:
         self._full = full
         self._sliding = sliding
-        self._block_size = block_size
+        self.block_size = block_size
+        self.version = 0
         self._reach = reach
         self._num_lookahead = num_lookahead
         self._entries: dict[int, _Entry] = {}
@@ -63,13 +84,19 @@ class PrefixCache:
 
     def find(self, token_ids: Ordered[int], *, drafts: bool) -> Hit:
         """The longest prefix of `token_ids` that can be taken over, leaving at least one token."""
-        keys = self._known_keys(token_ids)
-        most = min(len(keys), (len(token_ids) - 1) // self._block_size)
+        chain = KeyChain(self.block_size)
+        chain.extend(token_ids)
+        return self.find_chain(chain, len(token_ids), drafts=drafts)
+
+    def find_chain(self, chain: KeyChain, num_tokens: int, *, drafts: bool) -> Hit:
+        """`find` for `num_tokens` tokens whose whole blocks are in `chain`."""
+        keys, size = chain.keys[: self._num_known(chain)], self.block_size
+        most = min(len(keys), (num_tokens - 1) // size)
         if drafts:
-            most = min(most, (len(keys) * self._block_size - self._num_lookahead) // self._block_size)
+            most = min(most, (len(keys) * size - self._num_lookahead) // size)
         usable = [self._sliding_usable(key, drafts) for key in keys[: max(0, most)]]
         for length in range(len(usable), 0, -1):
-            first = max(0, (length * self._block_size - self._reach) // self._block_size)
+            first = max(0, (length * size - self._reach) // size)
             if all(usable[first:length]):
                 entries = [self._entries[key] for key in keys[:length]]
                 sliding = [e.sliding_block for e in entries[first:] if e.sliding_block is not None]
@@ -90,6 +117,7 @@ class PrefixCache:
         key = hash((parent, token_ids))
         entry = self._entries.get(key)
         if entry is None:
+            self.version += 1
             self._entries[key] = _Entry(parent, token_ids, full_block, None, False)
             self._key_of_full[full_block] = key
             self._full.register(full_block)
@@ -108,33 +136,32 @@ class PrefixCache:
                 return
             del self._key_of_sliding[old]
             self._sliding.unregister(old)
+        self.version += 1
         entry.sliding_block, entry.has_mtp = block, has_mtp
         self._key_of_sliding[block] = key
         self._sliding.register(block)
 
-    def _known_keys(self, token_ids: Ordered[int]) -> list[int]:
-        """Keys of the leading blocks of `token_ids`, as far as they are known."""
-        keys: list[int] = []
-        parent, size = ROOT, self._block_size
-        for start in range(0, len(token_ids) - size + 1, size):
-            block_ids = tuple(token_ids[start : start + size])
-            key = hash((parent, block_ids))
+    def _num_known(self, chain: KeyChain) -> int:
+        """How many leading blocks of `chain` are known."""
+        parent = ROOT
+        for index, (key, block_ids) in enumerate(zip(chain.keys, chain.token_blocks, strict=True)):
             entry = self._entries.get(key)
             if entry is None or entry.parent != parent or entry.token_ids != block_ids:
-                break
-            keys.append(key)
+                return index
             parent = key
-        return keys
+        return len(chain.keys)
 
     def _sliding_usable(self, key: int, drafts: bool) -> bool:
         entry = self._entries[key]
         return entry.sliding_block is not None and (entry.has_mtp or not drafts)
 
     def _drop_full(self, block: int) -> None:
+        self.version += 1
         entry = self._entries.pop(self._key_of_full.pop(block))
         if entry.sliding_block is not None:
             del self._key_of_sliding[entry.sliding_block]
             self._sliding.unregister(entry.sliding_block)
 
     def _drop_sliding(self, block: int) -> None:
+        self.version += 1
         self._entries[self._key_of_sliding.pop(block)].sliding_block = None

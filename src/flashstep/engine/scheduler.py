@@ -1,7 +1,9 @@
 """Decides who computes what in the next step; the order of `schedule` is the policy.
 
 1. Running sequences, oldest first. Decode (with drafts) is set aside from the token budget
-   beforehand, so a long prefill never starves it; prefill chunks take what is left.
+   beforehand, so a long prefill never starves it; prefill chunks take what is left. While someone
+   decodes, rows far behind the beginning of a prompt cost more of the budget, because each reads all
+   positions before it, and the running streams wait for the whole step.
 2. When blocks run out, chunks and drafts shrink to what fits; when nothing fits, the youngest
    running sequence is preempted: it loses its blocks, goes back to the head of the queue and is
    computed again later. The oldest can always go on, so there is no deadlock.
@@ -19,6 +21,9 @@ from flashstep.engine.batch_builder import Share
 from flashstep.engine.block_manager import BlockManager
 from flashstep.engine.sequence import Sequence, SequenceStatus
 
+CHEAP_POSITIONS = 4096  # reading so many costs about what the rest of a row costs
+MIN_CHUNK_ROWS = 16  # so that a long prompt moves on in every step that has budget left
+
 
 class Scheduler:
     """Holds every live sequence, in `waiting` (first served first) or `running` (oldest first)."""
@@ -33,6 +38,7 @@ class Scheduler:
         self._max_batch_tokens = max_batch_tokens
         self._max_sequences = max_sequences
         self._num_stale_rows = num_stale_rows
+        self._has_streams = False  # somebody decodes in this step
 
     def __iter__(self) -> Iterator[Sequence]:
         yield from self.running
@@ -56,6 +62,7 @@ class Scheduler:
         plan: list[Share] = []
         reserved = sum(self._decode_cost(seq) for seq in self.running)
         budget = self._max_batch_tokens - reserved
+        self._has_streams = reserved > 0
         num_preemptions = self.num_preemptions
         budget = self._plan_running(plan, budget)
         if self.num_preemptions == num_preemptions:
@@ -72,7 +79,8 @@ class Scheduler:
                 query_len = self._make_room(seq, wanted)
                 if query_len == 0:
                     break
-                budget -= 0 if seq.is_decoding else query_len + self._extra(seq)
+                if not seq.is_decoding:
+                    budget -= (query_len + self._extra(seq)) * self._row_cost(seq)
                 plan.append(self._share(seq, query_len))
             index += 1
         return budget
@@ -88,7 +96,7 @@ class Scheduler:
             query_len = min(self._wanted(seq, budget), self._blocks.room(seq))
             seq.status = SequenceStatus.RUNNING
             seq.mark_admitted(now_s)
-            budget -= query_len + self._extra(seq)
+            budget -= (query_len + self._extra(seq)) * self._row_cost(seq)
             plan.append(self._share(seq, query_len))
 
     def _share(self, seq: Sequence, query_len: int) -> Share:
@@ -118,7 +126,14 @@ class Scheduler:
         """Rows that this sequence would compute, given what prefill may still take."""
         if seq.is_decoding and seq.status is SequenceStatus.RUNNING:
             return 1 + len(seq.draft_token_ids)
-        return min(seq.num_uncomputed_tokens, budget - self._extra(seq))
+        extra = self._extra(seq)
+        rows = max(budget // self._row_cost(seq), min(budget, MIN_CHUNK_ROWS + extra))
+        return min(seq.num_uncomputed_tokens, rows - extra)
+
+    def _row_cost(self, seq: Sequence) -> int:
+        """What one row of prefill takes from the budget: more far behind the beginning of a prompt, as
+        long as others wait for the step's end."""
+        return max(1, seq.num_computed_tokens // CHEAP_POSITIONS) if self._has_streams else 1
 
     def _decode_cost(self, seq: Sequence) -> int:
         return 1 + len(seq.draft_token_ids) + self._extra(seq) if seq.is_decoding else 0

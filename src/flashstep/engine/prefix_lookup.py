@@ -1,0 +1,27 @@
+"""What the prefix cache knows of one waiting sequence, which is asked at every step until there is room."""
+
+from flashstep.engine.prefix_cache import MISS, Hit, KeyChain, PrefixCache
+from flashstep.engine.sequence import Sequence
+
+
+class PrefixLookup:
+    """`PrefixCache.find` for one sequence: keys are computed once, and the search is repeated only when
+    the cache or the sequence has changed. A long prompt would otherwise be hashed anew at every step."""
+
+    def __init__(self, cache: PrefixCache, sequence: Sequence) -> None:
+        self.sequence = sequence
+        self.chain = KeyChain(cache.block_size)
+        self._cache = cache
+        self._state: tuple[int, int, bool] | None = None
+        self._hit = MISS
+
+    def find(self) -> Hit:
+        """The longest prefix that can be taken over now; the caller must not change it."""
+        seq = self.sequence
+        drafts = seq.num_drafts > 0
+        state = (self._cache.version, seq.num_tokens, drafts)
+        if state != self._state:
+            self.chain.extend(seq.token_ids)
+            self._hit = self._cache.find_chain(self.chain, seq.num_tokens, drafts=drafts)
+            self._state = state
+        return self._hit
