@@ -90,6 +90,11 @@ class Engine:
         """Share of the full pool's blocks that requests own, in [0, 1]."""
         return self._blocks.full.num_owned / max(1, self._blocks.full.total)
 
+    @property
+    def num_sliding_blocks_owned(self) -> int:
+        """Blocks of the sliding pool that requests own."""
+        return self._blocks.sliding.num_owned
+
     def validate(self, request: Request) -> None:
         """Raise InvalidRequest (ContextLengthExceeded) when this engine can never serve `request`."""
         ids = request.prompt_token_ids
