@@ -8,17 +8,20 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import httpx
 import pytest
 
 
 @contextmanager
-def served(checkpoint: Path, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(
+    checkpoint: Path, *arguments: str, stderr: IO[str] | int = subprocess.DEVNULL
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """A server process and the base URL that it printed."""
     command = [sys.executable, "-m", "flashstep", "serve", "--model", str(checkpoint), "--port", "0"]
     command += ["--threads", "1", "--kv-memory-mib", "64", "--trace-store", "off", *arguments]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True) as process:
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
@@ -77,3 +80,28 @@ def test_a_taken_port_is_told_before_the_model_is_loaded(speaking_checkpoint: Pa
     assert refused.returncode == 2
     assert "choose another with --port" in refused.stderr
     assert "starting the engine" not in refused.stderr
+
+
+def test_the_start_says_how_many_tokens_fit_and_a_longer_prompt_is_refused_with_the_numbers(
+    speaking_checkpoint: Path, tmp_path: Path
+) -> None:
+    log = tmp_path / "stderr"
+    with (
+        log.open("w") as stderr,
+        served(speaking_checkpoint, "--no-prefix-cache", "--kv-memory-mib", "16", stderr=stderr) as (_, url),
+        httpx.Client(trust_env=False) as client,
+    ):
+        told = re.search(r"16 MiB for the KV cache: .* may have (\d+) tokens together", log.read_text())
+        assert told
+        entry = client.get(f"{url}/models").raise_for_status().json()["data"][0]
+        assert int(told[1]) == entry["context_length"] < 8192
+        body = {
+            "model": "toy",
+            "messages": [{"role": "user", "content": "how many letters " * int(told[1])}],
+        }
+        answer = client.post(f"{url}/chat/completions", json=body, timeout=60)
+        assert answer.status_code == 400
+        error = answer.json()["error"]
+        assert error["code"] == "context_length_exceeded"
+        assert told[1] in error["message"]
+        assert re.search(r"has \d+ tokens", error["message"])
