@@ -108,7 +108,8 @@ def _ratios(rounds: list[dict[str, float]], engines: dict[str, Any]) -> Iterator
 
 
 def _of_ceiling(work: str, rounds: list[dict[str, float]], ceilings: dict[str, Any] | None) -> dict[str, Any]:
-    """Our int8 engine without drafting: bytes read over bandwidth, or multiply-adds over the int8 peak."""
+    """Our int8 engine without drafting: bytes read over bandwidth, or multiply-adds over the int8 peak. A
+    lower bound: the whole request counts, with HTTP, attention and (of one stream) the prompt."""
     name = "flashstep int8"
     values = [rates[name] for rates in rounds if name in rates]
     if ceilings is None or not values or work == "32 streams":

@@ -63,8 +63,9 @@ def main() -> None:
     with torch.inference_mode():
         for line in sys.stdin:
             work = json.loads(line)
-            first_s = generate(model, work["prompts"], 1) if work["num_output"] > 1 else 0.0
-            seconds = generate(model, work["prompts"], work["num_output"])
+            seconds = first_s = generate(model, work["prompts"], 1)
+            if work["num_output"] > 1:
+                seconds = generate(model, work["prompts"], work["num_output"])
             print(json.dumps({"first_s": first_s, "seconds": seconds}), flush=True)
 
 

@@ -16,6 +16,8 @@ How the folder must look is told in benchmarks/peer_engines.py.
 import argparse
 import json
 import os
+import signal
+import sys
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -34,7 +36,7 @@ from flashstep.errors import FlashstepError
 from flashstep.model.config import ModelConfig
 
 WORKS = (
-    Work("1 stream", "decode", 1, 128, 256),
+    Work("1 stream", "output", 1, 128, 256),
     Work("32 streams", "output", 32, 128, 256),
     Work("prompt of 4096", "prompt", 1, 4096, 1),
     Work("prompt of 32768", "prompt", 1, 32768, 1),
@@ -222,6 +224,7 @@ def main() -> None:
     parser.add_argument("--patience", type=float, default=40.0, help="seconds of repeating a disturbed turn")
     parser.add_argument("--report-only", action="store_true", help="measure nothing")
     args = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the engines are ended too
     root = Path(args.peers) if args.peers else None
     results = Results(args.out)
     if not args.report_only:
