@@ -32,6 +32,7 @@ from flashstep.bench.ceilings import measure_ceilings
 from flashstep.bench.prompts import Prompts
 from flashstep.bench.work import decode_bytes, prefill_macs
 from flashstep.cli.model_path import BUILT_IN
+from flashstep.engine.config import usable_cores
 from flashstep.errors import FlashstepError
 from flashstep.model.config import ModelConfig
 
@@ -45,7 +46,7 @@ WORKS = (
 
 MAX_TRIES = 8
 QUIET_S = 3.0  # that a try waits for a quiet moment
-MOST_FOREIGN = 0.1
+MOST_FOREIGN = 0.1  # beside what the measured threads leave free
 FAILURES = (RuntimeError, OSError, TimeoutError, ValueError, FlashstepError)
 
 
@@ -53,11 +54,16 @@ class Results:
     """The file of all rounds: {"model", "work", "round", "rates": {engine: rate}, "foreign": {engine: what
     others took of the CPUs}}."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, threads: int) -> None:
+        """SystemExit when the file holds rounds of another number of threads."""
         self.path = path
         self.data: dict[str, Any] = {"rounds": [], "engines": {}, "missing": {}, "ceilings": {}}
         if path.exists():
             self.data |= json.loads(path.read_text())
+        if self.data.setdefault("threads", threads) != threads:
+            sys.exit(
+                f"{path} has rounds with {self.data['threads']} threads; give --threads or another --out"
+            )
 
     def num_rounds(self, model: Model, work: Work) -> int:
         """Rounds that are stored already."""
@@ -158,9 +164,10 @@ class Cell:
     def _round(self, prompts: Prompts) -> None:
         """One turn of each engine, in every second round backwards."""
         turns: dict[str, tuple[float, float]] = {}
+        most_foreign = MOST_FOREIGN + max(0.0, 1 - self.threads / usable_cores())
         for engine in self.engines[:: -1 if self._num_stored % 2 else 1]:
             try:
-                turns[engine.label] = _turn(engine, self.work, prompts, self.patience_s)
+                turns[engine.label] = _turn(engine, self.work, prompts, self.patience_s, most_foreign)
             except FAILURES as error:
                 self._drop(engine, f"failed in round {self._num_stored}: {error!r}")
         self.results.note_engines(self.model, self.work, self.engines, self.missing)
@@ -174,12 +181,14 @@ class Cell:
         self.missing.append(f"{engine.label}: {reason}")
 
 
-def _turn(engine: Engine, work: Work, prompts: Prompts, patience_s: float) -> tuple[float, float]:
+def _turn(
+    engine: Engine, work: Work, prompts: Prompts, patience_s: float, most_foreign: float
+) -> tuple[float, float]:
     """Rate and foreign load of the quietest of some tries."""
     tries: list[tuple[float, float]] = []
     end = time.monotonic() + patience_s
-    while not tries or (tries[-1][0] > MOST_FOREIGN and len(tries) < MAX_TRIES and time.monotonic() < end):
-        wait_until_quiet(QUIET_S)
+    while not tries or (tries[-1][0] > most_foreign and len(tries) < MAX_TRIES and time.monotonic() < end):
+        wait_until_quiet(QUIET_S, most_foreign)
         fresh = _fresh(prompts, work)
         engine.resume()
         load = ForeignLoad(engine.group)
@@ -226,7 +235,7 @@ def main() -> None:
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the engines are ended too
     root = Path(args.peers) if args.peers else None
-    results = Results(args.out)
+    results = Results(args.out, args.threads)
     if not args.report_only:
         for model in chosen_models(args.model, root):
             for work in WORKS:
