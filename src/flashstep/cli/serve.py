@@ -110,7 +110,7 @@ def serve(
         drafts=drafts,
         prefix_cache=prefix_cache,
     )
-    from flashstep.server.allocator import fix_thresholds
+    from flashstep.backends.allocator import fix_thresholds
     from flashstep.server.file_limit import raise_file_limit
     from flashstep.server.serve import bind, run
 
