@@ -24,6 +24,7 @@ from flashstep.training.tasks.tools import chain
 from flashstep.training.tasks.tools.declaration import declare, declare_some, is_different
 from flashstep.training.tasks.tools.families import TOOL_FAMILIES
 from flashstep.training.tasks.tools.judge import NO_TOOL, says
+from flashstep.training.tasks.tools.parameters import make_parameter
 from flashstep.training.tasks.tools.request import WORDINGS as REQUEST_WORDINGS
 from flashstep.training.tasks.tools.trace_check import check_trace
 
@@ -221,3 +222,12 @@ def test_a_value_is_said_only_by_itself():
 
 def test_wordings_without_an_eval_list_are_these():
     assert without_eval_list(TOOL_FAMILIES) in (OWN_KINDS, set())
+
+
+@pytest.mark.parametrize("split", ["train", "eval"])
+@pytest.mark.parametrize("kind", ["strings", "integers", "object", "enum", "pin", "phone", "url", "time"])
+def test_every_kind_of_parameter_has_values_in_both_splits(kind, split):
+    for seed in range(200):
+        rng = random.Random(seed)
+        parameter = make_parameter(rng, split, is_camel=False, taken=set(), kind=kind)
+        validate(parameter.sample(rng, split), parameter.schema())

@@ -48,7 +48,7 @@ class Parameter:
             case "enum":
                 return rng.choice(self.options)
             case "strings":
-                return rng.sample(_distinct_strings(rng, split), rng.randint(1, 4))
+                return _distinct_strings(rng, split)[: rng.randint(1, 4)]
             case "integers":
                 return [rng.randrange(10 ** rng.randint(1, 4)) for _ in range(rng.randint(1, 4))]
             case "object":
