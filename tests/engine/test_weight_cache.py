@@ -2,7 +2,10 @@
 
 import logging
 import os
+import resource
 import shutil
+import signal
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -205,3 +208,37 @@ def test_a_folder_without_weights_is_a_config_error(source, config):
     (source / "model.safetensors").unlink()
     with pytest.raises(ConfigError, match=r"neither model\.safetensors nor"):
         load_packed(source, config, "int8")
+
+
+def test_the_file_may_be_read_by_all_who_may_read_its_folder(source, config, tmp_path):
+    for mode in (0o755, 0o750, 0o700):
+        folder = tmp_path / f"{mode:o}"
+        folder.mkdir()
+        folder.chmod(mode)
+        assert convert(source, config, "int8", folder).stat().st_mode & 0o777 == mode & 0o666
+
+
+def test_a_disk_that_is_full_leaves_no_half_file(source, config, caplog):
+    cache_folder().mkdir(parents=True)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # so that writing fails instead of the process
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with caplog.at_level(logging.INFO, "flashstep.engine"):
+            model = load_packed(source, config, "int8")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert not is_mapped(model)
+    assert "not kept" in caplog.text
+    assert cached_files() == []
+
+
+def test_two_starts_at_once_leave_one_whole_file(source, config):
+    with ThreadPoolExecutor(4) as pool:
+        models = list(pool.map(lambda _: load_packed(source, config, "int8"), range(8)))
+    assert len(cached_files()) == 1
+    mapped = load_packed(source, config, "int8")
+    assert is_mapped(mapped)
+    for model in models:
+        assert_same(model, mapped)

@@ -22,6 +22,7 @@ OTHER_CPUS = {
     ("generic", ""): [4, 0],
     ("haswell", AVX2): [8, 0],
     ("alderlake", f"{AVX2} avxvnni"): [8, 8],
+    ("skylake-avx512", f"{AVX2} avx512f avx512bw avx512cd avx512dq avx512vl"): [16, 0],
 }
 HERE = llvm.get_host_cpu_features()
 RUNNABLE = [cpu for cpu in OTHER_CPUS if all(HERE.get(feature, False) for feature in cpu[1].split())]

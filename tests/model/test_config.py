@@ -44,6 +44,12 @@ def test_lists_without_the_mtp_tail_are_padded_with_sliding_layers():
     assert config.mtp == ModelConfig.from_hf(presets.toy()).mtp
 
 
+def test_a_false_use_qk_norm_means_nothing_as_in_other_engines():
+    raw = presets.toy()
+    changed = ModelConfig.from_hf(raw | {"use_qk_norm": False})
+    assert (changed.layers, changed.mtp) == (ModelConfig.from_hf(raw).layers, ModelConfig.from_hf(raw).mtp)
+
+
 def test_a_config_without_mtp_has_none():
     assert ModelConfig.from_hf(presets.toy() | {"num_nextn_predict_layers": 0}).mtp == ()
 

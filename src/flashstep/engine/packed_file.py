@@ -42,6 +42,8 @@ def write_packed(path: Path, model: PackedModel, fingerprint: dict[str, Any], so
     try:
         with os.fdopen(descriptor, "wb") as file:
             _write(file, model, {"fingerprint": fingerprint, "source": str(source)})
+        # Temporary files are private; this one is for all who may read the folder, as the checkpoint is.
+        os.chmod(partial, path.parent.stat().st_mode & 0o666)
         os.replace(partial, path)
     finally:
         Path(partial).unlink(missing_ok=True)  # renamed by now, unless something failed

@@ -125,6 +125,8 @@ def _remove_abandoned(folder: Path) -> None:
             is_abandoned = not source_of(path).exists()
         except UnusableFile:
             is_abandoned = True
+        except OSError:  # of somebody else, or removed by another process a moment ago
+            continue
         if is_abandoned:
             path.unlink(missing_ok=True)
     for path in folder.glob(f"*{PARTIAL_SUFFIX}"):
