@@ -21,7 +21,7 @@ TRACE_CHECKS = LOGIC_TRACE_CHECKS | TIME_AND_UNIT_TRACE_CHECKS | TEXT_TRACE_CHEC
 KINDS = [kind for family in FAMILIES.values() for kind in family.wordings]
 MOST_TOKENS, MOST_TOKENS_OF_THE_MEDIAN = 220, 120
 # Kinds whose held-out wordings are still to be written, by someone who has not seen these.
-WITHOUT_EVAL_WORDINGS = set(KINDS)
+WITHOUT_EVAL_WORDINGS: set[str] = set()  # a new kind starts here, until someone has written its list blind
 
 
 @cache
@@ -136,7 +136,7 @@ def test_questions_differ(family):
 @pytest.mark.parametrize("kind", KINDS)
 def test_there_are_enough_wordings_and_no_held_out_one_is_trained(kind):
     train = wordings(kind, "train")
-    assert len(train.hand_written) >= 24
+    assert len(train.hand_written) >= 20  # what equals a held-out one is dropped
     assert len(train.all()) >= 100
     seen = {normalised(wording) for wording in train.all()}
     assert len(seen) == len(train.all())

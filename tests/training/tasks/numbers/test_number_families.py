@@ -17,11 +17,7 @@ from flashstep.training.tasks.trace_check import equations, equations_hold
 
 KINDS = sorted({kind for family in NUMBER_FAMILIES.values() for kind in family.wordings})
 # Their held-out wordings are still to be written, by someone who has not seen the training ones.
-WITHOUT_EVAL_WORDINGS = {
-    "multiply", "divide", "remainder", "chain", "sort_up", "sort_down", "gcd", "lcm", "prime", "factors",
-    "power", "square", "cube", "percent", "to_base", "from_base", "to_roman", "from_roman", "to_words",
-    "from_words",
-}  # fmt: skip
+WITHOUT_EVAL_WORDINGS: set[str] = set()  # a new kind starts here, until someone has written its list blind
 NAMES = list(NUMBER_FAMILIES)
 CASES = [
     (name, split)
