@@ -22,6 +22,7 @@ from flashstep.types import AnswerRule, Tool
 _FREE = r"FREE: /(?s:.*)/ & ~/(?s:.*)(<tool_call>|<function=)(?s:.*)/"
 # How llguidance shows the place of an error: "at 1(8): " in front, then numbered lines of the grammar.
 _SOURCE_LINES = re.compile(r"\Aat \d+\(\d+\): |^ *\d+ \|.*\n?(?:^ *\^\n?)?", re.MULTILINE)
+_MAX_REASON = 400  # characters; some messages repeat the schema
 _CALL = 'call: <tool_call> "\\n<function=" ({names}) "</function>\\n" </tool_call>'
 
 
@@ -125,4 +126,5 @@ def _compile(grammar: str) -> None:
 def _reason(message: str) -> str:
     """The reason without the place in the grammar, of which the client knows nothing."""
     reason = _SOURCE_LINES.sub("", message).split("failed to compile JSON schema: ")[-1]
-    return " ".join(reason.split())
+    reason = " ".join(reason.split())
+    return reason if len(reason) <= _MAX_REASON else f"{reason[:_MAX_REASON]}…"

@@ -17,6 +17,10 @@ MAX_LISTED_VALUES = 5000  # of all enums together
 # The least common multiple of all `multipleOf`: the compiler makes a state for each remainder, in time that
 # grows with their square.
 MAX_MULTIPLE = 50_000
+# Upper ends of ranges of numbers that are this near the smallest 64-bit integer send the compiler's code for
+# ranges into a recursion without end, which kills the process.
+_DEADLY = range(-(2**63) - 2**32, -(2**63) + 2**32)
+_UPPER_ENDS = frozenset(("const", "enum", "exclusiveMaximum", "maximum"))
 _SCHEMA = frozenset(
     (
         "additionalItems", "additionalProperties", "contains", "else", "if", "not", "propertyNames", "then",
@@ -47,6 +51,8 @@ def check_shape(schema: Any) -> None:
             here = f"{place}.{word}" if place else word
             waiting += [(inner, item, depth + 1) for inner, item in _inner(here, word, value)]
             num_values += len(value) if word == "enum" else 0
+            if word in _UPPER_ENDS:
+                _check_numbers(here, value)
             if word == "multipleOf":
                 multiple = math.lcm(multiple, _numerator(here, value))
         _check_limit(num_schemas + len(waiting), MAX_SCHEMAS, "schemas")
@@ -57,6 +63,21 @@ def check_shape(schema: Any) -> None:
 def _check_limit(number: int, limit: int, what: str) -> None:
     if number > limit:
         raise ValueError(f"it has more than {limit} {what}")
+
+
+def _check_numbers(place: str, value: Any) -> None:
+    """Raises ValueError for a number in `value`, at any depth, that the compiler does not survive."""
+    waiting = [value]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            waiting += part.values()
+        elif isinstance(part, list):
+            waiting += part
+        elif isinstance(part, int | float) and _DEADLY.start <= part < _DEADLY.stop:
+            raise ValueError(
+                f"{place} has {part}: numbers so near the smallest 64-bit integer cannot be enforced"
+            )
 
 
 def _numerator(place: str, value: Any) -> int:

@@ -108,6 +108,10 @@ WRONG = {
         of({"allOf": [{"type": "integer", "multipleOf": 997}, {"multipleOf": 991}]}),
         "common multiple of all multipleOf",
     ),
+    # The compiler of grammars recurses without end over these.
+    "the smallest number": (of({"const": -(2**63)}), "so near the smallest 64-bit integer"),
+    "one within a list of lists": (of({"enum": [1, [{"x": [5 - 2**63]}]]}), "a.enum has -92233720"),
+    "a range down there": (of({"type": "integer", "minimum": -(2.0**63), "maximum": 700 - 2**63}), "so near"),
     "endless depth": (nested(70), "more than 64 levels"),
     "thousands of parts": (of({"properties": {f"p{i}": {} for i in range(2100)}}), "more than 2000 schemas"),
     "thousands of values": (of({"enum": list(range(6000))}), "more than 5000 enum values"),
