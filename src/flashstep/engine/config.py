@@ -91,7 +91,7 @@ class EngineConfig:
             raise ConfigError(
                 f"kv_memory_bytes is {self.kv_memory_bytes}, but max_sequences={self.max_sequences} and "
                 f"max_batch_tokens={self.max_batch_tokens} need {needed_bytes} for this model; "
-                f"raise kv_memory_bytes or lower max_sequences"
+                f"raise kv_memory_bytes (--kv-memory-mib {-(-needed_bytes // 2**20)}) or lower max_sequences"
             )
         if self.prefix_cache:
             num_kept = int(left_bytes * _SLIDING_CACHE_SHARE) // max(1, sliding_bytes)
