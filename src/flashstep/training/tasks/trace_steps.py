@@ -12,6 +12,8 @@ from typing import TypeVar
 
 from flashstep.training.tasks.arithmetic import column_difference, column_sum
 from flashstep.training.tasks.base import Example, Split, split_of
+from flashstep.training.tasks.numbers.division import division_lines
+from flashstep.training.tasks.numbers.multiplication import row
 
 TraceCheck = Callable[[str, str, str], bool]
 """(question, reasoning, answer text) -> whether the steps are valid and lead to the answer."""
@@ -67,12 +69,7 @@ def times(a: int, digit: int) -> list[str]:
     the right, stands the product so far with its carry in front."""
     if a < 10:
         return [f"{a}*{digit}={a * digit}"]
-    steps, done, carry = "", "", 0
-    for figure in map(int, reversed(str(a))):
-        carry, last = divmod(figure * digit + carry, 10)
-        done = f"{last}{done}"
-        steps += f" {figure}:{carry}{done}"
-    return [f"{a}*{digit}", f"*{digit}{steps}, {a * digit}"]
+    return [f"{a}*{digit}", f"*{digit}{row(a, digit)}, {a * digit}"]
 
 
 def over(a: int, digit: int) -> list[str]:
@@ -81,18 +78,7 @@ def over(a: int, digit: int) -> list[str]:
     quotient so far."""
     if a <= digit * 10:
         return [f"{a}/{digit}={a // digit}"]
-    lines, done, rest = [f"{a}/{digit}"], "", 0
-    for figure in map(int, str(a)):
-        part = 10 * rest + figure
-        quotient, rest = divmod(part, digit)
-        done += str(quotient)
-        if quotient:
-            taken = f"{rest:0{len(str(part))}}"
-            suffixes = " ".join(taken[-k:] for k in range(1, len(taken) + 1))
-            lines.append(f"{part}: {quotient} {part}-{digit * quotient}: {suffixes}, {done}")
-        else:
-            lines.append(f"{part}<{digit}: {done}")
-    return lines
+    return [f"{a}/{digit}", *division_lines(a, digit)]
 
 
 def mentions(question: str, items: Iterable[object]) -> bool:
