@@ -20,9 +20,9 @@ from flashstep.chat.template import ChatTemplate
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.cli.model_path import resolve_model_path
 from flashstep.engine.llm import LLM
-from flashstep.training.evaluation import eval_examples
+from flashstep.training.evaluation.suites import eval_items
 from flashstep.training.tasks.registry import FAMILIES
-from flashstep.types import Message, SamplingParams
+from flashstep.types import SamplingParams
 
 GREEDY = SamplingParams(temperature=0.0, max_tokens=256)
 
@@ -38,8 +38,8 @@ def measure(folder: Path, num_prompts: int, rounds: int, threads: int) -> list[d
     """One row of figures per number of drafts."""
     tokenizer = Tokenizer.load(folder)
     template = ChatTemplate.load(folder, tokenizer)
-    examples = eval_examples(tuple(FAMILIES), -(-num_prompts // len(FAMILIES)), seed=1)[:num_prompts]
-    prompts = [template.encode([Message("user", e.question)]) for e in examples]
+    items = eval_items(tuple(FAMILIES), -(-num_prompts // len(FAMILIES)), seed=1)[:num_prompts]
+    prompts = [template.encode(next(item.begin())) for item in items]
     options = {"num_threads": threads, "num_valid_tokens": tokenizer.vocab_size}
     llms = [LLM.load(folder, num_draft_tokens=k, **options) for k in range(4)]
     speeds: list[list[float]] = [[] for _ in llms]

@@ -32,7 +32,8 @@ from flashstep.engine.weight_cache import load_packed
 from flashstep.engine.weights import StorageFormats, pack
 from flashstep.model.checkpoint import Checkpoint
 from flashstep.model.config import ModelConfig
-from flashstep.training.evaluation import evaluate
+from flashstep.training.evaluation.evaluate import evaluate
+from flashstep.training.evaluation.suites import eval_items
 from flashstep.training.tasks.registry import FAMILIES
 from flashstep.types import SamplingParams
 
@@ -131,7 +132,8 @@ def answers(
             texts.extend(Text(*pair) for pair in zip(questions, found, strict=True))
             return found
 
-        report = evaluate(generate, template, tokenizer, n=-(-prompts // len(FAMILIES)))
+        items = eval_items(tuple(FAMILIES), -(-prompts // len(FAMILIES)), seed=0)
+        report = evaluate(generate, template, tokenizer, items)
     right = [result.accuracy for result in report.results.values()]
     return texts, statistics.fmean(right)
 

@@ -66,7 +66,7 @@ def test_an_evaluation_writes_its_results_and_failures(speaking_checkpoint, tmp_
     assert not stopped.value.code
     result = json.loads(result_file.read_text())
     assert result.keys() == {"letters"}
-    assert result["letters"].keys() == {"accuracy", "n", "mean_reasoning_tokens"}
+    assert result["letters"].keys() == {"accuracy", "n", "mean_reasoning_tokens", "sound_traces"}
     assert result["letters"]["n"] == 2
     num_wrong = round(2 * (1 - result["letters"]["accuracy"]))
     assert len(failures_file.read_text().splitlines()) == num_wrong

@@ -17,7 +17,8 @@ def _tokens(length: int) -> torch.Tensor:
     return torch.from_numpy(np.random.default_rng(length).integers(3, 380, (1, length)))
 
 
-@pytest.mark.parametrize("length", [1, 5, 24], ids=lambda n: f"{n} tokens, window 5")
+# 25 tokens are whole blocks of a window: sliding layers then attend block by block.
+@pytest.mark.parametrize("length", [1, 5, 24, 25], ids=lambda n: f"{n} tokens, window 5")
 def test_trunk_equals_the_naive_twin(model, toy_tensors, toy_config, length):
     tokens = _tokens(length)
     with torch.no_grad():

@@ -15,25 +15,12 @@ from flashstep.training.tasks.dialogue import (
     same_calls,
     without_breaks,
 )
-from flashstep.training.tasks.questions import wordings
 from flashstep.types import Message
 
 
 def dialogues(family: DialogueFamily, seed: str, split: Split, num: int = 200) -> list[Dialogue]:
     """`num` dialogues of a family, always the same."""
     return [family.generate(random.Random(f"{seed}:{split}:{index}"), split) for index in range(num)]
-
-
-def splits(families: dict[str, DialogueFamily]) -> tuple[Split, ...]:
-    """The splits that have wordings: eval only once all eval lists are written."""
-    kinds = {kind for family in families.values() for kind in family.wordings}
-    return ("train", "eval") if all(wordings(kind, "eval").hand_written for kind in kinds) else ("train",)
-
-
-def without_eval_list(families: dict[str, DialogueFamily]) -> set[str]:
-    """The kinds of wordings whose eval list is still to be written."""
-    kinds = {kind for family in families.values() for kind in family.wordings}
-    return {kind for kind in kinds if not wordings(kind, "eval").hand_written}
 
 
 def check_read_back(

@@ -4,10 +4,12 @@ import re
 from collections import Counter
 from itertools import islice
 
-from flashstep.training.data import document, documents, tokenizer_corpus
-from flashstep.training.tasks.base import LETTER_BREAK, split_of
+from flashstep.training.data import document, documents
+from flashstep.training.tasks.base import split_of
+from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, WEIGHTS
 from flashstep.training.tasks.words import common_words
 from flashstep.training.tokenizer import train_tokenizer
+from flashstep.training.tokenizer_corpus import tokenizer_corpus
 
 
 def test_a_document_is_a_function_of_seed_and_index():
@@ -18,9 +20,21 @@ def test_a_document_is_a_function_of_seed_and_index():
     assert stream != list(islice(documents(seed=3, split="eval"), 50))
 
 
-def test_documents_are_conversations_that_end_in_reasoning_and_an_answer():
-    num_turns, num_system = Counter(), 0
-    for messages in islice(documents(seed=0), 3000):
+def test_documents_are_of_every_family_as_often_as_their_weights_say():
+    num = 4000
+    families = Counter(dialogue.family for dialogue in islice(documents(seed=0), num))
+    assert families.keys() == WEIGHTS.keys()
+    for name, weight in WEIGHTS.items():
+        assert abs(families[name] / num - weight) < 4 * (weight / num) ** 0.5
+
+
+def test_a_question_rarely_has_a_system_prompt_or_another_question_behind_it():
+    num_turns, num_system, num = Counter(), 0, 0
+    for dialogue in islice(documents(seed=0), 4000):
+        if dialogue.family in DIALOGUE_FAMILIES:
+            continue
+        num += 1
+        messages = dialogue.messages
         if messages[0].role == "system":
             num_system += 1
             messages = messages[1:]
@@ -28,28 +42,20 @@ def test_documents_are_conversations_that_end_in_reasoning_and_an_answer():
         assert all(m.reasoning and m.content for m in messages if m.role == "assistant")
         num_turns[len(messages) // 2] += 1
     assert set(num_turns) == {1, 2}
-    assert 0.02 < num_turns[2] / 3000 < 0.045
-    assert 0.035 < num_system / 3000 < 0.065
+    assert 0.025 < num_turns[2] / num < 0.055
+    assert 0.035 < num_system / num < 0.065
 
 
 def test_no_held_out_word_is_asked_about_in_training():
     held_out = set(common_words("eval"))
     spelled = re.compile(r"^ \w1 .*$", re.MULTILINE)
-    for messages in islice(documents(seed=1), 3000):
-        for line in spelled.findall(messages[-1].reasoning):
-            word = "".join(part[0] for part in line.split() if part[0] != "#")
-            assert word not in held_out
-            assert split_of(word) == "train"
-        assert "strawberry" not in messages[-2].content.lower()
-
-
-def test_letter_breaks_stand_only_between_letters_of_answers():
-    for messages in islice(documents(seed=2), 1000):
-        for message in messages:
-            assert LETTER_BREAK not in (message.reasoning or "")
-            if message.role != "assistant":
-                assert LETTER_BREAK not in message.content
-            assert not re.search(rf"(?<![a-z]){LETTER_BREAK}|{LETTER_BREAK}(?![a-z])", message.content)
+    for dialogue in islice(documents(seed=1), 3000):
+        for turn in dialogue.turns:
+            for line in spelled.findall(dialogue.messages[turn].reasoning):
+                word = "".join(part[0] for part in line.split() if part[0] != "#")
+                assert word not in held_out
+                assert split_of(word) == "train"
+        assert not any("strawberry" in m.content.lower() for m in dialogue.messages)
 
 
 def test_the_tokenizer_corpus_is_repeatable_and_has_the_size_asked_for():

@@ -92,7 +92,7 @@ def test_only_the_last_turn_is_trained_when_asked(template, tokenizer):
 
 
 def test_packed_rows_carry_the_mask_of_several_turns():
-    rows = pack([Document((1, 2, 3, 4, 5, 6), 1, ((2, 4),)), Document((7, 8), 1)], row_tokens=8)
+    [rows] = pack([Document((1, 2, 3, 4, 5, 6), 1, ((2, 4),)), Document((7, 8), 1)], [8])
     assert rows.mask_BT.int().tolist() == [[0, 1, 0, 0, 1, 1, 0, 1]]
 
 

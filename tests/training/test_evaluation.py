@@ -3,120 +3,186 @@
 import dataclasses
 import io
 import json
+import random
 
 import pytest
 from rich.console import Console
 
-from flashstep.chat.template import ChatTemplate, builtin_template
-from flashstep.chat.tokenizer import Tokenizer
 from flashstep.errors import ConfigError
-from flashstep.training import evaluation
-from flashstep.training.data import tokenizer_corpus
-from flashstep.training.evaluation import eval_examples, evaluate, find_contamination
-from flashstep.training.tasks.base import LETTER_BREAK
+from flashstep.training.evaluation import contamination
+from flashstep.training.evaluation.contamination import find_contamination
+from flashstep.training.evaluation.evaluate import evaluate
+from flashstep.training.evaluation.item import dialogue_item, question_item
+from flashstep.training.evaluation.report import Outcome, Report
+from flashstep.training.evaluation.suites import SUITES, eval_items, families_of
+from flashstep.training.tasks.base import LETTER_BREAK, Example
+from flashstep.training.tasks.dialogue import without_breaks
 from flashstep.training.tasks.questions import Wordings
-from flashstep.training.tasks.registry import FAMILIES
-from flashstep.training.tokenizer import save_tokenizer, train_tokenizer
-
-FAMILY_NAMES = tuple(FAMILIES)
+from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, FAMILIES, TRACE_CHECKS
+from flashstep.types import Message
 
 
-@pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory) -> Tokenizer:
-    path = tmp_path_factory.mktemp("tokenizer")
-    save_tokenizer(train_tokenizer(tokenizer_corpus(300), 512), path, builtin_template())
-    return Tokenizer.load(path)
+def example(question: str = "How many 'r's are in the word strawberry?") -> Example:
+    return Example("letters", question, "Letter r:\n...", f"3{LETTER_BREAK}!", "3", "strawberry")
 
 
-@pytest.fixture(scope="module")
-def template(tokenizer) -> ChatTemplate:
-    return ChatTemplate(builtin_template(), tokenizer)
+def said(tokenizer, message: Message) -> list[int]:
+    """The completion that makes `message`."""
+    call_texts = []
+    for call in message.tool_calls:
+        arguments = "".join(
+            f"<parameter={key}>\n{value if isinstance(value, str) else json.dumps(value)}\n</parameter>\n"
+            for key, value in call.arguments.items()
+        )
+        call_texts.append(f"<tool_call>\n<function={call.name}>\n{arguments}</function>\n</tool_call>")
+    text = "\n".join([part for part in (message.content, *call_texts) if part])
+    return tokenizer.encode(f"{message.reasoning}\n</think>\n{text}<|im_end|>")
 
 
-def oracle(tokenizer, examples, spoil=lambda index, answer: answer):
-    """Answers the examples in order as the training data would; `spoil` may change an answer."""
+def playing(tokenizer, dialogue, spoil=lambda turn, message: message):
+    """A `generate` that makes the recorded turns of one dialogue, one a round."""
+    turns = iter(dialogue.turns)
 
     def generate(prompts):
-        assert len(prompts) == len(examples)
-        answers = [spoil(i, e.answer.replace(LETTER_BREAK, "")) for i, e in enumerate(examples)]
-        return [
-            tokenizer.encode(f"{e.reasoning}\n</think>\n{answer}<|im_end|>")
-            for e, answer in zip(examples, answers, strict=True)
-        ]
+        [_] = prompts
+        turn = next(turns)
+        return [said(tokenizer, spoil(turn, without_breaks(dialogue.messages[turn])))]
 
     return generate
 
 
-def test_a_perfect_answerer_gets_everything_right(tokenizer, template):
-    examples = eval_examples(FAMILY_NAMES, 5, seed=1)
-    report = evaluate(oracle(tokenizer, examples), template, tokenizer, n=5, seed=1)
-    assert report.failures == ()
-    assert list(report.results) == list(FAMILY_NAMES)
-    for family, result in report.results.items():
-        lengths = [len(tokenizer.encode(e.reasoning)) for e in examples if e.family == family]
-        assert (result.accuracy, result.n) == (1.0, 5)
-        assert result.mean_reasoning_tokens == pytest.approx(sum(lengths) / 5, abs=1.5)
-
-
-def test_wrong_answers_are_counted_and_listed(tokenizer, template):
-    examples = eval_examples(("letters", "outside"), 4, seed=2)
-    generate = oracle(tokenizer, examples, lambda index, answer: "Paris." if index in (0, 5, 6) else answer)
-    report = evaluate(generate, template, tokenizer, ("letters", "outside"), n=4, seed=2)
-    assert report.to_json() == {
-        "letters": {"accuracy": 0.75, "n": 4, "mean_reasoning_tokens": pytest.approx(35, abs=30)},
-        "outside": {"accuracy": 0.5, "n": 4, "mean_reasoning_tokens": pytest.approx(25, abs=20)},
-    }
-    assert json.loads(json.dumps(report.to_json())) == report.to_json()
-    first = report.failures[0]
-    assert (first.question, first.answer) == (examples[0].question, "Paris.")
-    assert first.reasoning == examples[0].reasoning
-    assert first.expected == examples[0].answer.replace(LETTER_BREAK, "")
-
-
-def test_an_answer_without_an_end_of_reasoning_is_wrong(tokenizer, template):
-    examples = eval_examples(("outside",), 3, seed=0)
-    never = [tokenizer.encode(e.answer) for e in examples]
-    report = evaluate(lambda prompts: never, template, tokenizer, ("outside",), n=3)
-    assert report.results["outside"].accuracy == 0.0
-
-
-def test_the_table_names_every_family(tokenizer, template):
-    examples = eval_examples(FAMILY_NAMES, 1, seed=0)
-    report = evaluate(oracle(tokenizer, examples), template, tokenizer, n=1)
-    text = io.StringIO()
-    Console(file=text, width=100).print(report.table())
-    assert all(family in text.getvalue() for family in FAMILY_NAMES)
-    assert "100.0%" in text.getvalue()
-
-
-def test_prompts_are_the_questions_in_order(tokenizer, template):
-    examples = eval_examples(("letters",), 3, seed=5)
+def test_right_and_wrong_answers_are_counted_and_listed(tokenizer, template):
+    items = [question_item(example(f"question {i}"), FAMILIES["letters"], None) for i in range(4)]
+    answers = ["There are 3.", "Paris.", "3", "There are 4."]
     seen = []
 
     def generate(prompts):
-        seen.extend(prompts)
-        return oracle(tokenizer, examples)(prompts)
+        seen.extend(tokenizer.decode(prompt) for prompt in prompts)
+        return [tokenizer.encode(f"s1 t2\n</think>\n{answer}<|im_end|>") for answer in answers]
 
-    evaluate(generate, template, tokenizer, ("letters",), n=3, seed=5)
-    for prompt, example in zip(seen, examples, strict=True):
-        assert example.question in tokenizer.decode(prompt)
+    report = evaluate(generate, template, tokenizer, items)
+    assert all(f"question {i}" in prompt for i, prompt in enumerate(seen))
+    length = len(tokenizer.encode("s1 t2"))
+    assert report.to_json() == {
+        "letters": {"accuracy": 0.5, "n": 4, "mean_reasoning_tokens": length, "sound_traces": None}
+    }
+    assert json.loads(json.dumps(report.to_json())) == report.to_json()
+    first = report.failures[0]
+    assert (first.question, first.reasoning, first.answer) == ("question 1", "s1 t2", "Paris.")
+    assert first.expected == "3!"
 
 
-def test_an_unknown_family_is_named_with_the_known_ones():
+def test_an_answer_without_an_end_of_reasoning_is_wrong(tokenizer, template):
+    items = [question_item(example(), FAMILIES["letters"], None)]
+    report = evaluate(lambda prompts: [tokenizer.encode("3")], template, tokenizer, items)
+    assert report.results["letters"].accuracy == 0.0
+
+
+def test_a_right_answer_with_another_reasoning_has_no_sound_trace(tokenizer, template):
+    rng = random.Random(3)
+    worked = [FAMILIES["units"].generate(rng, "eval") for _ in range(2)]
+    items = [question_item(each, FAMILIES["units"], TRACE_CHECKS["units"]) for each in worked]
+    traces = [worked[0].reasoning, "I just know."]
+
+    def generate(prompts):
+        turns = zip(traces, worked, strict=True)
+        return [said(tokenizer, Message("assistant", each.answer, trace)) for trace, each in turns]
+
+    report = evaluate(generate, template, tokenizer, items)
+    assert report.results["units"].accuracy == 1.0
+    assert report.results["units"].sound_traces == 0.5
+
+
+@pytest.mark.parametrize("family", ["tool_single", "tool_chain", "talk_follow_up", "long_fact"])
+def test_a_conversation_is_played_turn_by_turn_to_its_end(tokenizer, template, family):
+    for item, dialogue in recorded(family, 4):
+        report = evaluate(playing(tokenizer, dialogue), template, tokenizer, [item])
+        assert report.failures == ()
+        [result] = report.results.values()
+        assert result.mean_reasoning_tokens > 0
+        assert result.sound_traces == (1.0 if DIALOGUE_FAMILIES[family].check_trace else None)
+
+
+def test_a_conversation_ends_at_its_first_wrong_turn(tokenizer, template):
+    item, dialogue = next(pair for pair in recorded("tool_chain", 20) if len(pair[1].turns) > 2)
+    second = dialogue.turns[1]
+
+    def spoil(turn, message):
+        return dataclasses.replace(message, tool_calls=(), content="No.") if turn == second else message
+
+    report = evaluate(playing(tokenizer, dialogue, spoil), template, tokenizer, [item])
+    [failure] = report.failures
+    assert failure.answer == "No."
+    assert dialogue.messages[second].tool_calls[0].name in failure.expected
+
+
+def recorded(family: str, num: int):
+    """Items of a family with the dialogues behind them, of the train split: anyone may see those."""
+    for index in range(num):
+        dialogue = DIALOGUE_FAMILIES[family].generate(random.Random(f"play:{family}:{index}"), "train")
+        dialogue = dataclasses.replace(dialogue, subjects=())
+        yield dialogue_item(dialogue, DIALOGUE_FAMILIES[family]), dialogue
+
+
+def test_figures_of_a_report():
+    outcomes = [Outcome("a", 10, None, True), Outcome("b", 4), Outcome("a", 20, None, False)]
+    report = Report.of(outcomes)
+    assert report.results["a"].sound_traces == 0.5
+    assert report.results["a"].mean_reasoning_tokens == 15
+    text = io.StringIO()
+    Console(file=text, width=100).print(report.table())
+    assert "100.0%" in text.getvalue()
+    assert "50.0%" in text.getvalue()
+
+
+def test_an_unknown_suite_or_family_is_named_with_the_known_ones():
+    with pytest.raises(ConfigError, match="'chess'.*core, tools, long"):
+        families_of(["chess"])
     with pytest.raises(ConfigError, match="'chess'.*letters"):
-        eval_examples(("chess",), 1, seed=0)
+        families_of(["core"], ["chess"])
+    assert families_of(["tools", "core"], ["letters"]) == ["letters"]
+
+
+def test_suites_have_every_family_once():
+    names = [name for families in SUITES.values() for name in families]
+    assert sorted(names) == sorted([*FAMILIES, *DIALOGUE_FAMILIES])
+
+
+def test_the_same_seed_asks_the_same():
+    prompts = [next(item.begin()) for item in eval_items(["letters", "tool_single"], 3, seed=5)]
+    assert prompts == [next(item.begin()) for item in eval_items(["letters", "tool_single"], 3, seed=5)]
+    assert prompts != [next(item.begin()) for item in eval_items(["letters", "tool_single"], 3, seed=6)]
+
+
+def test_long_texts_are_asked_at_every_length(tokenizer, template):
+    def count(text: str) -> int:
+        return len(tokenizer.encode_plain(text))
+
+    items = eval_items(["long_fact"], 2, seed=0, long_tokens=(600, 2000), count_tokens=count)
+    assert [item.label for item in items] == ["long_fact@600"] * 2 + ["long_fact@2000"] * 2
+    for item in items:
+        length = len(template.encode(next(item.begin())))
+        assert 0.7 * int(item.label.split("@")[1]) < length <= int(item.label.split("@")[1])
 
 
 def test_the_eval_split_is_clean():
-    assert find_contamination(eval_examples(FAMILY_NAMES, 200, seed=0)) == []
+    assert find_contamination(eval_items([*FAMILIES, *DIALOGUE_FAMILIES], 40, seed=0)) == []
 
 
 def test_a_trained_subject_is_found():
-    example = eval_examples(("letters",), 1, seed=0)[0]
-    leaked = dataclasses.replace(example, subject="banana")
+    [item] = eval_items(["letters"], 1, seed=0)
+    leaked = dataclasses.replace(item, subjects=("banana",))
     assert find_contamination([leaked]) == ["letters: subject 'banana' belongs to the train split"]
 
 
 def test_a_wording_on_both_lists_is_found(monkeypatch):
-    monkeypatch.setattr(evaluation, "wordings", lambda kind, split: Wordings(("Spell {w}!",), ()))
-    assert "spelling: wording 'spell {w}' is in both lists" in find_contamination([])
+    monkeypatch.setattr(contamination, "wordings", lambda kind, split: Wordings(("Spell {w}!",), ()))
+    items = eval_items(["spelling"], 1, seed=0)
+    assert "spelling: wording 'spell {w}' is in both lists" in find_contamination(items)
+
+
+def test_nothing_that_may_have_been_seen_is_asked(tokenizer, template):
+    [item] = eval_items(["letters"], 1, seed=0)
+    leaked = dataclasses.replace(item, subjects=("banana",))
+    with pytest.raises(ConfigError, match="not held out.*'banana'"):
+        evaluate(lambda prompts: [], template, tokenizer, [leaked])

@@ -1,8 +1,10 @@
 """The loop itself: every phase runs, a killed run resumes to the bit, one batch can be learnt."""
 
+import pytest
 import torch
 
 from flashstep.training.loop import routers
+from flashstep.training.packing import Document, pack
 from flashstep.training.recipe import smoke
 from flashstep.training.run import make_trainer, train_command
 
@@ -48,16 +50,30 @@ def test_mtp_phases_leave_the_trunk_alone_and_clone_the_first_module(tmp_path):
 def test_one_batch_is_learnt(tmp_path):
     trainer = make_trainer(smoke(), tmp_path)
     trainer._enter(trainer.recipe.phases[0], at_start=True)
-    rows = trainer.batch(0)
+    batch = trainer.batch(0)
     losses = []
     for _ in range(30):
-        loss, _ = trainer._loss(trainer.phase, rows)
-        loss.backward()
+        losses.append(trainer._backward(trainer.phase, batch)["loss"])
         for optimizer in trainer.optimizers.values():
             optimizer.step()
             optimizer.zero_grad()
-        losses.append(loss.item())
     assert losses[-1] < 0.5 * losses[0]
+
+
+def test_gradients_of_rows_of_several_widths_are_those_of_the_mean_over_all_targets(tmp_path):
+    trainer = make_trainer(smoke(), tmp_path)
+    trainer._enter(trainer.recipe.phases[0], at_start=True)
+    ids = torch.randint(20, 300, (400,), generator=torch.Generator().manual_seed(0)).tolist()
+    documents = [Document(tuple(ids[:size]), size // 3) for size in (400, 120, 90, 60)]
+    gradients, losses = [], []
+    for widths in ((512,), (128, 512)):
+        batch = pack(documents, widths)
+        assert [rows.tokens_BT.shape[1] for rows in batch] == list(widths)
+        losses.append(trainer._backward(trainer.phase, batch)["loss"])
+        gradients.append(trainer.model.embedding.weight.grad.clone())
+        trainer.model.zero_grad()
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    torch.testing.assert_close(*gradients, atol=1e-6, rtol=1e-3)
 
 
 def test_router_bias_moves_against_the_load(tmp_path):

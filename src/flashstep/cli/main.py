@@ -35,7 +35,7 @@ app.command(epilog=train.EPILOG)(train.train)
 app.command(epilog=convert.EPILOG)(convert.convert)
 app.command(epilog=trace.EPILOG)(trace.trace)
 app.command(epilog=bench.EPILOG)(bench.bench)
-app.add_typer(evaluate.app, name="eval")
+app.command(name="eval", epilog=evaluate.EPILOG)(evaluate.evaluate)
 app.add_typer(keys.app, name="keys")
 
 

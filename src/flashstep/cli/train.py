@@ -13,6 +13,7 @@ EPILOG = """\b
 Examples:
   flashstep train nano-cpu --out out/nano
   flashstep train nano-cpu --out out/nano --minutes 30
+  flashstep train nano-cpu --out out/nano --from out/older
   flashstep ask --model out/nano "Which is larger, 9.11 or 9.9?"
 """
 
@@ -28,6 +29,22 @@ def train(
     minutes: Annotated[
         float | None, typer.Option("--minutes", min=0.0, help="Stop after this long; run again to go on.")
     ] = None,
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Begin with the weights of this checkpoint folder; its tokenizer may be another.",
+            show_default="random weights",
+            exists=True,
+            file_okay=False,
+        ),
+    ] = None,
+    compiles: Annotated[
+        bool,
+        typer.Option(
+            "--compile", help="Compile the layers first: two minutes, then faster. Needs a C++ compiler."
+        ),
+    ] = False,
     threads: options.Threads = None,
 ) -> None:
     """Train a model; the folder ends up a checkpoint that every command here loads."""
@@ -38,6 +55,8 @@ def train(
     get_recipe(recipe)  # a wrong name is reported before torch is loaded
     from flashstep.training.run import train_command
 
-    is_finished = train_command(recipe, out, resume=not start_over, minutes=minutes, threads=threads)
+    is_finished = train_command(
+        recipe, out, resume=not start_over, minutes=minutes, threads=threads, start=start, compiles=compiles
+    )
     if not is_finished:
         typer.echo(f"stopped before the end of the recipe; the same command goes on from {out}", err=True)

@@ -3,7 +3,7 @@
 Shapes: B rows, T tokens, N query heads, G KV heads, H head width, D model width.
 """
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import torch
 from torch import Tensor, nn
@@ -16,8 +16,8 @@ from flashstep.model.rope import rope_tables, rotate
 class Context(NamedTuple):
     """What attention layers read about the tokens, computed once per forward pass.
 
-    tables: cos and sin per kind of rotary embedding; masks: window -> bool [B, 1, T, T], True = may
-    attend. Made by `make_context`.
+    tables: cos and sin per kind of rotary embedding; masks: window -> True = may attend, bool [B, 1, T, T],
+    or in blocks, [B * T / W, 1, W, 2 W], see `in_blocks`. Made by `make_context`.
     """
 
     tables: dict[RopeSpec, tuple[Tensor, Tensor]]
@@ -32,15 +32,48 @@ def make_context(specs: tuple[LayerSpec, ...], positions_BT: Tensor, documents_B
     before it.
     """
     tables = {spec.rope: rope_tables(spec.rope, positions_BT) for spec in specs}
-    distance = positions_BT.unsqueeze(-1) - positions_BT.unsqueeze(-2)
-    visible = distance >= 0
-    if documents_BT is not None:
-        visible &= documents_BT.unsqueeze(-1) == documents_BT.unsqueeze(-2)
-    masks: dict[int | None, Tensor] = {}
-    for window in {spec.window_tokens for spec in specs}:
-        mask = visible if window is None else visible & (distance < window)
-        masks[window] = mask.unsqueeze(1)
+    masks = {
+        window: _block_mask(positions_BT, documents_BT, window)
+        if in_blocks(positions_BT.shape[1], window)
+        else _visible(positions_BT, positions_BT, documents_BT, documents_BT, window).unsqueeze(1)
+        for window in {spec.window_tokens for spec in specs}
+    }
     return Context(tables, masks)
+
+
+def in_blocks(num_tokens: int, window: int | None) -> TypeGuard[int]:
+    """True when a layer with this window attends block by block: W queries with the 2 W keys of their own
+    block and the one before, which hold every key they may see. That is 2 W / T of the work."""
+    return window is not None and num_tokens > 2 * window and num_tokens % window == 0
+
+
+def _visible(
+    queries: Tensor, keys: Tensor, query_docs: Tensor | None, key_docs: Tensor | None, window: int | None
+) -> Tensor:
+    """bool [..., Q, K] of positions [..., Q] and [..., K]: may the query see the key?"""
+    distance = queries.unsqueeze(-1) - keys.unsqueeze(-2)
+    visible = distance >= 0
+    if window is not None:
+        visible &= distance < window
+    if query_docs is not None and key_docs is not None:
+        visible &= query_docs.unsqueeze(-1) == key_docs.unsqueeze(-2)
+    return visible
+
+
+def _block_mask(positions_BT: Tensor, documents_BT: Tensor | None, window: int) -> Tensor:
+    """The mask of attention in blocks; the first block of a row has nothing before it."""
+    queries, keys = positions_BT.unflatten(1, (-1, window)), _with_previous(positions_BT, window)
+    docs = None if documents_BT is None else documents_BT.unflatten(1, (-1, window))
+    key_docs = None if documents_BT is None else _with_previous(documents_BT, window)
+    visible = _visible(queries, keys, docs, key_docs, window)
+    visible[:, 0, :, :window] = False
+    return visible.flatten(0, 1).unsqueeze(1)
+
+
+def _with_previous(x: Tensor, window: int) -> Tensor:
+    """[B, T, ...] -> [B, T / W, 2 W, ...]: each block with the one before it (the last before the first)."""
+    blocks = x.unflatten(1, (-1, window))
+    return torch.cat([blocks.roll(1, dims=1), blocks], dim=2)
 
 
 class Attention(nn.Module):
@@ -67,14 +100,18 @@ class Attention(nn.Module):
         v = self.v_proj(x).view(b, t, spec.num_kv_heads, spec.head_dim)
         cos, sin = context.tables[spec.rope]
         q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        group = spec.num_q_heads // spec.num_kv_heads
-        k, v = k.repeat_interleave(group, dim=2), v.repeat_interleave(group, dim=2)
+        if in_blocks(t, window := spec.window_tokens):
+            q = q.unflatten(1, (-1, window)).flatten(0, 1)
+            k, v = (_with_previous(each, window).flatten(0, 1) for each in (k, v))
         out = nn.functional.scaled_dot_product_attention(
-            q.transpose(1, 2),
-            k.transpose(1, 2),
-            v.transpose(1, 2),
-            attn_mask=context.masks[spec.window_tokens],
+            *(each.transpose(1, 2) for each in self._grouped(q, k, v)), attn_mask=context.masks[window]
         ).transpose(1, 2)
+        out = out.reshape(b, t, spec.num_q_heads, spec.head_dim)
         # One scalar per head, from the layer's normed input, not from the attention output.
         out = out * torch.sigmoid(self.g_proj(x)).unsqueeze(-1)
         return self.o_proj(out.reshape(b, t, -1))
+
+    def _grouped(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Keys and values repeated for each query head that reads them."""
+        group = self.spec.num_q_heads // self.spec.num_kv_heads
+        return q, k.repeat_interleave(group, dim=2), v.repeat_interleave(group, dim=2)

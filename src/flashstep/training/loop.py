@@ -20,7 +20,7 @@ from flashstep.training.curves import Record, plot_curves
 from flashstep.training.data import document
 from flashstep.training.loss import mtp_losses, trunk_loss
 from flashstep.training.optim import make_optimizers, schedule
-from flashstep.training.packing import Document, Rows, encode_document, pack
+from flashstep.training.packing import Document, Rows, encode_dialogue, pack
 from flashstep.training.recipe import Phase, Recipe
 
 Report = Callable[[dict[str, Any]], None]
@@ -83,9 +83,8 @@ class Trainer:
         phase, inside = self.recipe.locate(self.step)
         if phase is not self.phase:
             self._enter(phase, at_start=inside == 0)
-        rows = self.batch(self.step)
-        loss, figures = self._loss(phase, rows)
-        loss.backward()
+        batch = self.batch(self.step)
+        figures = self._backward(phase, batch)
         parameters = [p for p in self.model.parameters() if p.requires_grad]
         norm = torch.nn.utils.clip_grad_norm_(parameters, self.recipe.clip_norm).item()
         if not norm < float("inf"):
@@ -101,22 +100,22 @@ class Trainer:
             optimizer.zero_grad(set_to_none=True)
         imbalance = self._balance(phase.balance_rate * factor) if phase.train_trunk else None
         self.step += 1
-        self.tokens += rows.tokens_BT.numel()
+        num_tokens = sum(rows.tokens_BT.numel() for rows in batch)
+        self.tokens += num_tokens
         elapsed = time.perf_counter() - started
         return {
-            "step": self.step - 1, "phase": phase.name, "tokens": self.tokens, "loss": loss.item(), **figures,
+            "step": self.step - 1, "phase": phase.name, "tokens": self.tokens, **figures,
             "grad_norm": norm, "imbalance": imbalance, "lr": phase.learning_rate * factor,
-            "tokens_per_s": rows.tokens_BT.numel() / elapsed,
+            "tokens_per_s": num_tokens / elapsed,
         }  # fmt: skip
 
-    def batch(self, step: int) -> Rows:
+    def batch(self, step: int) -> list[Rows]:
         """The rows of global `step`: documents [first, first + count) of the endless list."""
         count = self.recipe.locate(step)[0].documents_per_step
         first = self._first_document(step)
-        encoded = (self._encode(i) for i in range(first, first + count))
-        return pack(
-            [d for d in encoded if len(d.token_ids) <= self.recipe.row_tokens], self.recipe.row_tokens
-        )
+        encoded = [one for i in range(first, first + count) for one in self._encode(i)]
+        widths = self.recipe.row_tokens
+        return pack([one for one in encoded if len(one.token_ids) <= widths[-1]], widths)
 
     def _first_document(self, step: int) -> int:
         first = 0
@@ -125,8 +124,20 @@ class Trainer:
             step = max(0, step - phase.steps)
         return first
 
-    def _encode(self, index: int) -> Document:
-        return encode_document(document(self.recipe.seed, index, "train"), self.template, self.tokenizer)
+    def _encode(self, index: int) -> list[Document]:
+        return encode_dialogue(document(self.recipe.seed, index, "train"), self.template, self.tokenizer)
+
+    def _backward(self, phase: Phase, batch: list[Rows]) -> dict[str, float]:
+        """Gradients of the loss over all rows, one width at a time; the loss and the shares of hits."""
+        num_targets = sum(int(rows.mask_BT.sum()) for rows in batch)
+        total: dict[str, float] = {}
+        for rows in batch:
+            share = int(rows.mask_BT.sum()) / num_targets
+            loss, figures = self._loss(phase, rows)
+            (loss * share).backward()
+            for name, value in {"loss": loss.item(), **figures}.items():
+                total[name] = total.get(name, 0.0) + share * value
+        return total
 
     def _loss(self, phase: Phase, rows: Rows) -> tuple[torch.Tensor, dict[str, float]]:
         with torch.set_grad_enabled(phase.train_trunk):

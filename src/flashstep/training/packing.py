@@ -90,21 +90,31 @@ def _joined(earlier: Document, later: Document) -> Document | None:
     return Document(later.token_ids, earlier.prompt_tokens, (*earlier.given, (size, later.prompt_tokens)))
 
 
-def pack(documents: Sequence[Document], row_tokens: int) -> Rows:
-    """First-fit, longest first. Documents longer than a row are refused, never cut."""
+def pack(documents: Sequence[Document], row_tokens: Sequence[int]) -> list[Rows]:
+    """Rows of each width of `row_tokens` (ascending) that is needed, narrow ones first.
+
+    First-fit, longest document first; what fits nowhere opens a row of the narrowest width that holds it, so
+    short documents do not pay for the attention of long rows. Documents longer than the widest row are
+    refused, never cut.
+    """
     rows: list[list[int]] = []
+    widths: list[int] = []
     free: list[int] = []
     for i in sorted(range(len(documents)), key=lambda i: -len(documents[i].token_ids)):
         size = len(documents[i].token_ids)
-        assert size <= row_tokens, f"a document has {size} tokens, a row holds {row_tokens}"
+        assert size <= row_tokens[-1], f"a document has {size} tokens, a row holds {row_tokens[-1]}"
         slot = next((r for r, left in enumerate(free) if left >= size), None)
         if slot is None:
             rows.append([])
-            free.append(row_tokens)
+            widths.append(next(width for width in row_tokens if width >= size))
+            free.append(widths[-1])
             slot = len(rows) - 1
         rows[slot].append(i)
         free[slot] -= size
-    return _fill(documents, rows, row_tokens)
+    return [
+        _fill(documents, [row for row, w in zip(rows, widths, strict=True) if w == width], width)
+        for width in sorted(set(widths))
+    ]
 
 
 def _fill(documents: Sequence[Document], rows: list[list[int]], row_tokens: int) -> Rows:

@@ -33,7 +33,7 @@ class Phase:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """A whole run: the model's preset, the data's seed, the row length (tokens) and the phases.
+    """A whole run: the model's preset, the data's seed, the widths of rows (tokens) and the phases.
 
     optimizer: "muon" for matrices inside layers and AdamW for the rest, or "adamw" for all.
     """
@@ -42,8 +42,8 @@ class Recipe:
     preset: str
     phases: tuple[Phase, ...]
     seed: int = 0
-    row_tokens: int = 256
-    vocab_size: int = 1088
+    row_tokens: tuple[int, ...] = (256, 512, 1024, 1536)
+    vocab_size: int = 2048
     tokenizer_documents: int = 60_000
     optimizer: str = "muon"
     weight_decay: float = 0.01
@@ -65,37 +65,29 @@ class Recipe:
 
 
 def nano_cpu() -> Recipe:
-    """flashstep-nano on a CPU: about 15M tokens for the trunk, then the MTP modules."""
+    """flashstep-nano on a CPU: about 17M tokens for the trunk, then the MTP modules, then both together."""
     return Recipe(
         name="nano-cpu",
         preset="nano",
         phases=(
             Phase(
-                name="trunk", steps=1900, documents_per_step=40, learning_rate=4e-3,
+                name="trunk", steps=1050, documents_per_step=40, learning_rate=3e-3,
                 adam_scale=0.75, decay_fraction=0.0,
             ),
             Phase(
-                name="anneal", steps=2000, documents_per_step=40, learning_rate=2e-3,
-                adam_scale=0.75, warmup_steps=20, decay_fraction=1.0,
-            ),
-            Phase(
-                name="polish", steps=220, documents_per_step=40, learning_rate=6e-4,
+                name="anneal", steps=560, documents_per_step=40, learning_rate=2e-3,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=1.0,
             ),
             Phase(
-                name="widen", steps=2100, documents_per_step=40, learning_rate=2e-3,
-                adam_scale=0.75, warmup_steps=20, decay_fraction=1.0,
-            ),
-            Phase(
-                name="mtp-1", steps=100, documents_per_step=40, learning_rate=3e-3,
+                name="mtp-1", steps=60, documents_per_step=40, learning_rate=3e-3,
                 train_trunk=False, mtp_depth=1, mtp_weight=1.0, warmup_steps=10, decay_fraction=0.2,
             ),
             Phase(
-                name="mtp-3", steps=200, documents_per_step=40, learning_rate=2e-3,
+                name="mtp-3", steps=120, documents_per_step=40, learning_rate=2e-3,
                 train_trunk=False, mtp_depth=3, mtp_weight=1.0, clone_mtp=True, warmup_steps=10,
             ),
             Phase(
-                name="settle", steps=300, documents_per_step=40, learning_rate=8e-4,
+                name="settle", steps=150, documents_per_step=40, learning_rate=8e-4,
                 adam_scale=0.75, mtp_depth=3, warmup_steps=10, decay_fraction=1.0,
             ),
         ),
@@ -107,6 +99,7 @@ def smoke() -> Recipe:
     return Recipe(
         name="smoke",
         preset="toy",
+        row_tokens=(256, 512),
         vocab_size=384,
         tokenizer_documents=300,
         checkpoint_steps=2,

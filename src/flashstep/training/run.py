@@ -12,24 +12,29 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from flashstep.chat.template import builtin_template
 from flashstep.model import presets
+from flashstep.model.attention import Attention
 from flashstep.model.config import ModelConfig
 from flashstep.model.init import init_weights
+from flashstep.model.mlp import MLP
 from flashstep.model.transformer import Transformer
 from flashstep.model.weights import save_weights
-from flashstep.training.data import tokenizer_corpus
 from flashstep.training.loop import Trainer
 from flashstep.training.recipe import Recipe, get_recipe
 from flashstep.training.tokenizer import save_tokenizer, train_tokenizer
+from flashstep.training.tokenizer_corpus import tokenizer_corpus
+from flashstep.training.warm_start import start_from
 
 
 def train_command(
-    recipe: str, out: Path, *, resume: bool = True, minutes: float | None = None, threads: int | None = None
-) -> bool:
+    recipe: str, out: Path, *, resume: bool = True, minutes: float | None = None, threads: int | None = None,
+    start: Path | None = None, compiles: bool = False,
+) -> bool:  # fmt: skip
     """Run `recipe` into folder `out`; True when its end was reached.
 
     The folder ends up a loadable checkpoint (config, weights, tokenizer, template) beside the
     run's records (training.pt, metrics.jsonl, curves.png). `resume` False starts over.
-    `minutes` stops early, resumable. `threads` None = torch's default.
+    `minutes` stops early, resumable. `threads` None = torch's default. start: the checkpoint folder whose
+    weights a new run begins with. compiles: layers are compiled first, which needs a C++ compiler.
     """
     if threads is not None:
         torch.set_num_threads(threads)
@@ -39,7 +44,11 @@ def train_command(
         for name in ("training.pt", "metrics.jsonl", "tokenizer.json"):
             (out / name).unlink(missing_ok=True)
     trainer = make_trainer(chosen, out)
+    if start is not None and not (out / "training.pt").exists():
+        start_from(start, trainer.model, trainer.tokenizer)
     trainer.resume()
+    if compiles:
+        compile_layers(trainer.model)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a terminated run saves, like Ctrl-C
     with _Display(chosen, trainer.step) as display:
         finished = trainer.run(display.report, minutes)
@@ -52,9 +61,23 @@ def make_trainer(recipe: Recipe, out: Path) -> Trainer:
     if not (out / "tokenizer.json").exists():
         corpus = itertools.islice(tokenizer_corpus(recipe.tokenizer_documents), recipe.tokenizer_documents)
         save_tokenizer(train_tokenizer(corpus, recipe.vocab_size), out, builtin_template())
-    model = Transformer(ModelConfig.from_hf(getattr(presets, recipe.preset)()))
+    preset = getattr(presets, recipe.preset)()
+    model = Transformer(ModelConfig.from_hf({**preset, "vocab_size": recipe.vocab_size}))
     init_weights(model, recipe.seed)
     return Trainer(recipe, model, out)
+
+
+# A variant is compiled for each kind of layer and of mask; the default of 8 leaves some uncompiled.
+_MOST_VARIANTS = 64
+
+
+def compile_layers(model: Transformer) -> None:
+    """Fuse what attention and dense layers do between their matrix products; row widths may vary. The
+    mixture of experts stays as it is: how many rows an expert has is known only when it runs."""
+    torch._dynamo.config.recompile_limit = _MOST_VARIANTS
+    for module in model.modules():
+        if isinstance(module, Attention | MLP):
+            module.compile(dynamic=True)
 
 
 class _Display:

@@ -10,8 +10,6 @@ from dialogue_checks import (
     check_split,
     check_wrong_turns_are_refused,
     dialogues,
-    splits,
-    without_eval_list,
 )
 
 from flashstep.training.tasks.conversation import follow_up, form
@@ -20,7 +18,7 @@ from flashstep.training.tasks.dialogue import Truth, without_breaks
 from flashstep.training.tasks.short_questions import short_example, truth_of
 from flashstep.types import Message
 
-SPLITS = splits(CONVERSATION_FAMILIES)
+SPLITS = ("train", "eval")
 
 
 def some(family, split="train", num=200):
@@ -176,10 +174,3 @@ def test_the_same_seed_gives_the_same_dialogue(family):
 def test_a_truth_is_what_the_example_is_judged_by():
     example = short_example(random.Random(1), "train")
     assert truth_of(example) == Truth(example.key, example.family, example.subject)
-
-
-def test_wordings_without_an_eval_list_are_these():
-    assert without_eval_list(CONVERSATION_FAMILIES) == {
-        "follow_spell", "follow_reverse", "form_number", "form_sentence", "form_word", "form_numbered",
-        "form_bullets", "form_dashes", "form_upper",
-    }  # fmt: skip

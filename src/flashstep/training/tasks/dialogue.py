@@ -6,7 +6,7 @@ as a client sees them: the text that the model wrote, parsed into content and to
 
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -103,22 +103,34 @@ def same_calls(expected: Sequence[ToolCall], made: Sequence[ToolCall]) -> bool:
     return sorted(map(_call_text, expected)) == sorted(map(_call_text, made))
 
 
-def plays_well(dialogue: Dialogue, family: DialogueFamily, respond: Respond) -> bool:
-    """True when a model gets every trained turn right on its own: each prompt holds the turns it made
-    itself, with the recorded results of its calls and the recorded user messages between them."""
+def play(dialogue: Dialogue, family: DialogueFamily) -> Generator[tuple[Message, ...], Message, int | None]:
+    """Yields the conversation before each trained turn and is sent the turn that a model made of it. Each
+    holds the turns that it made itself, with the recorded results of its calls and the recorded user messages
+    between them. Ends with the first turn that is wrong, None when all are right."""
     history: list[Message] = []
     places: dict[str, int] = {}
     for turn, message in enumerate(dialogue.messages):
         if turn not in dialogue.turns:
-            history.append(message)
+            history.append(without_breaks(message))
             continue
         _sort_results(history, places)
-        made = respond(tuple(history), dialogue.tools)
+        made = yield tuple(history)
         if not family.verify(dialogue, turn, made):
-            return False
+            return turn
         history.append(made)
         places |= _places(message.tool_calls, made.tool_calls)
-    return True
+    return None
+
+
+def plays_well(dialogue: Dialogue, family: DialogueFamily, respond: Respond) -> bool:
+    """True when a model gets every trained turn right on its own."""
+    playing = play(dialogue, family)
+    history = next(playing)
+    while True:
+        try:
+            history = playing.send(respond(history, dialogue.tools))
+        except StopIteration as end:
+            return end.value is None
 
 
 def _places(recorded: Sequence[ToolCall], made: Sequence[ToolCall]) -> dict[str, int]:

@@ -7,7 +7,10 @@ from flashstep.training.tasks.base import Example, Split
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.wording import dress
 
-_CAN = "I can count letters, spell words forwards and backwards, add and subtract, and compare numbers."
+_CAN = (
+    "I can count letters and change words, calculate, work with dates, times and units, solve small puzzles,"
+    " call tools and find facts in a text."
+)
 _AM = "I am flashstep-nano, a small reasoning model of the Step-3.5 architecture."
 
 

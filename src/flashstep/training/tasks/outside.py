@@ -1,7 +1,7 @@
 """Everything the model was not trained for: it must say so instead of making something up.
 
 Hand-written questions and templates filled with topics, words, letters and numbers, among them near
-misses of every other family (12 * 7, six digits, three summands, Russia or Canada), plus word salad,
+misses of every other family (square roots, seven digits, rhymes, Russia or Canada), plus word salad,
 gibberish and long rambling messages.
 """
 
@@ -16,11 +16,12 @@ from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.wording import dress
 from flashstep.training.tasks.words import common_words, sample_word, written
 
-_REASONING = "This is not about letters, spelling, sums or comparing numbers."
+_REASONING = "This is not about letters, numbers, times, units, a puzzle or a given text."
 _KEY = "I cannot help"
 _ANSWER = (
-    "I cannot help with that. I can count letters, spell words forwards and backwards, add and subtract"
-    " numbers up to 5 digits, and compare numbers. For more, load the full Step 3.5 Flash weights."
+    "I cannot help with that. I can count letters and change words, calculate, work with dates, times and"
+    " units, solve small puzzles, call tools and find facts in a text. For more, load the full Step 3.5 Flash"
+    " weights."
 )
 _BAIT = (
     "letter", "count", "how", "many", "word", "spell", "backwards",
@@ -72,7 +73,7 @@ def _value(rng: random.Random, split: Split, slot: str) -> str:
     if slot == "n":
         return str(rng.randrange(10 ** rng.randint(1, 4)))
     if slot == "big":
-        digits = rng.randint(6, 9)
+        digits = rng.randint(7, 9)  # the number families go up to six
         return str(rng.randrange(10 ** (digits - 1), 10**digits))
     return rng.choice(topics(slot, split))
 

@@ -28,10 +28,25 @@ def common_words(split: Split) -> tuple[str, ...]:
     return tuple(w for w in text.split() if split_of(w) == split)
 
 
+@cache
+def _words_of_wordings(split: Split) -> tuple[str, ...]:
+    """The words that our training questions are worded with."""
+    folder = resources.files(__package__) / "questions" / "train"
+    texts = (file.read_text(encoding="utf-8") for file in folder.iterdir() if file.name.endswith(".txt"))
+    words = {
+        word.lower() for text in texts for word in re.findall(r"(?<![{A-Za-z])[A-Za-z]+(?![A-Za-z}])", text)
+    }
+    fitting = (word for word in words if MIN_LETTERS <= len(word) <= MAX_LETTERS)
+    return tuple(sorted(word for word in fitting if split_of(word) == split))
+
+
 def sample_word(rng: random.Random, split: Split) -> str:
-    """A lower-case word of `split`; about one in three is real."""
-    if rng.random() < 0.35:
+    """A lower-case word of `split`; about two in five are real."""
+    draw = rng.random()
+    if draw < 0.35:
         return rng.choice(common_words(split))
+    if draw < 0.42:  # most vocabulary pieces that are whole words come from these
+        return rng.choice(_words_of_wordings(split))
     make = rng.choices((_spliced, _syllables, _random_letters, _few_letters, _runs), (25, 15, 14, 9, 5))[0]
     while True:
         word = make(rng)

@@ -1,0 +1,59 @@
+"""The suites of an evaluation by name, and their items."""
+
+import random
+from collections.abc import Sequence
+
+from flashstep.errors import ConfigError
+from flashstep.training.evaluation.item import Item, dialogue_item, question_item
+from flashstep.training.tasks.conversation.families import CONVERSATION_FAMILIES
+from flashstep.training.tasks.long_context.families import LONG_CONTEXT_FAMILIES, LONG_GENERATORS
+from flashstep.training.tasks.long_context.haystack import (
+    DEFAULT_TOKENS,
+    CountTokens,
+    estimated_tokens,
+)
+from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, FAMILIES, TRACE_CHECKS
+from flashstep.training.tasks.tools.families import TOOL_FAMILIES
+
+SUITES: dict[str, tuple[str, ...]] = {
+    "core": (*FAMILIES, *CONVERSATION_FAMILIES),
+    "tools": tuple(TOOL_FAMILIES),
+    "long": tuple(LONG_CONTEXT_FAMILIES),
+}
+
+
+def families_of(suites: Sequence[str], only: Sequence[str] = ()) -> list[str]:
+    """The families of these suites, or of them those in `only`. ConfigError for a name that is unknown."""
+    for suite in suites:
+        if suite not in SUITES:
+            raise ConfigError(f"no suite is called '{suite}'; there are: {', '.join(SUITES)}")
+    names = [name for suite in suites for name in SUITES[suite]]
+    for name in only:
+        if name not in names:
+            raise ConfigError(f"no task family is called '{name}'; there are: {', '.join(names)}")
+    return list(only or names)
+
+
+def eval_items(
+    families: Sequence[str], n: int, seed: int, *, long_tokens: Sequence[int] = (DEFAULT_TOKENS,),
+    count_tokens: CountTokens = estimated_tokens,
+) -> list[Item]:  # fmt: skip
+    """The `n` items of each family that `seed` stands for, family by family; `n` for each length (in
+    tokens) of the families of long texts."""
+    items: list[Item] = []
+    for name in families:
+        lengths = long_tokens if name in LONG_GENERATORS else (0,)
+        for length in lengths:
+            items += [_item(name, seed, index, length, count_tokens) for index in range(n)]
+    return items
+
+
+def _item(name: str, seed: int, index: int, length: int, count_tokens: CountTokens) -> Item:
+    rng = random.Random(f"{seed}:evaluation:{name}:{index}")
+    if name in FAMILIES:
+        return question_item(FAMILIES[name].generate(rng, "eval"), FAMILIES[name], TRACE_CHECKS.get(name))
+    family = DIALOGUE_FAMILIES[name]
+    if name not in LONG_GENERATORS:
+        return dialogue_item(family.generate(rng, "eval"), family)
+    dialogue = LONG_GENERATORS[name](rng, "eval", length, count_tokens)
+    return dialogue_item(dialogue, family, f"{name}@{length}")
