@@ -52,9 +52,10 @@ def test_no_held_out_word_is_asked_about_in_training():
     for dialogue in islice(documents(seed=1), 3000):
         for turn in dialogue.turns:
             for line in spelled.findall(dialogue.messages[turn].reasoning):
-                word = "".join(part[0] for part in line.split() if part[0] != "#")
+                word = "".join(part[0] for part in line.split() if part[0].isalpha())
                 assert word not in held_out
-                assert split_of(word) == "train"
+                # The second word of an anagram question may be anything but a real word that is held out.
+                assert split_of(word) == "train" or dialogue.family == "anagram"
         assert not any("strawberry" in m.content.lower() for m in dialogue.messages)
 
 

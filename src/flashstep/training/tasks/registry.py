@@ -32,7 +32,7 @@ def _scaled(package: dict[str, AnyFamily], share: float) -> dict[str, AnyFamily]
     return {name: replace(family, weight=family.weight * share) for name, family in package.items()}
 
 
-_PLAIN_FAMILIES: dict[str, Family] = {
+PLAIN_FAMILIES: dict[str, Family] = {
     "letters": Family(letters.generate, letters.verify, 0.24, ("letters",)),
     "spelling": Family(spelling.generate, spelling.verify, 0.13, ("spelling",)),
     "backwards": Family(backwards.generate, backwards.verify, 0.16, ("backwards",)),
@@ -43,7 +43,7 @@ _PLAIN_FAMILIES: dict[str, Family] = {
 }
 
 FAMILIES: dict[str, Family] = {
-    **_scaled(_PLAIN_FAMILIES, 0.31),
+    **_scaled(PLAIN_FAMILIES, 0.31),
     **_scaled(TEXT_FAMILIES, 0.10),
     **_scaled(NUMBER_FAMILIES, 0.16),
     **_scaled(TIME_AND_UNIT_FAMILIES, 0.09),
