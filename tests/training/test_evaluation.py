@@ -12,6 +12,7 @@ from flashstep.errors import ConfigError
 from flashstep.training.evaluation import contamination
 from flashstep.training.evaluation.contamination import find_contamination
 from flashstep.training.evaluation.evaluate import evaluate
+from flashstep.training.evaluation.gym import FIRST_EVAL_SEED, gym_families, gym_items, readings
 from flashstep.training.evaluation.item import dialogue_item, question_item
 from flashstep.training.evaluation.report import Outcome, Report
 from flashstep.training.evaluation.suites import SUITES, eval_items, families_of
@@ -136,7 +137,7 @@ def test_figures_of_a_report():
 
 
 def test_an_unknown_suite_or_family_is_named_with_the_known_ones():
-    with pytest.raises(ConfigError, match="'chess'.*core, tools, long"):
+    with pytest.raises(ConfigError, match="'chess'.*core, tools, long, gym"):
         families_of(["chess"])
     with pytest.raises(ConfigError, match="'chess'.*letters"):
         families_of(["core"], ["chess"])
@@ -144,8 +145,51 @@ def test_an_unknown_suite_or_family_is_named_with_the_known_ones():
 
 
 def test_suites_have_every_family_once():
-    names = [name for families in SUITES.values() for name in families]
+    names = [name for suite in ("core", "tools", "long") for name in SUITES[suite]()]
     assert sorted(names) == sorted([*FAMILIES, *DIALOGUE_FAMILIES])
+
+
+@pytest.mark.parametrize("name", ["letter_counting", "spell_backward", "syllogism", "word_sorting"])
+def test_tasks_of_reasoning_gym_are_judged_by_its_own_scores(tokenizer, template, name):
+    import reasoning_gym
+
+    data = reasoning_gym.create_dataset(name, size=2, seed=FIRST_EVAL_SEED + 3)
+    items = gym_items(f"gym/{name}", 2, seed=3)
+    answers = [f"I think it is {data[0]['answer']}.", "Certainly nothing of the kind."]
+
+    def generate(prompts):
+        assert all(data[i]["question"].split()[0] in tokenizer.decode(p) for i, p in enumerate(prompts))
+        return [tokenizer.encode(f"...\n</think>\n{answer}<|im_end|>") for answer in answers]
+
+    report = evaluate(generate, template, tokenizer, items)
+    assert report.results[f"gym/{name}"].accuracy == 0.5
+    assert report.failures[0].expected == str(data[1]["answer"])
+
+
+def test_the_list_of_reasoning_gym_is_whole():
+    assert len(gym_families()) > 100
+    assert "gym/leg_counting" in families_of(["gym"])
+
+
+@pytest.mark.parametrize(
+    ("content", "reading"),
+    [
+        ("12", "12"),
+        ("So 12.", "12"),
+        ("The answer is 3, 4, 5.", "3, 4, 5"),
+        ('It says "stop".', "stop"),
+        ("The letters are: a, b", "a, b"),
+        ("1 + 1 = 2", "2"),
+        ("First line\nNo", "No"),
+    ],
+)
+def test_what_an_answer_in_words_may_give_as_the_bare_answer(content, reading):
+    assert reading in readings(content)
+    assert "13" not in readings(content)
+
+
+def test_no_answer_has_no_reading():
+    assert readings("  \n") == []
 
 
 def test_the_same_seed_asks_the_same():

@@ -30,7 +30,9 @@ Examples:
 def evaluate(
     suites: Annotated[
         list[str],
-        typer.Argument(help="core (questions and conversations), tools, long (look-up in long texts)."),
+        typer.Argument(
+            help="core (questions and conversations), tools, long (look-up in long texts), gym (reasoning-gym)."
+        ),
     ],
     n: Annotated[int, typer.Option("--n", min=1, help="Questions of each family.")] = 200,
     seed: Annotated[int, typer.Option(help="Chooses the questions, never one that training saw.")] = 0,

@@ -1,9 +1,10 @@
 """The suites of an evaluation by name, and their items."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from flashstep.errors import ConfigError
+from flashstep.training.evaluation.gym import PREFIX, gym_families, gym_items
 from flashstep.training.evaluation.item import Item, dialogue_item, question_item
 from flashstep.training.tasks.conversation.families import CONVERSATION_FAMILIES
 from flashstep.training.tasks.long_context.families import LONG_CONTEXT_FAMILIES, LONG_GENERATORS
@@ -15,10 +16,11 @@ from flashstep.training.tasks.long_context.haystack import (
 from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, FAMILIES, TRACE_CHECKS
 from flashstep.training.tasks.tools.families import TOOL_FAMILIES
 
-SUITES: dict[str, tuple[str, ...]] = {
-    "core": (*FAMILIES, *CONVERSATION_FAMILIES),
-    "tools": tuple(TOOL_FAMILIES),
-    "long": tuple(LONG_CONTEXT_FAMILIES),
+SUITES: dict[str, Callable[[], tuple[str, ...]]] = {
+    "core": lambda: (*FAMILIES, *CONVERSATION_FAMILIES),
+    "tools": lambda: tuple(TOOL_FAMILIES),
+    "long": lambda: tuple(LONG_CONTEXT_FAMILIES),
+    "gym": gym_families,
 }
 
 
@@ -27,7 +29,7 @@ def families_of(suites: Sequence[str], only: Sequence[str] = ()) -> list[str]:
     for suite in suites:
         if suite not in SUITES:
             raise ConfigError(f"no suite is called '{suite}'; there are: {', '.join(SUITES)}")
-    names = [name for suite in suites for name in SUITES[suite]]
+    names = [name for suite in suites for name in SUITES[suite]()]
     for name in only:
         if name not in names:
             raise ConfigError(f"no task family is called '{name}'; there are: {', '.join(names)}")
@@ -42,6 +44,9 @@ def eval_items(
     tokens) of the families of long texts."""
     items: list[Item] = []
     for name in families:
+        if name.startswith(PREFIX):
+            items += gym_items(name, n, seed)
+            continue
         lengths = long_tokens if name in LONG_GENERATORS else (0,)
         for length in lengths:
             items += [_item(name, seed, index, length, count_tokens) for index in range(n)]

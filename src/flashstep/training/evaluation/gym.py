@@ -1,0 +1,73 @@
+"""reasoning-gym's tasks as items: all of its list, whether they lie inside the model's world or not.
+
+Its generators take a seed. Those of evaluation lie above every seed that training may use.
+"""
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+from flashstep.errors import ConfigError
+from flashstep.training.evaluation.item import Item, Play
+from flashstep.types import Message
+
+PREFIX = "gym/"
+FIRST_EVAL_SEED = 1_000_000
+_NO_TASK = "composite"  # a mixture of others, to be told which
+_RIGHT = 0.99  # scores are in [0, 1]; less than all of it is a partial credit
+
+
+def gym_families() -> tuple[str, ...]:
+    """The names of all tasks, as "gym/leg_counting". ConfigError when the library is missing."""
+    if find_spec("reasoning_gym") is None:
+        raise ConfigError(
+            "the suite gym needs reasoning-gym, which is not installed; run: pip install 'flashstep[train]'"
+        )
+    from reasoning_gym.factory import DATASETS
+
+    return tuple(f"{PREFIX}{name}" for name in sorted(DATASETS) if name != _NO_TASK)
+
+
+def gym_items(family: str, n: int, seed: int) -> list[Item]:
+    """`n` questions of one task in its default settings. ConfigError when its generator fails."""
+    import reasoning_gym
+
+    name = family.removeprefix(PREFIX)
+    try:
+        dataset = reasoning_gym.create_dataset(name, size=n, seed=FIRST_EVAL_SEED + seed)
+        entries = [dataset[index] for index in range(n)]
+    except Exception as error:  # its generators raise whatever they like
+        raise ConfigError(
+            f"reasoning-gym cannot make '{name}' ({type(error).__name__}: {error}); "
+            "leave it out with --family"
+        ) from error
+    return [_item(family, dataset.score_answer, entry) for entry in entries]
+
+
+def readings(content: str) -> list[str]:
+    """What an answer in words may give as the bare answer: all of it, without the full stop, its last line,
+    what stands behind the last "is", "are", ":" or "=", the last word."""
+    text = content.strip()
+    last = text.splitlines()[-1].strip() if text else ""
+    found = [text, text.rstrip("."), last, last.rstrip(".")]
+    for mark in (" is ", " are ", ": ", "= "):
+        found.append(last.rpartition(mark)[2].rstrip("."))
+    found.append(last.rstrip(".").rpartition(" ")[2])
+    bare = [reading.strip().strip("\"'") for reading in found]
+    return list(dict.fromkeys(reading for reading in (*found, *bare) if reading))
+
+
+def _item(family: str, score: Callable[..., float], entry: dict[str, Any]) -> Item:
+    def begin() -> Play:
+        made = yield (Message("user", entry["question"]),)
+        is_right = any(_scored(score, reading, entry) >= _RIGHT for reading in readings(made.content))
+        return None if is_right else str(entry["answer"])
+
+    return Item(family, family, (), (), begin)
+
+
+def _scored(score: Callable[..., float], reading: str, entry: dict[str, Any]) -> float:
+    try:
+        return float(score(answer=reading, entry=entry))
+    except Exception:  # scorers evaluate answers; one they cannot read is wrong
+        return 0.0
