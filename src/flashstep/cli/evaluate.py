@@ -31,7 +31,7 @@ def evaluate(
     suites: Annotated[
         list[str],
         typer.Argument(
-            help="core (questions and conversations), tools, long (look-up in long texts), gym (reasoning-gym)."
+            help="core (questions, conversations), tools, long (look-up in long texts), gym (reasoning-gym)."
         ),
     ],
     n: Annotated[int, typer.Option("--n", min=1, help="Questions of each family.")] = 200,
