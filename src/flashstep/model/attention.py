@@ -94,24 +94,26 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """x: [B, T, D], already normed -> [B, T, D]."""
         spec = self.spec
-        b, t, _ = x.shape
-        q = self.q_norm(self.q_proj(x).view(b, t, spec.num_q_heads, spec.head_dim))
-        k = self.k_norm(self.k_proj(x).view(b, t, spec.num_kv_heads, spec.head_dim))
-        v = self.v_proj(x).view(b, t, spec.num_kv_heads, spec.head_dim)
-        cos, sin = context.tables[spec.rope]
-        q, k = rotate(q, cos, sin), rotate(k, cos, sin)
-        if in_blocks(t, window := spec.window_tokens):
+        q, k, v = self.project(x, *context.tables[spec.rope])
+        if in_blocks(x.shape[1], window := spec.window_tokens):
             q = q.unflatten(1, (-1, window)).flatten(0, 1)
             k, v = (_with_previous(each, window).flatten(0, 1) for each in (k, v))
+        group = spec.num_q_heads // spec.num_kv_heads
+        k, v = k.repeat_interleave(group, dim=2), v.repeat_interleave(group, dim=2)
         out = nn.functional.scaled_dot_product_attention(
-            *(each.transpose(1, 2) for each in self._grouped(q, k, v)), attn_mask=context.masks[window]
+            q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=context.masks[window]
         ).transpose(1, 2)
-        out = out.reshape(b, t, spec.num_q_heads, spec.head_dim)
-        # One scalar per head, from the layer's normed input, not from the attention output.
-        out = out * torch.sigmoid(self.g_proj(x)).unsqueeze(-1)
-        return self.o_proj(out.reshape(b, t, -1))
+        return self.output(x, out.reshape(*x.shape[:2], spec.num_q_heads, spec.head_dim))
 
-    def _grouped(self, q: Tensor, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Keys and values repeated for each query head that reads them."""
-        group = self.spec.num_q_heads // self.spec.num_kv_heads
-        return q, k.repeat_interleave(group, dim=2), v.repeat_interleave(group, dim=2)
+    def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Rotated queries [..., N, H], rotated keys and values [..., G, H] of normed rows x [..., D]."""
+        h = self.spec.head_dim
+        q = self.q_norm(self.q_proj(x).unflatten(-1, (-1, h)))
+        k = self.k_norm(self.k_proj(x).unflatten(-1, (-1, h)))
+        v = self.v_proj(x).unflatten(-1, (-1, h))
+        return rotate(q, cos, sin), rotate(k, cos, sin), v
+
+    def output(self, x: Tensor, heads: Tensor) -> Tensor:
+        """Gate what each head attended to, heads [..., N, H], and project it: [..., D]."""
+        # One scalar per head, from the layer's normed input, not from the attention output.
+        return self.o_proj((heads * torch.sigmoid(self.g_proj(x)).unsqueeze(-1)).flatten(-2))

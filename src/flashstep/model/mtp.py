@@ -30,8 +30,11 @@ class MTPModule(nn.Module):
 
     def forward(self, embedded: Tensor, hidden: Tensor, context: Context) -> Tensor:
         """embedded: token embeddings [B, T, D]; hidden: pre-norm states [B, T, D] -> pre-norm [B, T, D]."""
-        fused = torch.cat([self.embedding_norm(embedded), self.hidden_norm(hidden)], dim=-1)
-        return self.layer(self.eh_proj(fused), context)
+        return self.layer(self.fuse(embedded, hidden), context)
+
+    def fuse(self, embedded: Tensor, hidden: Tensor) -> Tensor:
+        """What the layer reads: embeddings and hidden states [..., D] -> [..., D]."""
+        return self.eh_proj(torch.cat([self.embedding_norm(embedded), self.hidden_norm(hidden)], dim=-1))
 
     def logits(self, hidden: Tensor) -> Tensor:
         """This module's output for `forward`'s result: [..., V]."""

@@ -32,8 +32,12 @@ def rope_tables(rope: RopeSpec, positions: Tensor) -> tuple[Tensor, Tensor]:
 
     Angles are formed in float64: at position 262144 a float32 product is off by 1e-2 rad.
     """
-    inv = inverse_frequencies(rope).to(positions.device)
-    angles = positions.double().unsqueeze(-1) * inv.double()
+    return angle_tables(inverse_frequencies(rope).to(positions.device), positions)
+
+
+def angle_tables(inverse: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+    """`rope_tables` for `inverse_frequencies` that lie on the device of `positions` already."""
+    angles = positions.double().unsqueeze(-1) * inverse.double()
     return angles.cos().float(), angles.sin().float()
 
 

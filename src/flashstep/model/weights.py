@@ -17,8 +17,10 @@ from flashstep.model.names import checkpoint_tensors
 from flashstep.model.transformer import Transformer
 
 
-def load_model(path: Path, dtype: torch.dtype = torch.float32) -> Transformer:
-    """Build and load the checkpoint folder `path` on the CPU in evaluation mode.
+def load_model(
+    path: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> Transformer:
+    """Build and load the checkpoint folder `path` in evaluation mode, tensor by tensor onto `device`.
 
     FP8 experts are dequantised. The router bias stays float32 whatever `dtype` is.
     """
@@ -26,21 +28,24 @@ def load_model(path: Path, dtype: torch.dtype = torch.float32) -> Transformer:
     with torch.device("meta"):
         model = Transformer(config)
     model.to_empty(device="cpu")
-    load_weights(model, path, dtype)
+    load_weights(model, path, dtype, device)
     return model.eval()
 
 
-def load_weights(model: Transformer, path: Path, dtype: torch.dtype = torch.float32) -> None:
-    """Fill every parameter of `model` from the checkpoint folder, converting to `dtype`."""
+def load_weights(
+    model: Transformer, path: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
+) -> None:
+    """Fill every parameter of `model` from the checkpoint folder, converted to `dtype`, on `device`."""
     checkpoint = Checkpoint.open(path, model.config)
     for spec in checkpoint_tensors(model.config):
         wanted = torch.float32 if spec.is_float32 else dtype
         # A copy, since the array is a view of the memory-mapped file.
         tensor = torch.from_numpy(np.array(checkpoint.float32(spec)))
-        model.get_parameter(spec.path).data = tensor.to(wanted)
+        model.get_parameter(spec.path).data = tensor.to(device, wanted)
     for module in model.modules():  # counters that no checkpoint holds
         for buffer in module.buffers(recurse=False):
             buffer.zero_()
+    model.to(device)  # these counters; the parameters are there
 
 
 def save_weights(model: Transformer, path: Path, dtype: torch.dtype = torch.bfloat16) -> None:
