@@ -29,9 +29,14 @@ MAY_IMPORT = {
     "__init__": {"backends", "engine", "types"},
     "__main__": {"cli"},
 }
+# The torch runner; only `load_engine` imports it, when it is asked for.
+TORCH_ENGINE_FILES = (
+    "runner_torch", "torch_attention", "torch_cache", "torch_device", "torch_experts", "torch_static",
+    "torch_step",
+)  # fmt: skip
 # Third-party packages that only some files may import; a path names a file or a folder.
 ONLY_IN = {
-    "torch": ("model", "training"),
+    "torch": ("model", "training", *(f"engine/{name}.py" for name in TORCH_ENGINE_FILES)),
     "numba": ("kernels", "engine/runner.py"),
     "llvmlite": ("kernels",),
     "fastapi": ("server",),

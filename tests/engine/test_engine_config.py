@@ -3,11 +3,14 @@
 from dataclasses import asdict
 
 import pytest
+import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from flashstep.engine.config import EngineConfig
 from flashstep.engine.kv_cache import new_caches
+from flashstep.engine.torch_cache import new_layer_caches
+from flashstep.engine.torch_device import DTYPES
 from flashstep.errors import ConfigError
 from flashstep.kernels.workspace import LINE_BYTES
 from flashstep.model import presets
@@ -122,3 +125,40 @@ def test_sizes_that_contradict_each_other_are_refused_with_numbers(options, word
     with pytest.raises(ConfigError, match=words):
         config.resolve(ModelConfig.from_hf(presets.nano()))
     assert asdict(config) == before
+
+
+@pytest.mark.parametrize("weight_format", ["bf16", "float32"])
+def test_the_tensors_of_the_torch_runner_use_the_memory_and_no_more(toy_checkpoint, weight_format):
+    options = {"runner": "torch", "device": "cpu", "weight_format": weight_format}
+    config = EngineConfig(kv_memory_bytes=8 << 20, max_sequences=8, **options)
+    model = ModelConfig.load(toy_checkpoint)
+    sizes = config.resolve(model)
+    dtype = DTYPES[weight_format]
+    caches = new_layer_caches(
+        model, config.block_size, sizes.num_full_blocks, sizes.num_sliding_blocks, dtype, torch.device("cpu")
+    )
+    allocated = sum(tensor.nbytes for cache in caches for tensor in cache)
+    assert 0.97 * config.kv_memory_bytes < allocated <= config.kv_memory_bytes
+
+
+def test_the_torch_runner_keeps_twice_the_context_in_half_the_bytes():
+    model = ModelConfig.from_hf(presets.nano())
+    blocks = [
+        EngineConfig.from_options({"runner": "torch", **given}).resolve(model).num_full_blocks
+        for given in ({}, {"weight_format": "float32"})
+    ]
+    assert blocks[0] > 1.9 * blocks[1]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"runner": "gpu"}, "runner is 'gpu'; choose 'cpu' or 'torch'"),
+        ({"device": "cuda"}, "device is 'cuda', but the runner 'cpu' has none; choose 'torch'"),
+        ({"runner": "torch", "device": "tpu"}, "device is 'tpu'; choose cpu, cuda or cuda:N"),
+        ({"runner": "torch", "weight_format": "int4"}, "weight_format is 'int4'; the runner 'torch' holds"),
+    ],
+)
+def test_a_runner_that_cannot_be_is_refused(options, message):
+    with pytest.raises(ConfigError, match=message):
+        EngineConfig.from_options(options)

@@ -5,6 +5,7 @@ Automatic choices happen in `resolve`, which returns a new object and changes no
 
 import difflib
 import os
+import re
 import sys
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
@@ -15,7 +16,10 @@ from flashstep.model.config import LayerSpec, ModelConfig
 
 WeightFormat = Literal["int4", "int8", "bf16", "float32"]
 WEIGHT_FORMATS = get_args(WeightFormat)
-BYTES_PER_CACHED_NUMBER = 4  # K and V are stored as float32
+RunnerName = Literal["cpu", "torch"]
+RUNNER_NAMES = get_args(RunnerName)
+TORCH_WEIGHT_FORMATS = ("bf16", "float32")
+_DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 _VALUE_LANES = 32  # rows of V are padded to this many numbers (kernels.attention.value_stride)
 _ARRAYS_BYTES = 4096  # slack and alignment of the four arrays behind the pools
 _SLIDING_CACHE_SHARE = 0.25
@@ -25,9 +29,11 @@ _SLIDING_CACHE_SHARE = 0.25
 class EngineConfig:
     """Settings of one engine; ConfigError names a field that cannot work.
 
+    runner: "cpu" = compiled kernels, "torch" = the PyTorch modules on `device`.
+    device: of the torch runner, "cpu", "cuda" or "cuda:1"; None = "cuda". None for the runner "cpu".
     num_threads: compute threads; None = one per usable core.
     weight_format: how weights are held in memory; "int4" is the smallest, "bf16" exact for checkpoints of
-        bfloat16, "float32" exact and slow.
+        bfloat16, "float32" exact and slow. The torch runner takes the last two, and keeps K and V alike.
     cache_weights: keep packed weights in the user's cache folder, so that the next start maps them.
     block_size: tokens per cache block.
     max_batch_tokens: most rows of one step; longer prompts are computed in chunks.
@@ -40,6 +46,8 @@ class EngineConfig:
     max_waiting: requests that may wait before further ones are refused.
     """
 
+    runner: RunnerName = "cpu"
+    device: str | None = None
     num_threads: int | None = None
     weight_format: WeightFormat = "int8"
     cache_weights: bool = True
@@ -62,15 +70,33 @@ class EngineConfig:
         if self.weight_format not in WEIGHT_FORMATS:
             choices = ", ".join(map(repr, WEIGHT_FORMATS))
             raise ConfigError(f"weight_format is {self.weight_format!r}; choose one of {choices}")
+        self._check_runner()
+
+    def _check_runner(self) -> None:
+        if self.runner not in RUNNER_NAMES:
+            raise ConfigError(f"runner is {self.runner!r}; choose 'cpu' or 'torch'")
+        if self.runner == "cpu" and self.device is not None:
+            raise ConfigError(f"device is {self.device!r}, but the runner 'cpu' has none; choose 'torch'")
+        if self.device is not None and not _DEVICE.fullmatch(self.device):
+            raise ConfigError(f"device is {self.device!r}; choose cpu, cuda or cuda:N")
+        if self.runner == "torch" and self.weight_format not in TORCH_WEIGHT_FORMATS:
+            raise ConfigError(
+                f"weight_format is {self.weight_format!r}; the runner 'torch' holds bf16 or float32"
+            )
 
     @classmethod
     def from_options(cls, options: dict[str, Any]) -> "EngineConfig":
-        """Build from keyword options; an unknown name is a ConfigError with the nearest valid one."""
+        """Build from keyword options; an unknown name is a ConfigError with the nearest valid one.
+
+        The default format of weights is the runner's: int8, or bf16 for torch.
+        """
         names = [f.name for f in fields(cls)]
         for name in options:
             if name not in names:
                 near = difflib.get_close_matches(name, names, n=1, cutoff=0.0)[0]
                 raise ConfigError(f"unknown engine option '{name}'; did you mean '{near}'?")
+        if options.get("runner") == "torch":
+            options = {"weight_format": "bf16", **options}
         return cls(**options)
 
     def resolve(self, model: ModelConfig) -> "ResolvedConfig":
@@ -84,10 +110,13 @@ class EngineConfig:
         num_stale_rows = max(0, len(model.mtp) - 1) if num_drafts else 0
         self._check_budget(num_drafts, num_stale_rows)
         num_sliding = self._num_sliding_blocks(model, num_drafts, num_stale_rows)
-        full_bytes, sliding_bytes = _block_bytes(model, self.block_size)
-        left_bytes = self.kv_memory_bytes - _ARRAYS_BYTES - num_sliding * sliding_bytes
+        full_bytes, sliding_bytes = _block_bytes(model, self.block_size, self.bytes_per_cached_number)
+        fixed_bytes = _ARRAYS_BYTES
+        if self.runner == "torch":  # a spare block in each pool
+            fixed_bytes = full_bytes + sliding_bytes
+        left_bytes = self.kv_memory_bytes - fixed_bytes - num_sliding * sliding_bytes
         if left_bytes < full_bytes:
-            needed_bytes = _ARRAYS_BYTES + num_sliding * sliding_bytes + full_bytes
+            needed_bytes = fixed_bytes + num_sliding * sliding_bytes + full_bytes
             raise ConfigError(
                 f"kv_memory_bytes is {self.kv_memory_bytes}, but max_sequences={self.max_sequences} and "
                 f"max_batch_tokens={self.max_batch_tokens} need {needed_bytes} for this model; "
@@ -105,6 +134,16 @@ class EngineConfig:
             num_full_blocks=num_full,
             num_sliding_blocks=num_sliding,
         )
+
+    @property
+    def is_on_cpu(self) -> bool:
+        """Whether the CPU computes, with either runner."""
+        return self.runner == "cpu" or self.device == "cpu"
+
+    @property
+    def bytes_per_cached_number(self) -> int:
+        """Bytes of one number of K or V: float32, or what the torch runner computes in."""
+        return 2 if self.runner == "torch" and self.weight_format == "bf16" else 4
 
     def _check_budget(self, num_drafts: int, num_stale_rows: int) -> None:
         needed = self.max_sequences * (1 + num_drafts + num_stale_rows)
@@ -144,12 +183,12 @@ def model_window(model: ModelConfig) -> int:
     return max((w for w in windows if w is not None), default=1)
 
 
-def _block_bytes(model: ModelConfig, block_size: int) -> tuple[int, int]:
+def _block_bytes(model: ModelConfig, block_size: int, bytes_per_number: int) -> tuple[int, int]:
     """Bytes of one block in the full pool and in the sliding pool."""
     layers = (*model.layers, *model.mtp)
     full = sum(_kv_numbers(layer) for layer in layers if not layer.is_sliding)
     sliding = sum(_kv_numbers(layer) for layer in layers if layer.is_sliding)
-    return full * block_size * BYTES_PER_CACHED_NUMBER, sliding * block_size * BYTES_PER_CACHED_NUMBER
+    return full * block_size * bytes_per_number, sliding * block_size * bytes_per_number
 
 
 def _kv_numbers(layer: LayerSpec) -> int:

@@ -1,14 +1,16 @@
-"""Builds an engine on the CPU runner from a checkpoint folder."""
+"""Builds an engine on the wanted runner from a checkpoint folder."""
 
 from collections.abc import Callable
 from pathlib import Path
 
-from flashstep.engine.config import EngineConfig
+from flashstep.engine.config import EngineConfig, ResolvedConfig
 from flashstep.engine.engine import Engine
 from flashstep.engine.processors import Grammars
 from flashstep.engine.runner import Runner
+from flashstep.engine.runner_protocol import RunnerProtocol
 from flashstep.engine.weight_cache import load_packed
 from flashstep.engine.weights import StorageFormats, pack
+from flashstep.errors import ConfigError
 from flashstep.kernels.warmup import compile_all
 from flashstep.model.checkpoint import Checkpoint
 from flashstep.model.config import ModelConfig
@@ -32,6 +34,29 @@ def load_engine(
     model_config = ModelConfig.load(path)
     sizes = config.resolve(model_config)
     report(f"loading {path.name} as {config.weight_format}")
+    return Engine(
+        load_runner(path, config, sizes, report),
+        num_draft_tokens=sizes.num_draft_tokens,
+        max_drafting_sequences=config.max_drafting_sequences,
+        num_valid_tokens=num_valid_tokens,
+        prefix_cache=config.prefix_cache,
+        grammars=grammars,
+    )
+
+
+def load_runner(
+    path: Path, config: EngineConfig, sizes: ResolvedConfig, report: Callable[[str], None]
+) -> RunnerProtocol:
+    """The runner that `config` names, with the weights of `path` and the block counts of `sizes`."""
+    if config.runner == "torch":
+        return _load_torch_runner(path, config, sizes)
+    return _load_cpu_runner(path, config, sizes, report)
+
+
+def _load_cpu_runner(
+    path: Path, config: EngineConfig, sizes: ResolvedConfig, report: Callable[[str], None]
+) -> RunnerProtocol:
+    model_config = ModelConfig.load(path)
     if config.cache_weights:
         model = load_packed(path, model_config, config.weight_format)
     else:
@@ -40,21 +65,38 @@ def load_engine(
         model_config,
         model,
         num_threads=sizes.num_threads,
-        block_size=config.block_size,
-        num_full_blocks=sizes.num_full_blocks,
-        num_sliding_blocks=sizes.num_sliding_blocks,
-        max_batch_tokens=config.max_batch_tokens,
-        max_sequences=config.max_sequences,
+        **_runner_sizes(config, sizes),
     )
     # Behind the weights: a broken checkpoint is told before anyone waits for the compiler.
     compile_all(
         lambda name, done, total: report(f"kernels, compiled once per machine: {name} ({done}/{total})")
     )
-    return Engine(
-        runner,
-        num_draft_tokens=sizes.num_draft_tokens,
-        max_drafting_sequences=config.max_drafting_sequences,
-        num_valid_tokens=num_valid_tokens,
-        prefix_cache=config.prefix_cache,
-        grammars=grammars,
+    return runner
+
+
+def _load_torch_runner(path: Path, config: EngineConfig, sizes: ResolvedConfig) -> RunnerProtocol:
+    try:
+        from flashstep.engine.runner_torch import TorchRunner  # only here: the base install has no torch
+    except ImportError as e:
+        raise ConfigError(
+            f"the runner 'torch' needs PyTorch 2.10 or newer ({e}); "
+            "install it with: pip install 'flashstep[gpu]'"
+        ) from None
+    return TorchRunner.load(
+        path,
+        weight_format=config.weight_format,
+        device=config.device,
+        num_threads=sizes.num_threads,
+        pads_decode=None,
+        **_runner_sizes(config, sizes),
     )
+
+
+def _runner_sizes(config: EngineConfig, sizes: ResolvedConfig) -> dict[str, int]:
+    return {
+        "block_size": config.block_size,
+        "num_full_blocks": sizes.num_full_blocks,
+        "num_sliding_blocks": sizes.num_sliding_blocks,
+        "max_batch_tokens": config.max_batch_tokens,
+        "max_sequences": config.max_sequences,
+    }

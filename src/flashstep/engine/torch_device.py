@@ -1,0 +1,31 @@
+"""Which device and number type the torch runner gets, with errors that say what to do."""
+
+import torch
+
+from flashstep.errors import ConfigError
+
+DTYPES = {"bf16": torch.bfloat16, "float32": torch.float32}
+# Where torch's grouped product for bfloat16 takes the experts' row counts from device memory.
+_GROUPED_KERNEL_MAJORS = (9, 10)
+
+
+def find_device(name: str | None) -> torch.device:
+    """The device "cpu", "cuda" or "cuda:1"; None = "cuda". ConfigError when there is none such."""
+    device = torch.device(name or "cuda")
+    if device.type == "cpu":
+        return device
+    if not torch.cuda.is_available():
+        raise ConfigError(
+            "no CUDA device can be used: check that nvidia-smi lists one and that torch is a CUDA build "
+            f"(this is torch {torch.__version__}), or give --device cpu"
+        )
+    if (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(f"device is '{device}', but there are {torch.cuda.device_count()} CUDA devices")
+    return device
+
+
+def captures_graphs(device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether a whole decode step can be a CUDA graph: nothing in it may wait for the device."""
+    if device.type != "cuda" or dtype != torch.bfloat16:
+        return False
+    return torch.cuda.get_device_capability(device)[0] in _GROUPED_KERNEL_MAJORS
