@@ -2,9 +2,11 @@
 
 import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from flashstep.cli.main import main
 
@@ -71,3 +73,39 @@ def test_an_evaluation_writes_its_results_and_failures(speaking_checkpoint, tmp_
     num_wrong = round(2 * (1 - result["letters"]["accuracy"]))
     assert len(failures_file.read_text().splitlines()) == num_wrong
     assert "letters" in capsys.readouterr().out
+
+
+def test_the_torch_runner_gives_the_same_answer(speaking_checkpoint, capsys) -> None:
+    answers = []
+    for arguments in ((), ("--runner", "torch", "--device", "cpu")):
+        ask(speaking_checkpoint, *arguments, "--weight-format", "float32", "--json", "how many letters")
+        result = json.loads(capsys.readouterr().out)
+        answers.append((result["reasoning"], result["content"], result["completion_tokens"]))
+    assert answers[0] == answers[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--runner", "torch"), "no CUDA device can be used: check that nvidia-smi lists one"),
+        (("--device", "cuda"), "device is 'cuda', but the runner 'cpu' has none; choose 'torch'"),
+    ],
+)
+def test_a_device_that_is_not_there_is_told_with_what_to_do(
+    speaking_checkpoint, capsys, arguments, message
+) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has one")
+    with pytest.raises(SystemExit) as stopped:
+        main(["ask", "--model", str(speaking_checkpoint), *GREEDY, *arguments, "how many"])
+    assert stopped.value.code == 2
+    assert message in capsys.readouterr().err
+
+
+def test_without_torch_the_runner_says_what_to_install(speaking_checkpoint, capsys, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    monkeypatch.delitem(sys.modules, "flashstep.engine.runner_torch", raising=False)
+    with pytest.raises(SystemExit) as stopped:
+        main(["ask", "--model", str(speaking_checkpoint), *GREEDY, "--runner", "torch", "how many"])
+    assert stopped.value.code == 2
+    assert "pip install 'flashstep[gpu]'" in capsys.readouterr().err

@@ -113,3 +113,16 @@ def test_a_figure_is_one_line_with_its_spread_shares_and_facts() -> None:
         "decode: 1,000 tokens/s (min 900, max 1,200); 50% of bandwidth; rates 0.25/0.125; "
         "prompt tokens 12; drafting on"
     )
+
+
+def test_the_torch_runner_is_measured_alike(speaking_checkpoint, capsys) -> None:
+    names = []
+    for mode in ("latency", "context"):
+        assert bench(speaking_checkpoint, mode, "--runner", "torch", "--device", "cpu") == 0
+        result = json.loads(capsys.readouterr().out.splitlines()[-1])
+        assert (result["engine"]["runner"], result["engine"]["weight_format"]) == ("torch", "bf16")
+        names += figures_of(result)
+    assert names == [
+        "first token, 1 stream", "decode, 1 stream", "decode step behind 1024 tokens",
+        "decode step behind 1500 tokens",
+    ]  # fmt: skip

@@ -41,7 +41,7 @@ class EmbeddedBackend:
         return cls(
             AsyncEngine(engine, max_live=max_live),
             model_name=path.resolve().name,
-            fingerprint=f"{weights_digest(path)} {config.weight_format}",
+            fingerprint=f"{weights_digest(path)} {config.runner} {config.weight_format}",
             max_concurrency=config.max_sequences,
         )
 

@@ -1,13 +1,15 @@
 """What a decode step costs behind a short context and behind a long one."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
 from flashstep.bench.figure import Figure
 from flashstep.bench.settings import Settings
 from flashstep.engine.batch import Batch, Int32
-from flashstep.engine.runner import Runner
+from flashstep.engine.loading import load_runner
+from flashstep.engine.runner_protocol import RunnerProtocol
 
 SHORTEST_CONTEXT = 1024
 _SAMPLE_S = 0.1  # at least so long is one sample
@@ -28,13 +30,9 @@ def context_lengths(longest: int) -> list[int]:
 def measure_context(settings: Settings) -> list[Figure]:
     """Milliseconds of a plain decode step of one sequence at each context length that fits."""
     longest = min(settings.load.longest_context, settings.capacity_tokens)
-    engine, sizes = settings.engine, settings.sizes
-    runner = Runner.load(
-        settings.folder, weight_format=engine.weight_format, num_threads=sizes.num_threads,
-        block_size=engine.block_size, num_full_blocks=-(-longest // engine.block_size),
-        num_sliding_blocks=sizes.num_sliding_blocks, max_batch_tokens=engine.max_sequences,
-        max_sequences=engine.max_sequences,
-    )  # fmt: skip
+    engine = replace(settings.engine, cache_weights=False, max_batch_tokens=settings.engine.max_sequences)
+    sizes = replace(settings.sizes, num_full_blocks=-(-longest // engine.block_size))
+    runner = load_runner(settings.folder, engine, sizes, lambda line: None)
     try:
         _touch(runner)
         figures = [_figure(settings, runner, length) for length in context_lengths(longest)]
@@ -45,7 +43,7 @@ def measure_context(settings: Settings) -> list[Figure]:
     return figures
 
 
-def _figure(settings: Settings, runner: Runner, length: int) -> Figure:
+def _figure(settings: Settings, runner: RunnerProtocol, length: int) -> Figure:
     batch = _last_token(runner, length)
     start = time.perf_counter()
     runner.forward(batch)
@@ -54,20 +52,20 @@ def _figure(settings: Settings, runner: Runner, length: int) -> Figure:
     return Figure(name=f"decode step behind {length} tokens", unit="ms", samples=samples, drafting=False)
 
 
-def _seconds(runner: Runner, batch: Batch, calls: int) -> float:
+def _seconds(runner: RunnerProtocol, batch: Batch, calls: int) -> float:
     start = time.perf_counter()
     for _ in range(calls):
         runner.forward(batch)
     return (time.perf_counter() - start) / calls
 
 
-def _last_token(runner: Runner, length: int) -> Batch:
+def _last_token(runner: RunnerProtocol, length: int) -> Batch:
     """One row: the token that makes the context `length` tokens long."""
     full = np.arange(runner.num_full_blocks, dtype=np.int32)[None]
     return Batch(_ints(0), _ints(length - 1), _ints(0, 1), full, full % runner.num_sliding_blocks, _ints(0))
 
 
-def _touch(runner: Runner) -> None:
+def _touch(runner: RunnerProtocol) -> None:
     """Write into every page of the K/V cache. Pages that nobody wrote to are one and the same page of
     zeros, and reading them costs far less than reading memory."""
     count = runner.max_sequences

@@ -53,7 +53,7 @@ class Offline:
         is_int8 = self._settings.engine.weight_format in ("int8", "int4")
         peak = ceilings.int8_macs_per_s if is_int8 else ceilings.float32_macs_per_s
         figure = self._figure(f"prefill, {load.long_prompt} tokens", "tokens/s", rates, {})
-        if peak is not None:
+        if peak is not None and self._settings.engine.is_on_cpu:
             share = macs * figure.median / load.long_prompt / peak
             figure.of_ceiling["int8 peak" if is_int8 else "float32 peak"] = share
         return [figure]
@@ -81,7 +81,8 @@ class Offline:
 
     def _decode_figure(self, rates: list[float], details: dict[str, Any]) -> Figure:
         figure = self._figure("decode, 1 stream", "tokens/s", rates, details)
-        if not self._settings.is_drafting:  # with drafts a step yields several tokens
+        # With drafts a step yields several tokens; the ceilings are the CPU's.
+        if not self._settings.is_drafting and self._settings.engine.is_on_cpu:
             num_bytes = decode_bytes(self._settings.model, self._settings.engine.weight_format)
             read_per_s = num_bytes * figure.median
             figure.of_ceiling["memory bandwidth"] = read_per_s / self._ceilings.memory_bytes_per_s

@@ -31,6 +31,8 @@ def ask(
     top_p: options.TopP = options.DEFAULT_TOP_P,
     seed: options.Seed = None,
     max_tokens: options.MaxTokens = None,
+    runner: options.Runner = "cpu",
+    device: options.Device = None,
     threads: options.Threads = None,
     weight_format: options.WeightFormat = None,
     kv_memory_mib: options.KvMemory = None,
@@ -52,6 +54,8 @@ def ask(
         kv_memory_mib=kv_memory_mib,
         drafts=drafts,
         prefix_cache=prefix_cache,
+        runner=runner,
+        device=device,
     )
     err = Console(stderr=True)
     transcript = Transcript(Console(), err, is_quiet=is_json)

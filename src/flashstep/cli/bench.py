@@ -34,6 +34,8 @@ def bench(
         typer.Argument(help="What to measure; see below.", show_default=True),
     ] = "all",
     model: options.Model = None,
+    runner: options.Runner = "cpu",
+    device: options.Device = None,
     threads: options.Threads = None,
     weight_format: options.WeightFormat = None,
     kv_memory_mib: options.KvMemory = None,
@@ -57,7 +59,12 @@ def bench(
     if json_file is not None and not json_file.parent.is_dir():
         raise ConfigError(f"--json {json_file}: no such folder as {json_file.parent}; make it first")
     engine = options.engine_config(
-        threads=threads, weight_format=weight_format, kv_memory_mib=kv_memory_mib, drafts=drafting == "on"
+        threads=threads,
+        weight_format=weight_format,
+        kv_memory_mib=kv_memory_mib,
+        drafts=drafting == "on",
+        runner=runner,
+        device=device,
     )
     out = Console(highlight=False, markup=False, soft_wrap=True)
     with loading_progress(Console(stderr=True)) as report:

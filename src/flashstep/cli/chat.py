@@ -31,6 +31,8 @@ def chat(
     top_p: options.TopP = options.DEFAULT_TOP_P,
     seed: options.Seed = None,
     max_tokens: options.MaxTokens = None,
+    runner: options.Runner = "cpu",
+    device: options.Device = None,
     threads: options.Threads = None,
     weight_format: options.WeightFormat = None,
     kv_memory_mib: options.KvMemory = None,
@@ -40,11 +42,16 @@ def chat(
     params = SamplingParams(temperature=temperature, top_p=top_p, seed=seed, max_tokens=max_tokens)
     out, err = Console(), Console(stderr=True)
     config = options.engine_config(
-        threads=threads, weight_format=weight_format, kv_memory_mib=kv_memory_mib, drafts=drafts
+        threads=threads,
+        weight_format=weight_format,
+        kv_memory_mib=kv_memory_mib,
+        drafts=drafts,
+        runner=runner,
+        device=device,
     )
-    with opened_model(model, config, err) as chat_model, asyncio.Runner() as runner:
+    with opened_model(model, config, err) as chat_model, asyncio.Runner() as loop:
         err.print("/clear forgets, /exit leaves, Ctrl-C stops an answer", style="dim", highlight=False)
-        Conversation(chat_model, params, system, runner, out, err).run()
+        Conversation(chat_model, params, system, loop, out, err).run()
 
 
 class Conversation:

@@ -24,6 +24,16 @@ Model = Annotated[
         "--model", "-m", help="Checkpoint folder; the built-in model when not given.", show_default=False
     ),
 ]
+Runner = Annotated[
+    Literal["cpu", "torch"],
+    typer.Option(help="What computes: compiled CPU kernels, or PyTorch (needs the extra gpu)."),
+]
+Device = Annotated[
+    str | None,
+    typer.Option(
+        help="Where --runner torch computes: cuda, cuda:1 or cpu; cuda when not given.", show_default=False
+    ),
+]
 Threads = Annotated[
     int | None,
     typer.Option("--threads", min=1, help="CPU threads; one per core when not given.", show_default=False),
@@ -32,7 +42,7 @@ WeightFormat = Annotated[
     Literal["int4", "int8", "bf16", "float32"] | None,
     typer.Option(
         help="Weights in memory: int8 is the default, int4 half of it; bf16 (float32) is exact for bfloat16 "
-        "(any) weights, and slow.",
+        "(any) weights, and slow. --runner torch takes bf16, its default, and float32.",
         show_default=False,
     ),
 ]
@@ -75,11 +85,15 @@ def engine_config(
     kv_memory_mib: int | None,
     drafts: bool,
     prefix_cache: bool = True,
+    runner: str = "cpu",
+    device: str | None = None,
 ) -> "EngineConfig":
     """The engine's configuration from the flags of a command; ConfigError when it cannot work."""
     from flashstep.engine.config import EngineConfig
 
     given = {
+        "runner": runner,
+        "device": device,
         "num_threads": threads,
         "weight_format": weight_format,
         "kv_memory_bytes": None if kv_memory_mib is None else kv_memory_mib << 20,

@@ -54,6 +54,8 @@ def serve(
     wire: wire_options.Wire = _DEFAULTS.wire,
     reasoning_field: wire_options.Field = _DEFAULTS.reasoning_field,
     max_choices: wire_options.MaxChoices = wire_options.DEFAULT_MAX_CHOICES,
+    runner: options.Runner = "cpu",
+    device: options.Device = None,
     threads: options.Threads = None,
     weight_format: options.WeightFormat = None,
     kv_memory_mib: options.KvMemory = None,
@@ -109,6 +111,8 @@ def serve(
         kv_memory_mib=kv_memory_mib,
         drafts=drafts,
         prefix_cache=prefix_cache,
+        runner=runner,
+        device=device,
     )
     from flashstep.backends.allocator import fix_thresholds
     from flashstep.server.file_limit import raise_file_limit
