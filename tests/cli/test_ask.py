@@ -1,4 +1,4 @@
-"""`flashstep ask` and `flashstep eval core` end to end, on a toy model that answers nonsense."""
+"""`flashstep ask` end to end, on a toy model that answers nonsense."""
 
 import io
 import json
@@ -55,24 +55,6 @@ def test_the_trace_id_and_the_counts_end_a_streamed_answer(speaking_checkpoint, 
     err = " ".join(capsys.readouterr().err.split())
     assert "tokens (" in err
     assert len(err.rsplit("trace ", 1)[1]) == 32
-
-
-def test_an_evaluation_writes_its_results_and_failures(speaking_checkpoint, tmp_path, capsys) -> None:
-    result_file, failures_file = tmp_path / "result.json", tmp_path / "failures.jsonl"
-    files = ("--json", str(result_file), "--failures", str(failures_file))
-    with pytest.raises(SystemExit) as stopped:
-        main(
-            ["eval", "core", "--model", str(speaking_checkpoint), "--n", "2", "--max-tokens", "8"]
-            + ["--family", "letters", "--threads", "1", *files]
-        )
-    assert not stopped.value.code
-    result = json.loads(result_file.read_text())
-    assert result.keys() == {"letters"}
-    assert result["letters"].keys() == {"accuracy", "n", "mean_reasoning_tokens", "sound_traces"}
-    assert result["letters"]["n"] == 2
-    num_wrong = round(2 * (1 - result["letters"]["accuracy"]))
-    assert len(failures_file.read_text().splitlines()) == num_wrong
-    assert "letters" in capsys.readouterr().out
 
 
 def test_the_torch_runner_gives_the_same_answer(speaking_checkpoint, capsys) -> None:

@@ -1,6 +1,7 @@
 """`flashstep eval`: how often a model is right, on questions whose answers a program can check."""
 
 import json
+import logging
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,7 +17,7 @@ from flashstep.types import SamplingParams
 
 if TYPE_CHECKING:
     from flashstep.engine.config import EngineConfig
-    from flashstep.training.evaluation.report import Report
+    from flashstep.training.evaluation.result_file import ResultFile
 
 EPILOG = """\b
 Examples:
@@ -46,7 +47,15 @@ def evaluate(
     ] = None,
     model: options.Model = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the result here.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--json",
+            help="Write figures and wrong answers here, after every family; the same command again goes on.",
+            show_default=False,
+        ),
+    ] = None,
+    picture_file: Annotated[
+        Path | None, typer.Option("--png", help="Draw the accuracies into this picture.", show_default=False)
     ] = None,
     failures_file: Annotated[
         Path | None,
@@ -62,18 +71,29 @@ def evaluate(
     drafts: options.Drafts = True,
 ) -> None:
     """Ask held-out questions of every family of some suites and check the answers."""
+    from flashstep.training.evaluation.picture import draw
+    from flashstep.training.evaluation.result_file import ResultFile, weights_digest
     from flashstep.training.evaluation.suites import families_of
 
     families = families_of(suites, family or ())
     folder = resolve_model_path(model)
+    lengths = long_tokens or [1024]
     config = options.engine_config(
         threads=threads, weight_format=weight_format, kv_memory_mib=kv_memory_mib, drafts=drafts
     )
     params = SamplingParams(temperature=temperature, max_tokens=max_tokens, seed=seed)
-    report = _evaluate(folder, config, params, n, seed, families, long_tokens or [1024])
+    settings = {
+        "weights": weights_digest(folder), "n": n, "seed": seed, "temperature": temperature,
+        "max_tokens": max_tokens, "long_tokens": lengths,
+    }  # fmt: skip
+    results = ResultFile(json_file, settings)
+    missing = [name for name in families if name not in results]
+    if missing:
+        _evaluate(folder, config, params, n, seed, missing, lengths, results)
+    report = results.report(families)
     Console().print(report.table())
-    if json_file is not None:
-        json_file.write_text(json.dumps(report.to_json(), indent=1) + "\n", encoding="utf-8")
+    if picture_file is not None:
+        draw(report, picture_file)
     if failures_file is not None:
         lines = [json.dumps(asdict(failure), ensure_ascii=False) + "\n" for failure in report.failures]
         failures_file.write_text("".join(lines), encoding="utf-8")
@@ -87,7 +107,11 @@ def _evaluate(
     seed: int,
     families: list[str],
     long_tokens: list[int],
-) -> "Report":
+    results: "ResultFile",
+) -> None:
+    """Ask family after family and keep each report in `results`."""
+    # A wrong call is a wrong answer here, and counted; a warning for each would bury the table.
+    logging.getLogger("flashstep.chat").setLevel(logging.ERROR)
     err = Console(stderr=True)
     with loading_progress(err) as report_line:
         from flashstep.chat.template import ChatTemplate
@@ -98,20 +122,21 @@ def _evaluate(
 
         tokenizer = Tokenizer.load(folder)
         template = ChatTemplate.load(folder, tokenizer)
-        report_line("writing the questions")
-        items = eval_items(
-            families, n, seed, long_tokens=long_tokens, count_tokens=lambda t: len(tokenizer.encode_plain(t))
-        )
         llm = LLM.load(
             folder, num_valid_tokens=tokenizer.vocab_size, on_progress=report_line, **asdict(config)
         )
-    with llm, Progress(console=err, transient=True) as progress:
-        task = progress.add_task("answering", total=None)
 
-        def show(num_finished: int, total: int) -> None:
-            progress.update(task, completed=num_finished, total=total)
+    def count_tokens(text: str) -> int:
+        return len(tokenizer.encode_plain(text))
+
+    with llm, Progress(console=err, transient=True) as progress:
+        task = progress.add_task("", total=len(families))
 
         def generate(prompts: list[list[int]]) -> list[list[int]]:
-            return [c.token_ids for c in llm.generate(prompts, params, progress=show)]
+            return [completion.token_ids for completion in llm.generate(prompts, params)]
 
-        return evaluate(generate, template, tokenizer, items)
+        for name in families:
+            progress.update(task, description=name)
+            items = eval_items([name], n, seed, long_tokens=long_tokens, count_tokens=count_tokens)
+            results.add(name, evaluate(generate, template, tokenizer, items))
+            progress.advance(task)

@@ -71,23 +71,23 @@ def nano_cpu() -> Recipe:
         preset="nano",
         phases=(
             Phase(
-                name="trunk", steps=1050, documents_per_step=40, learning_rate=3e-3,
+                name="trunk", steps=700, documents_per_step=40, learning_rate=3e-3,
                 adam_scale=0.75, decay_fraction=0.0,
             ),
             Phase(
-                name="anneal", steps=560, documents_per_step=40, learning_rate=2e-3,
+                name="anneal", steps=600, documents_per_step=40, learning_rate=2e-3,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=1.0,
             ),
             Phase(
-                name="mtp-1", steps=60, documents_per_step=40, learning_rate=3e-3,
+                name="mtp-1", steps=50, documents_per_step=40, learning_rate=3e-3,
                 train_trunk=False, mtp_depth=1, mtp_weight=1.0, warmup_steps=10, decay_fraction=0.2,
             ),
             Phase(
-                name="mtp-3", steps=120, documents_per_step=40, learning_rate=2e-3,
+                name="mtp-3", steps=100, documents_per_step=40, learning_rate=2e-3,
                 train_trunk=False, mtp_depth=3, mtp_weight=1.0, clone_mtp=True, warmup_steps=10,
             ),
             Phase(
-                name="settle", steps=150, documents_per_step=40, learning_rate=8e-4,
+                name="settle", steps=160, documents_per_step=40, learning_rate=8e-4,
                 adam_scale=0.75, mtp_depth=3, warmup_steps=10, decay_fraction=1.0,
             ),
         ),

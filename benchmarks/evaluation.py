@@ -1,0 +1,49 @@
+"""Runs `flashstep eval` and writes its figures with machine, commit and date, and a picture beside them.
+
+Wrong answers are not in the result: who writes training wordings must not see questions of the evaluation.
+
+usage: python benchmarks/evaluation.py core tools long [--n 200] [--model FOLDER] [--out FILE.json]
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from provenance import provenance
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    """Evaluate, wrap, write."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("suites", nargs="+")
+    parser.add_argument("--n", type=int, default=200)
+    parser.add_argument("--long-tokens", type=int, nargs="+", default=[1024])
+    parser.add_argument("--model", type=Path)
+    parser.add_argument("--out", type=Path, default=RESULTS / "eval.json")
+    args = parser.parse_args()
+    command = ["eval", *args.suites, "--n", str(args.n)]
+    for length in args.long_tokens:
+        command += ["--long-tokens", str(length)]
+    shown = " ".join(["flashstep", *command])
+    command += ["--model", str(args.model)] if args.model else []
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "eval.json"
+        command += ["--json", str(file), "--png", str(args.out.with_suffix(".png"))]
+        subprocess.run([sys.executable, "-m", "flashstep", *command], check=True)
+        found = json.loads(file.read_text())
+    families = {label: row for entry in found["families"].values() for label, row in entry["results"].items()}
+    result = provenance() | {"command": shown, "settings": found["settings"], "families": families}
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    args.out.write_text(json.dumps(result, indent=1) + "\n")
+    print(f"written to {args.out}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""`flashstep eval` end to end, on a toy model that answers nonsense."""
+
+import json
+
+import pytest
+
+from flashstep.cli.main import main
+
+
+SMALL = ("--n", "2", "--max-tokens", "8", "--threads", "1")
+
+
+def run(checkpoint, *arguments) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        main(
+            [
+                "eval",
+                *arguments,
+                "--model",
+                str(checkpoint),
+                "--n",
+                "2",
+                "--max-tokens",
+                "8",
+                "--threads",
+                "1",
+            ]
+        )
+    return int(stopped.value.code or 0)
+
+
+def test_an_evaluation_writes_its_figures_failures_and_picture(speaking_checkpoint, tmp_path, capsys) -> None:
+    result_file, failures_file = tmp_path / "result.json", tmp_path / "failures.jsonl"
+    picture = tmp_path / "result.png"
+    files = ("--json", str(result_file), "--failures", str(failures_file), "--png", str(picture))
+    families = ("--family", "letters", "--family", "tool_single", "--family", "long_fact")
+    lengths = ("--long-tokens", "600", "--long-tokens", "900")
+    assert run(speaking_checkpoint, "core", "tools", "long", *families, *lengths, *files) == 0
+    result = json.loads(result_file.read_text())
+    assert result["settings"]["long_tokens"] == [600, 900]
+    assert result["families"].keys() == {"letters", "tool_single", "long_fact"}
+    assert result["families"]["long_fact"]["results"].keys() == {"long_fact@600", "long_fact@900"}
+    rows = [row for entry in result["families"].values() for row in entry["results"].values()]
+    assert all(row["n"] == 2 for row in rows)
+    num_wrong = sum(round(2 * (1 - row["accuracy"])) for row in rows)
+    assert num_wrong > 0
+    assert len(failures_file.read_text().splitlines()) == num_wrong
+    assert "long_fact@900" in capsys.readouterr().out
+    assert picture.read_bytes().startswith(b"\x89PNG")
+
+
+def test_an_evaluation_goes_on_where_it_was_stopped(speaking_checkpoint, tmp_path, capsys) -> None:
+    file = tmp_path / "result.json"
+    assert run(speaking_checkpoint, "core", "--family", "letters", "--json", str(file)) == 0
+    known = json.loads(file.read_text())
+    known["families"]["letters"]["results"]["letters"]["mean_reasoning_tokens"] = 1234.5
+    file.write_text(json.dumps(known))
+    both = ("--family", "units", "--family", "letters", "--json", str(file))
+    assert run(speaking_checkpoint, "core", *both) == 0
+    assert json.loads(file.read_text())["families"].keys() == {"letters", "units"}
+    table = capsys.readouterr().out
+    assert "1234.5" in table
+    assert table.rindex("units") < table.rindex("letters")
+
+
+def test_results_of_other_settings_are_not_mixed_in(speaking_checkpoint, tmp_path, capsys) -> None:
+    file = tmp_path / "result.json"
+    assert run(speaking_checkpoint, "core", "--family", "letters", "--json", str(file)) == 0
+    assert run(speaking_checkpoint, "core", "--family", "units", "--seed", "1", "--json", str(file)) == 2
+    assert "holds results with seed 0, this run has 1" in capsys.readouterr().err
+    file.write_text("[]")
+    assert run(speaking_checkpoint, "core", "--family", "units", "--json", str(file)) == 2
+    assert "is no result of an evaluation" in capsys.readouterr().err
+
+
+def test_an_unknown_suite_is_told_with_the_known_ones(speaking_checkpoint, capsys) -> None:
+    assert run(speaking_checkpoint, "chess") == 2
+    assert "no suite is called 'chess'; there are: core, tools, long, gym" in capsys.readouterr().err
