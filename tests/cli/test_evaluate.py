@@ -6,7 +6,6 @@ import pytest
 
 from flashstep.cli.main import main
 
-
 SMALL = ("--n", "2", "--max-tokens", "8", "--threads", "1")
 
 
