@@ -1,9 +1,9 @@
 """Decode steps of fixed shape, padded, so that a CUDA graph can hold them: one launch instead of thousands.
 
 A decode or verification batch, in which every sequence has the same few rows, is padded to the next shape
-of a small set. Sequences that only pad own the spare blocks and stand at position 0. The graph of a shape
-is captured when it is first needed. Where there is no CUDA device the same step runs as plain calls, which
-is how the tests run it; capturing itself was never run.
+of a small set. Sequences that only pad own the spare blocks, and all their rows stand at position 0. The
+graph of a shape is captured when it is first needed. Where there is no CUDA device the same step runs as
+plain calls, which is how the tests run it; capturing itself was never run.
 Shape letters: T rows, S sequences, Q rows of each, M blocks in a table row, V vocabulary, D width.
 """
 
@@ -80,9 +80,6 @@ class StaticStep:
         self._fill("positions", batch.positions_T.reshape(-1, query_len), 0)
         self._fill("full_table", batch.full_table_SM, self._pools.num_full_blocks)
         self._fill("sliding_table", batch.sliding_table_SM, self._pools.num_sliding_blocks)
-        # Padded sequences take ascending positions as well: every row must see itself.
-        num_sequences = len(batch.query_starts_S1) - 1
-        self._inputs["positions"][num_sequences:] = torch.arange(query_len, device=self._device)
 
     def _fill(self, name: str, values: NDArray[np.int32], padding: int) -> None:
         buffer = self._inputs[name]
