@@ -69,6 +69,7 @@ class TorchRunner:
         self._windows = {layer.window_tokens for layer in layers}
         self._pads_decode = captures_graphs(self._device, self._dtype) if pads_decode is None else pads_decode
         self._static_steps: dict[StaticShape, StaticStep] = {}
+        self._graph_pool = torch.cuda.graph_pool_handle() if self._device.type == "cuda" else None
 
     @classmethod
     def load(
@@ -148,7 +149,9 @@ class TorchRunner:
 
     def _static_step(self, shape: StaticShape) -> StaticStep:
         if shape not in self._static_steps:
-            self._static_steps[shape] = StaticStep(self._model, self._caches, self._pools, shape)
+            self._static_steps[shape] = StaticStep(
+                self._model, self._caches, self._pools, shape, self._graph_pool
+            )
         return self._static_steps[shape]
 
     @staticmethod

@@ -47,7 +47,7 @@ def make_span(
     mask_SQC = distance_SQC >= 0
     if window is not None:
         mask_SQC &= distance_SQC < window
-    slots_SC = torch.where(mask_SQC.any(1), slots_SC, spare_block * block_size)
+    slots_SC = slots_SC.masked_fill(~mask_SQC.any(1), spare_block * block_size)
     write_slots_SQ = table_SM.gather(1, positions_SQ // block_size) * block_size + positions_SQ % block_size
     return Span(write_slots_SQ, slots_SC, mask_SQC)
 

@@ -2,8 +2,9 @@
 
 The module's own forward counts the rows of each expert on the host, which a CUDA graph cannot hold. Needs
 torch 2.10. Its kernel for bfloat16 on NVIDIA devices of compute capability 9 and 10 takes the counts from
-device memory; elsewhere torch falls back to one product per expert. Shape letters: T tokens, K experts
-per token, R = T * K routed rows, E experts, D width, F expert width.
+device memory; elsewhere torch falls back to one product per expert, and for other types on CUDA devices
+there is nothing to fall back to. Shape letters: T tokens, K experts per token, R = T * K routed rows,
+E experts, D width, F expert width.
 """
 
 import torch
@@ -16,6 +17,8 @@ from flashstep.model.moe import Experts, MoE
 
 def mix_experts(moe: MoE, x_TD: Tensor) -> Tensor:
     """What `moe` returns, routed and shared experts together: [T, D]."""
+    if x_TD.is_cuda and x_TD.dtype != torch.bfloat16:
+        return moe(x_TD)
     expert_ids_TK, weights_TK = moe.router(x_TD)
     ids_R = expert_ids_TK.flatten()
     order_R = ids_R.argsort(stable=True)

@@ -8,7 +8,7 @@ Shape letters: T rows, S sequences, Q rows of each, M blocks in a table row, V v
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -42,13 +42,18 @@ class StaticShape(NamedTuple):
 
 
 class StaticStep:
-    """The trunk and logits of all rows at one shape, over buffers that keep their addresses."""
+    """The trunk and logits of all rows at one shape, over buffers that keep their addresses.
+
+    graph_pool: a `torch.cuda.graph_pool_handle` that all shapes share, since only one graph runs at a time
+    and its outputs are copied before the next; None on the CPU.
+    """
 
     def __init__(
-        self, model: Transformer, caches: Sequence[LayerCache], pools: Pools, shape: StaticShape
-    ) -> None:
+        self, model: Transformer, caches: Sequence[LayerCache], pools: Pools, shape: StaticShape,
+        graph_pool: Any,
+    ) -> None:  # fmt: skip
         self._model, self._caches, self._pools, self._shape = model, caches, pools, shape
-        self._device = model.embedding.weight.device
+        self._device, self._graph_pool = model.embedding.weight.device, graph_pool
         self._inverse = inverse_tables(model.config.layers, self._device)
         num_sequences, query_len, num_blocks = shape
         self._inputs = {
@@ -66,7 +71,8 @@ class StaticStep:
         if self._device.type != "cuda":
             logits, hidden = self._compute()
         else:
-            logits, hidden = self._replay()
+            with torch.cuda.device(self._device):  # captures happen on the thread's current device
+                logits, hidden = self._replay()
         num_rows = len(batch.token_ids_T)
         return logits[:num_rows], hidden[:num_rows]
 
@@ -117,7 +123,7 @@ class StaticStep:
             self._compute()
         torch.cuda.current_stream(self._device).wait_stream(stream)
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        with torch.cuda.graph(self._graph, pool=self._graph_pool):
             self._outputs = self._compute()
 
 
