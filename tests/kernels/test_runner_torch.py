@@ -147,6 +147,8 @@ def test_shapes_are_few_and_hold_uniform_batches_only(toy_tokens):
     assert shape(1) == (1, 1, 64)
     assert shape(4, 4, 4) == (4, 4, 64)
     assert shape(1, 1, 1, 1, 1, blocks=65) == (8, 1, 128)
+    assert shape(1, blocks=16384) == (1, 1, 16384)
+    assert shape(1, 1, blocks=8193) is None, "too wide for two"
     assert shape(1, 2) is None
     assert shape(5) is None
 
@@ -166,3 +168,16 @@ def test_grouped_products_equal_one_product_per_expert(load_torch, num_tokens):
         if isinstance(layer.mlp, MoE):
             with torch.no_grad():
                 torch.testing.assert_close(mix_experts(layer.mlp, x_TD), layer.mlp(x_TD), rtol=0, atol=1e-6)
+
+
+def test_a_short_context_does_not_read_as_much_as_a_long_neighbour(load_torch):
+    runner = load_torch(block_size=4, num_full_blocks=200, num_sliding_blocks=200)
+    positions = (0, 3, 4, 9, 20, 60, 61, 300)
+    pieces = [Piece([5], position, list(range(80)), list(range(80))) for position in positions]
+    batch = trunk_batch(pieces)
+    step = runner._step(batch, {None: batch.full_table_SM})
+    assert sorted(row for group in step.groups for row in group.rows.tolist()) == list(range(8))
+    for group in step.groups:
+        width = group.spans[None].read_slots_SC.shape[1]
+        for row in group.rows.tolist():
+            assert positions[row] < width <= 2 * (positions[row] + 4), positions[row]

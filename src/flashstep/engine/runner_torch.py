@@ -128,12 +128,15 @@ class TorchRunner:
         del self._model
 
     def _step(self, batch: Batch | DraftBatch, tables: dict[int | None, NDArray[np.int32]]) -> Step:
-        """Groups of sequences with the same number of rows, and the rotary tables of all rows."""
+        """Groups of sequences with the same number of rows and contexts of alike length, and the rotary
+        tables of all rows. All of a group read as much as its longest, at most twice as much as needed."""
         starts, lengths = batch.query_starts_S1[:-1], np.diff(batch.query_starts_S1)
+        last_positions = batch.positions_T[batch.query_starts_S1[1:] - 1]
+        keys = np.stack([lengths, np.frexp(last_positions // self.block_size + 0.5)[1]])
         groups = []
-        for query_len in np.unique(lengths):
-            sequences = np.flatnonzero(lengths == query_len)
-            rows_SQ = starts[sequences, None] + np.arange(query_len)
+        for key in np.unique(keys, axis=1).T:
+            sequences = np.flatnonzero((keys == key[:, None]).all(axis=0))
+            rows_SQ = starts[sequences, None] + np.arange(key[0])
             groups.append(self._group(batch, sequences, rows_SQ, tables))
         return Step(make_turns(self._inverse, self._upload(batch.positions_T)), groups)
 
@@ -141,7 +144,6 @@ class TorchRunner:
         self, batch: Batch | DraftBatch, sequences: NDArray[np.intp], rows_SQ: NDArray[np.integer],
         tables: dict[int | None, NDArray[np.int32]],
     ) -> Group:  # fmt: skip
-        # Only as many columns as this group reaches: a long neighbour must not widen its products.
         positions_SQ = batch.positions_T[rows_SQ]
         width = int(positions_SQ.max()) // self.block_size + 1
         own = {window: self._upload(table[sequences, :width]) for window, table in tables.items()}

@@ -21,6 +21,9 @@ from flashstep.engine.torch_step import Pools, Step, inverse_tables, make_group,
 from flashstep.model.transformer import Transformer
 
 _MIN_BLOCKS = 64  # narrower tables share one graph
+# Every sequence reads as much as the widest table: beyond so many blocks of all together, the ragged way
+# is taken, where a short context does not pay for a long neighbour.
+_MAX_BLOCKS = 1 << 14
 
 
 class StaticShape(NamedTuple):
@@ -32,13 +35,17 @@ class StaticShape(NamedTuple):
 
     @classmethod
     def of(cls, batch: Batch, max_query_len: int) -> "StaticShape | None":
-        """The smallest shape that holds `batch`; None for a ragged batch or a longer query."""
+        """The smallest shape that holds `batch`; None for a ragged or too big batch, or a longer query."""
         lengths = np.diff(batch.query_starts_S1)
         query_len = int(lengths[0])
         if query_len > max_query_len or (lengths != query_len).any():
             return None
-        num_blocks = max(_MIN_BLOCKS, batch.full_table_SM.shape[1], batch.sliding_table_SM.shape[1])
-        return cls(_power_of_two(len(lengths)), query_len, _power_of_two(num_blocks))
+        num_sequences = _power_of_two(len(lengths))
+        num_blocks = _power_of_two(
+            max(_MIN_BLOCKS, batch.full_table_SM.shape[1], batch.sliding_table_SM.shape[1])
+        )
+        fits = num_sequences * num_blocks <= _MAX_BLOCKS
+        return cls(num_sequences, query_len, num_blocks) if fits else None
 
 
 class StaticStep:
