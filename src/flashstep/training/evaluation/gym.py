@@ -14,6 +14,11 @@ from flashstep.types import Message
 PREFIX = "gym/"
 FIRST_EVAL_SEED = 1_000_000
 _NO_TASK = "composite"  # a mixture of others, to be told which
+# Scorers read, and some evaluate, what the model wrote; an answer they cannot read is wrong.
+_UNREADABLE = (
+    ArithmeticError, AssertionError, AttributeError, LookupError, NameError, RecursionError, SyntaxError,
+    TypeError, ValueError,
+)  # fmt: skip
 _RIGHT = 0.99  # scores are in [0, 1]; less than all of it is a partial credit
 
 
@@ -69,5 +74,5 @@ def _item(family: str, score: Callable[..., float], entry: dict[str, Any]) -> It
 def _scored(score: Callable[..., float], reading: str, entry: dict[str, Any]) -> float:
     try:
         return float(score(answer=reading, entry=entry))
-    except Exception:  # scorers evaluate answers; one they cannot read is wrong
+    except _UNREADABLE:
         return 0.0
