@@ -65,7 +65,7 @@ class Recipe:
 
 
 def nano_cpu() -> Recipe:
-    """flashstep-nano on a CPU: about 17M tokens for the trunk, then the MTP modules, then both together."""
+    """flashstep-nano on a CPU: about 70M tokens for the trunk, then the MTP modules, then both together."""
     return Recipe(
         name="nano-cpu",
         preset="nano",
@@ -79,15 +79,23 @@ def nano_cpu() -> Recipe:
                 adam_scale=0.75, warmup_steps=10, decay_fraction=1.0,
             ),
             Phase(
+                name="long", steps=5000, documents_per_step=40, learning_rate=2e-3,
+                adam_scale=0.75, warmup_steps=20, decay_fraction=0.0,
+            ),
+            Phase(
+                name="anneal-long", steps=1500, documents_per_step=40, learning_rate=1.5e-3,
+                adam_scale=0.75, warmup_steps=10, decay_fraction=1.0,
+            ),
+            Phase(
                 name="mtp-1", steps=50, documents_per_step=40, learning_rate=3e-3,
                 train_trunk=False, mtp_depth=1, mtp_weight=1.0, warmup_steps=10, decay_fraction=0.2,
             ),
             Phase(
-                name="mtp-3", steps=100, documents_per_step=40, learning_rate=2e-3,
+                name="mtp-3", steps=150, documents_per_step=40, learning_rate=2e-3,
                 train_trunk=False, mtp_depth=3, mtp_weight=1.0, clone_mtp=True, warmup_steps=10,
             ),
             Phase(
-                name="settle", steps=160, documents_per_step=40, learning_rate=8e-4,
+                name="settle", steps=300, documents_per_step=40, learning_rate=8e-4,
                 adam_scale=0.75, mtp_depth=3, warmup_steps=10, decay_fraction=1.0,
             ),
         ),

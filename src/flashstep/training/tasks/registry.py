@@ -43,15 +43,15 @@ PLAIN_FAMILIES: dict[str, Family] = {
 }
 
 FAMILIES: dict[str, Family] = {
-    **_scaled(PLAIN_FAMILIES, 0.31),
-    **_scaled(TEXT_FAMILIES, 0.10),
-    **_scaled(NUMBER_FAMILIES, 0.16),
-    **_scaled(TIME_AND_UNIT_FAMILIES, 0.09),
+    **_scaled(PLAIN_FAMILIES, 0.26),
+    **_scaled(TEXT_FAMILIES, 0.13),
+    **_scaled(NUMBER_FAMILIES, 0.22),
+    **_scaled(TIME_AND_UNIT_FAMILIES, 0.11),
     **_scaled(LOGIC_FAMILIES, 0.11),
 }
 DIALOGUE_FAMILIES: dict[str, DialogueFamily] = {
-    **_scaled(TOOL_FAMILIES, 0.14),
-    **_scaled(CONVERSATION_FAMILIES, 0.07),
+    **_scaled(TOOL_FAMILIES, 0.10),
+    **_scaled(CONVERSATION_FAMILIES, 0.05),
     **_scaled(LONG_CONTEXT_FAMILIES, 0.02),
 }
 WEIGHTS: dict[str, float] = {
