@@ -1,4 +1,4 @@
-"""Builds an engine on the wanted runner from a checkpoint folder."""
+"""Builds an engine: on the wanted runner from a checkpoint folder, on the CPU from weights in memory."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +9,7 @@ from flashstep.engine.processors import Grammars
 from flashstep.engine.runner import Runner
 from flashstep.engine.runner_protocol import RunnerProtocol
 from flashstep.engine.weight_cache import load_packed
-from flashstep.engine.weights import StorageFormats, pack
+from flashstep.engine.weights import PackedModel, StorageFormats, TensorSource, pack
 from flashstep.errors import ConfigError
 from flashstep.kernels.warmup import compile_all
 from flashstep.model.checkpoint import Checkpoint
@@ -34,8 +34,24 @@ def load_engine(
     model_config = ModelConfig.load(path)
     sizes = config.resolve(model_config)
     report(f"loading {path.name} as {config.weight_format}")
+    runner = load_runner(path, config, sizes, report)
+    return _engine(runner, config, sizes, num_valid_tokens, grammars)
+
+
+def engine_of(source: TensorSource, config: EngineConfig, *, num_valid_tokens: int | None = None) -> Engine:
+    """An engine on a copy of weights in memory, such as a model in training; nothing is cached on disk."""
+    sizes = config.resolve(source.config)
+    model = pack(source, StorageFormats.of(config.weight_format))
+    runner = _cpu_runner(source.config, model, config, sizes, lambda line: None)
+    return _engine(runner, config, sizes, num_valid_tokens, None)
+
+
+def _engine(
+    runner: RunnerProtocol, config: EngineConfig, sizes: ResolvedConfig,
+    num_valid_tokens: int | None, grammars: Grammars | None,
+) -> Engine:  # fmt: skip
     return Engine(
-        load_runner(path, config, sizes, report),
+        runner,
         num_draft_tokens=sizes.num_draft_tokens,
         max_drafting_sequences=config.max_drafting_sequences,
         num_valid_tokens=num_valid_tokens,
@@ -61,12 +77,14 @@ def _load_cpu_runner(
         model = load_packed(path, model_config, config.weight_format)
     else:
         model = pack(Checkpoint.open(path, model_config), StorageFormats.of(config.weight_format))
-    runner = Runner(
-        model_config,
-        model,
-        num_threads=sizes.num_threads,
-        **_runner_sizes(config, sizes),
-    )
+    return _cpu_runner(model_config, model, config, sizes, report)
+
+
+def _cpu_runner(
+    model_config: ModelConfig, model: PackedModel, config: EngineConfig, sizes: ResolvedConfig,
+    report: Callable[[str], None],
+) -> RunnerProtocol:  # fmt: skip
+    runner = Runner(model_config, model, num_threads=sizes.num_threads, **_runner_sizes(config, sizes))
     # Behind the weights: a broken checkpoint is told before anyone waits for the compiler.
     compile_all(
         lambda name, done, total: report(f"kernels, compiled once per machine: {name} ({done}/{total})")

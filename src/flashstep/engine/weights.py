@@ -7,7 +7,7 @@ weights and decide between near tokens (benchmarks/formats.py measures both).
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -29,11 +29,19 @@ from flashstep.kernels.tables import (
     Tables,
     Weights,
 )
-from flashstep.model.checkpoint import Checkpoint
 from flashstep.model.config import DenseSpec, LayerSpec, ModelConfig, MoESpec, RopeSpec
-from flashstep.model.names import checkpoint_tensors
+from flashstep.model.names import TensorSpec, checkpoint_tensors
 
 Read = Callable[[str], Float32]
+
+
+class TensorSource(Protocol):
+    """Where weights come from: an opened checkpoint, or a model in memory."""
+
+    config: ModelConfig
+
+    def float32(self, spec: TensorSpec) -> Float32:
+        """The values of one tensor of `config`, in the spec's shape."""
 
 
 class StorageFormats(NamedTuple):
@@ -82,11 +90,11 @@ class PackedModel:
         )  # fmt: skip
 
 
-def pack(checkpoint: Checkpoint, formats: StorageFormats) -> PackedModel:
+def pack(source: TensorSource, formats: StorageFormats) -> PackedModel:
     """Pack trunk and MTP layers with their matrices in `formats`."""
-    config = checkpoint.config
+    config = source.config
     specs = {spec.name: spec for spec in checkpoint_tensors(config)}
-    return _LayerPacker(config, lambda name: checkpoint.float32(specs[name]), formats).pack()
+    return _LayerPacker(config, lambda name: source.float32(specs[name]), formats).pack()
 
 
 class _LayerPacker:
