@@ -29,9 +29,23 @@ def save_state(
         "model": model.state_dict(),
         "optimizers": {name: o.state_dict() for name, o in optimizers.items()},
     }
+    write_state(path, state)
+
+
+def write_state(path: Path, state: dict[str, Any]) -> None:
+    """Put `state` into the state file of folder `path`, whole or not at all."""
     partial = path / (FILE + ".partial")
     torch.save(state, partial)
     partial.replace(path / FILE)
+
+
+def read_state(path: Path) -> dict[str, Any] | None:
+    """What `write_state` last put into folder `path`, on the CPU; None when there is none."""
+    file = path / FILE
+    if not file.exists():
+        return None
+    state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
+    return state
 
 
 def load_state(path: Path, recipe: Recipe) -> dict[str, Any] | None:
@@ -39,14 +53,13 @@ def load_state(path: Path, recipe: Recipe) -> dict[str, Any] | None:
 
     ConfigError when it belongs to a model of another shape.
     """
-    file = path / FILE
-    if not file.exists():
+    state = read_state(path)
+    if state is None:
         return None
-    state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     saved = state["recipe"]
-    if (saved["preset"], saved["vocab_size"]) != (recipe.preset, recipe.vocab_size):
+    if (saved.get("preset"), saved.get("vocab_size")) != (recipe.preset, recipe.vocab_size):
         raise ConfigError(
-            f"{file} was made by recipe '{saved['name']}' (preset {saved['preset']}), not by "
+            f"{path / FILE} was made by recipe '{saved['name']}' (preset {saved.get('preset')}), not by "
             f"'{recipe.name}'; choose another --out folder"
         )
     return state

@@ -1,6 +1,8 @@
 """The run's own record (metrics.jsonl, a line a step) and its picture (curves.png)."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,28 +29,61 @@ class Record:
 
 def plot_curves(path: Path) -> None:
     """Draw loss, token accuracy and expert imbalance over trained tokens into curves.png."""
-    from matplotlib.figure import Figure
-
-    rows = [json.loads(line) for line in (path / FILE).read_text().splitlines()]
+    rows = read_record(path)
     if not rows:
         return
-    figure = Figure(figsize=(9, 9), layout="constrained")
-    axes = figure.subplots(3, 1, sharex=True)
     tokens = [r["tokens"] / 1e6 for r in rows]
-    for axis, key, label in zip(axes, ("loss", "accuracy", "imbalance"), _LABELS, strict=True):
-        axis.plot(tokens, [r.get(key) for r in rows], linewidth=0.4, alpha=0.4)
-        axis.plot(tokens, _smooth([r.get(key) for r in rows]), linewidth=1.5)
-        axis.set_ylabel(label)
+    starts = {r["phase"]: t for t, r in reversed(list(zip(tokens, rows, strict=True)))}
+    label = "tokens trained on (millions, prompts and padding included)"
+    draw(path, tokens, rows, _PANELS, label, starts)
+
+
+def read_record(path: Path) -> list[dict[str, Any]]:
+    """The lines of the record in folder `path`, in order; none when there is no record."""
+    file = path / FILE
+    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """One of the stacked pictures: its axis label, and the keys of the record that it draws."""
+
+    label: str
+    keys: tuple[str, ...]
+    is_log: bool = False
+
+
+_PANELS = (
+    Panel("cross-entropy (nats)", ("loss",), is_log=True),
+    Panel("next-token accuracy", ("accuracy",)),
+    Panel("expert load max / mean", ("imbalance",)),
+)
+
+
+def draw(
+    path: Path, x: Sequence[float], rows: Sequence[dict[str, Any]], panels: Sequence[Panel], label: str,
+    notes: dict[str, float] | None = None,
+) -> None:  # fmt: skip
+    """Draw the panels over `x`, one number a row, into curves.png of folder `path`. A key that a row lacks
+    is a gap. notes: text at places of the x axis."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3 * len(panels)), layout="constrained")
+    axes = figure.subplots(len(panels), 1, sharex=True)
+    for axis, panel in zip(axes, panels, strict=True):
+        for number, key in enumerate(panel.keys):
+            values = [r.get(key) for r in rows]
+            axis.plot(x, values, linewidth=0.4, alpha=0.4, color=f"C{number}")
+            axis.plot(x, _smooth(values), linewidth=1.5, color=f"C{number}", label=key)
+        if len(panel.keys) > 1:
+            axis.legend()
+        axis.set_yscale("log" if panel.is_log else "linear")
+        axis.set_ylabel(panel.label)
         axis.grid(alpha=0.3)
-    axes[0].set_yscale("log")
-    axes[-1].set_xlabel("tokens trained on (millions, prompts and padding included)")
-    for phase in sorted({r["phase"] for r in rows}):
-        start = next(t for t, r in zip(tokens, rows, strict=True) if r["phase"] == phase)
-        axes[0].annotate(phase, (start, 1.0), xycoords=("data", "axes fraction"))
+    axes[-1].set_xlabel(label)
+    for text, place in (notes or {}).items():
+        axes[0].annotate(text, (place, 1.0), xycoords=("data", "axes fraction"))
     figure.savefig(path / "curves.png", dpi=110)
-
-
-_LABELS = ("cross-entropy (nats)", "next-token accuracy", "expert load max / mean")
 
 
 def _smooth(values: list[float | None], weight: float = 0.95) -> list[float | None]:
