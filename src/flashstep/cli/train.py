@@ -14,6 +14,7 @@ Examples:
   flashstep train nano-cpu --out out/nano
   flashstep train nano-cpu --out out/nano --minutes 30
   flashstep train nano-cpu --out out/nano --from out/older
+  flashstep train nano-rl --from out/nano --out out/nano-rl
   flashstep ask --model out/nano "Which is larger, 9.11 or 9.9?"
 """
 
@@ -33,7 +34,8 @@ def train(
         Path | None,
         typer.Option(
             "--from",
-            help="Begin with the weights of this checkpoint folder; its tokenizer may be another.",
+            help="Begin with the weights of this checkpoint folder. Reinforcement learning needs one and "
+            "keeps its tokenizer; in pretraining it may have another.",
             show_default="random weights",
             exists=True,
             file_okay=False,
@@ -50,13 +52,21 @@ def train(
     """Train a model; the folder ends up a checkpoint that every command here loads."""
     if find_spec("torch") is None:
         raise ConfigError("training needs torch, which is not installed; run: pip install 'flashstep[train]'")
-    from flashstep.training.recipe import get_recipe
+    from flashstep.training.rl.recipe import RLRecipe, find_recipe
 
-    get_recipe(recipe)  # a wrong name is reported before torch is loaded
-    from flashstep.training.run import train_command
+    found = find_recipe(recipe)  # a wrong name is reported before torch is loaded
+    if isinstance(found, RLRecipe):
+        from flashstep.training.rl.run import rl_command
 
-    is_finished = train_command(
-        recipe, out, resume=not start_over, minutes=minutes, threads=threads, start=start, compiles=compiles
-    )
+        is_finished = rl_command(
+            found, out, start, resume=not start_over, minutes=minutes, threads=threads, compiles=compiles
+        )
+    else:
+        from flashstep.training.run import train_command
+
+        is_finished = train_command(
+            recipe, out, resume=not start_over, minutes=minutes, threads=threads, start=start,
+            compiles=compiles,
+        )  # fmt: skip
     if not is_finished:
         typer.echo(f"stopped before the end of the recipe; the same command goes on from {out}", err=True)

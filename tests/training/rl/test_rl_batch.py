@@ -1,0 +1,40 @@
+"""Rollouts as rows: every sampled token meets its own number, whatever row it lies in."""
+
+import random
+
+import torch
+
+from flashstep.training.rl.batch import make_batch
+from flashstep.training.rl.rollout import Rollout, Turn
+
+
+def a_rollout(rng):
+    turns = []
+    for _ in range(rng.randint(1, 3)):
+        prompt = tuple(rng.randrange(20, 90) for _ in range(rng.randint(1, 20)))
+        made = tuple(rng.randrange(100, 300) for _ in range(rng.randint(1, 20)))
+        turns.append(Turn(prompt, made, tuple(-rng.random() for _ in made)))
+    return Rollout(item=None, turns=turns)
+
+
+def test_places_find_the_log_probability_and_advantage_of_each_token():
+    rng = random.Random(4)
+    trained = [(a_rollout(rng), rng.uniform(-1, 1)) for _ in range(15)]
+    batch = make_batch(trained, (24, 64), micro_batch_tokens=100)
+    assert {rows.tokens_BT.shape[1] for rows in batch.rows} == {24, 64}
+    assert all(rows.tokens_BT.numel() <= 100 for rows in batch.rows)
+    expected = [
+        (token_id, torch.tensor(logprob).item(), torch.tensor(advantage).item(), number)
+        for number, (rollout, advantage) in enumerate(trained)
+        for turn in rollout.turns
+        for token_id, logprob in zip(turn.token_ids, turn.logprobs, strict=True)
+    ]
+    got, places = [], []
+    for rows in batch.rows:
+        index_M, wanted_M, place_M = batch.places(rows)
+        assert torch.equal(rows.tokens_BT.flatten()[index_M + 1], wanted_M)
+        values = (batch.engine_N[place_M], batch.advantage_N[place_M], batch.trajectory_N[place_M])
+        got += zip(wanted_M.tolist(), *(value.tolist() for value in values), strict=True)
+        places += place_M.tolist()
+    assert sorted(places) == list(range(batch.num_tokens))
+    assert [one for _, one in sorted(zip(places, got, strict=True))] == expected
