@@ -41,7 +41,7 @@ def gym_items(family: str, n: int, seed: int) -> list[Item]:
     try:
         dataset = reasoning_gym.create_dataset(name, size=n, seed=FIRST_EVAL_SEED + seed)
         entries = [dataset[index] for index in range(n)]
-    except Exception as error:  # its generators raise whatever they like
+    except (AssertionError, ImportError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise ConfigError(
             f"reasoning-gym cannot make '{name}' ({type(error).__name__}: {error}); "
             "leave it out with --family"
