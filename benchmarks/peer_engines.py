@@ -212,6 +212,7 @@ def _flashstep(model: Model, threads: int, weight_format: str, has_drafts: bool)
         sys.executable, "-m", "flashstep", "serve", "--port", str(port), "--quiet",
         "--model", str(model.folder), "--threads", str(threads), "--weight-format", weight_format,
         "--drafts" if has_drafts else "--no-drafts", "--trace-store", "off",
+        "--kv-memory-mib", "2304",  # what the largest of the checkpoints needs
     ]  # fmt: skip
     return HttpEngine(
         label=f"flashstep {weight_format}{' + MTP' if has_drafts else ''}", precision=weight_format,
