@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from flashstep.engine.batch import Batch, DraftBatch, ForwardResult
 from flashstep.engine.config import WeightFormat
 from flashstep.engine.kv_cache import new_caches
+from flashstep.engine.runner_protocol import check_fits, check_sizes
 from flashstep.engine.weights import PackedModel, StorageFormats, pack
-from flashstep.errors import ConfigError
 from flashstep.kernels.entry import DRAFT, TRUNK
 from flashstep.kernels.tables import Sizes
 from flashstep.kernels.team import Workers
@@ -43,14 +43,11 @@ class Runner:
         max_sequences: int,
     ) -> None:
         """Allocate pools, workspace and threads for a packed model. ConfigError names a size below 1."""
-        counts = {
-            "num_threads": num_threads, "block_size": block_size, "num_full_blocks": num_full_blocks,
-            "num_sliding_blocks": num_sliding_blocks, "max_batch_tokens": max_batch_tokens,
-            "max_sequences": max_sequences,
-        }  # fmt: skip
-        for name, value in counts.items():
-            if value < 1:
-                raise ConfigError(f"{name} is {value}, must be at least 1")
+        check_sizes(
+            num_threads=num_threads, block_size=block_size, num_full_blocks=num_full_blocks,
+            num_sliding_blocks=num_sliding_blocks, max_batch_tokens=max_batch_tokens,
+            max_sequences=max_sequences,
+        )  # fmt: skip
         embedding, final_norm, head = (int(value) for value in model.anchors)
         sizes = Sizes(
             d_model=config.d_model, vocab_size=config.vocab_size, num_layers=len(config.layers),
@@ -141,11 +138,7 @@ class Runner:
     def _stage(self, job: int, batch: Batch | DraftBatch, wanted: int) -> None:
         """Copy what both kinds of batches have into the staging arrays."""
         inputs, rows, sequences = self._inputs, len(batch.token_ids_T), len(batch.query_starts_S1) - 1
-        if not 0 < rows <= self.max_batch_tokens or not 0 < sequences <= self.max_sequences:
-            raise ValueError(
-                f"batch of {rows} rows, {sequences} sequences; this runner takes 1 to "
-                f"{self.max_batch_tokens} rows and 1 to {self.max_sequences} sequences"
-            )
+        check_fits(self, batch)
         inputs.counts[:4] = job, rows, sequences, wanted
         inputs.token_ids[:rows] = batch.token_ids_T
         inputs.positions[:rows] = batch.positions_T

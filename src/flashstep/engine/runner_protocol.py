@@ -7,6 +7,7 @@ calls a runner from one thread only and never looks inside a batch's results bey
 from typing import Protocol
 
 from flashstep.engine.batch import Batch, DraftBatch, ForwardResult, Int32
+from flashstep.errors import ConfigError
 from flashstep.model.config import ModelConfig
 
 
@@ -64,3 +65,20 @@ class RunnerProtocol(Protocol):
     def close(self) -> None:
         """Give threads and memory back; no call may follow."""
         ...
+
+
+def check_sizes(**sizes: int) -> None:
+    """ConfigError names the first of a runner's sizes that is below 1."""
+    for name, value in sizes.items():
+        if value < 1:
+            raise ConfigError(f"{name} is {value}, must be at least 1")
+
+
+def check_fits(runner: RunnerProtocol, batch: Batch | DraftBatch) -> None:
+    """ValueError when `batch` has more rows or sequences than `runner` takes, or none."""
+    rows, sequences = len(batch.token_ids_T), len(batch.query_starts_S1) - 1
+    if not 0 < rows <= runner.max_batch_tokens or not 0 < sequences <= runner.max_sequences:
+        raise ValueError(
+            f"batch of {rows} rows, {sequences} sequences; this runner takes 1 to "
+            f"{runner.max_batch_tokens} rows and 1 to {runner.max_sequences} sequences"
+        )

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from flashstep.engine.batch import Batch, DraftBatch, ForwardResult
 from flashstep.engine.config import WeightFormat
+from flashstep.engine.runner_protocol import check_fits, check_sizes
 from flashstep.engine.torch_cache import new_layer_caches
 from flashstep.engine.torch_device import DTYPES, captures_graphs, find_device
 from flashstep.engine.torch_static import StaticShape, StaticStep
@@ -28,7 +29,6 @@ from flashstep.engine.torch_step import (
     make_turns,
     trunk,
 )
-from flashstep.errors import ConfigError
 from flashstep.model.transformer import Transformer
 from flashstep.model.weights import load_model
 
@@ -45,14 +45,10 @@ class TorchRunner:
         max_batch_tokens: int, max_sequences: int, pads_decode: bool | None = None,
     ) -> None:  # fmt: skip
         """Allocate the pools beside the weights. ConfigError names a size below 1."""
-        counts = {
-            "block_size": block_size, "num_full_blocks": num_full_blocks,
-            "num_sliding_blocks": num_sliding_blocks, "max_batch_tokens": max_batch_tokens,
-            "max_sequences": max_sequences,
-        }  # fmt: skip
-        for name, value in counts.items():
-            if value < 1:
-                raise ConfigError(f"{name} is {value}, must be at least 1")
+        check_sizes(
+            block_size=block_size, num_full_blocks=num_full_blocks, num_sliding_blocks=num_sliding_blocks,
+            max_batch_tokens=max_batch_tokens, max_sequences=max_sequences,
+        )  # fmt: skip
         config, weight = model.config, model.embedding.weight
         self.config = config
         self.block_size, self.max_batch_tokens = block_size, max_batch_tokens
@@ -165,12 +161,7 @@ class TorchRunner:
 
     def _check(self, batch: Batch | DraftBatch) -> None:
         """A wrong index would end a CUDA process, so it is refused here."""
-        rows, sequences = len(batch.token_ids_T), len(batch.query_starts_S1) - 1
-        if not 0 < rows <= self.max_batch_tokens or not 0 < sequences <= self.max_sequences:
-            raise ValueError(
-                f"batch of {rows} rows, {sequences} sequences; this runner takes 1 to "
-                f"{self.max_batch_tokens} rows and 1 to {self.max_sequences} sequences"
-            )
+        check_fits(self, batch)
         _check_ids("token", batch.token_ids_T, 0, self.config.vocab_size)
         _check_ids("block", batch.sliding_table_SM, -1, self.num_sliding_blocks)
 

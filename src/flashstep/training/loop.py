@@ -12,14 +12,13 @@ import torch
 
 from flashstep.chat.template import ChatTemplate
 from flashstep.chat.tokenizer import Tokenizer
-from flashstep.errors import ConfigError
 from flashstep.model.moe import Router
 from flashstep.model.transformer import Transformer
 from flashstep.training.checkpoint import load_state, save_state
 from flashstep.training.curves import Record, plot_curves
 from flashstep.training.data import document
 from flashstep.training.loss import mtp_losses, trunk_loss
-from flashstep.training.optim import make_optimizers, schedule
+from flashstep.training.optim import make_optimizers, schedule, update
 from flashstep.training.packing import Document, Rows, encode_dialogue, pack
 from flashstep.training.recipe import Phase, Recipe
 
@@ -85,19 +84,8 @@ class Trainer:
             self._enter(phase, at_start=inside == 0)
         batch = self.batch(self.step)
         figures = self._backward(phase, batch)
-        parameters = [p for p in self.model.parameters() if p.requires_grad]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, self.recipe.clip_norm).item()
-        if not norm < float("inf"):
-            raise ConfigError(
-                f"step {self.step}: the gradient norm is {norm}; lower the learning rate and resume"
-            )
+        norm = update(self.model, self.optimizers, phase, inside, self.recipe.clip_norm, self.step)
         factor = schedule(phase, inside)
-        for kind, optimizer in self.optimizers.items():
-            scale = phase.adam_scale if kind == "adamw" else 1.0
-            for group in optimizer.param_groups:
-                group["lr"] = phase.learning_rate * scale * factor
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
         imbalance = self._balance(phase.balance_rate * factor) if phase.train_trunk else None
         self.step += 1
         num_tokens = sum(rows.tokens_BT.numel() for rows in batch)

@@ -98,3 +98,25 @@ def schedule(phase: Phase, step: int) -> float:
     """
     decay_steps = max(1, round(phase.steps * phase.decay_fraction))
     return min(1.0, (step + 1) / max(1, phase.warmup_steps), (phase.steps - step) / decay_steps)
+
+
+def update(
+    model: nn.Module, optimizers: dict[str, torch.optim.Optimizer], phase: Phase, inside: int,
+    clip_norm: float, step: int,
+) -> float:  # fmt: skip
+    """Clip the gradient, take step `inside` of the phase, forget the gradient; its norm before clipping.
+
+    ConfigError, with the weights untouched, when it is not finite; `step` is the one it names.
+    """
+    parameters = [p for p in model.parameters() if p.requires_grad]
+    norm = torch.nn.utils.clip_grad_norm_(parameters, clip_norm).item()
+    if not norm < float("inf"):
+        raise ConfigError(f"step {step}: the gradient norm is {norm}; lower the learning rate and resume")
+    factor = schedule(phase, inside)
+    for kind, optimizer in optimizers.items():
+        scale = phase.adam_scale if kind == "adamw" else 1.0
+        for group in optimizer.param_groups:
+            group["lr"] = phase.learning_rate * scale * factor
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+    return norm

@@ -53,6 +53,7 @@ def dialogue_text(dialogue: Dialogue) -> str:
     return "\n".join(part for part in parts if part)
 
 
+@cache
 def _tool_preamble() -> str:
     macro = builtin_template().partition("macro tools_text")[2].partition("endmacro")[0]
     return "".join(_PRINTED.findall(macro)).replace("\\n", "\n")

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from flashstep.errors import ConfigError
 from flashstep.model.transformer import Transformer
-from flashstep.training.optim import make_optimizers, schedule
+from flashstep.training.optim import make_optimizers, update
 from flashstep.training.rl.batch import RolloutBatch
 from flashstep.training.rl.filters import keeps_token, keeps_trajectory, mismatch
 from flashstep.training.rl.loss import kl_loss, policy_loss
@@ -47,8 +47,10 @@ class Updater:
             )
         token_N, trajectory_R = self._filters(batch, trainer_N)
         losses = self._backward(batch, token_N & trajectory_R[batch.trajectory_N])
+        phase, clip_norm = self.recipe.phase, self.recipe.clip_norm
         return {
-            **losses, "grad_norm": self._step(step), "entropy": mean_entropy,
+            **losses, "grad_norm": update(self.model, self.optimizers, phase, step, clip_norm, step),
+            "entropy": mean_entropy,
             "mismatch_mean": found.mean, "mismatch_max": found.max,
             "kept_tokens": token_N.float().mean().item(),
             "kept_trajectories": trajectory_R.float().mean().item(),
@@ -90,17 +92,3 @@ class Updater:
                 loss = loss + self.recipe.kl_weight * part
             loss.backward()
         return {"loss": policy, "kl": kl}
-
-    def _step(self, step: int) -> float:
-        """Clip the gradient and step the optimizers; returns its norm before clipping."""
-        parameters = [p for p in self.model.parameters() if p.requires_grad]
-        norm = torch.nn.utils.clip_grad_norm_(parameters, self.recipe.clip_norm).item()
-        if not norm < float("inf"):
-            raise ConfigError(f"step {step}: the gradient norm is {norm}; lower the learning rate and resume")
-        rate = self.recipe.learning_rate * schedule(self.recipe.phase, step)
-        for kind, optimizer in self.optimizers.items():
-            for group in optimizer.param_groups:
-                group["lr"] = rate * (self.recipe.adam_scale if kind == "adamw" else 1.0)
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-        return norm
