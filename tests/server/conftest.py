@@ -16,9 +16,10 @@ def shared_server() -> Iterator[RunningServer]:
 
 
 @pytest.fixture
-def server(shared_server: RunningServer) -> RunningServer:
+def server(shared_server: RunningServer) -> Iterator[RunningServer]:
     """The shared server with a fresh script and no calls seen."""
     model = shared_server.model
     model.script, model.calls, model.healthy = STRAWBERRY, [], True
     model.arrived = threading.Semaphore(0)
-    return shared_server
+    yield shared_server
+    shared_server.close_clients()

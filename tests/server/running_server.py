@@ -121,9 +121,18 @@ class RunningServer:
 
     model: PlayedModel
     url: str
+    # What `openai` made. Left to the garbage collector, a client's socket can go before the client that closes it.
+    clients: list[openai.OpenAI] = field(default_factory=list)
 
-    def openai(self, api_key: str = "none") -> openai.OpenAI:
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=api_key, max_retries=0, timeout=20)
+    def openai(self, api_key: str = "none", prefix: str = "") -> openai.OpenAI:
+        """A client that is closed at the latest with the server, or with the test that shares the server."""
+        url = f"{self.url}{prefix}/v1"
+        self.clients.append(openai.OpenAI(base_url=url, api_key=api_key, max_retries=0, timeout=20))
+        return self.clients[-1]
+
+    def close_clients(self) -> None:
+        while self.clients:
+            self.clients.pop().close()
 
     def post(self, body: object = None, path: str = "/v1/chat/completions", **kwargs) -> httpx.Response:
         if body is not None:
@@ -151,9 +160,11 @@ def _served(model: PlayedModel, app: FastAPI, limits: LimitSettings) -> Iterator
     server = uvicorn.Server(server_config(app, limits, logs=None))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
     thread.start()
+    running = RunningServer(model, f"http://127.0.0.1:{listener.getsockname()[1]}")
     try:
-        yield RunningServer(model, f"http://127.0.0.1:{listener.getsockname()[1]}")
+        yield running
     finally:
+        running.close_clients()
         server.should_exit = True
         thread.join()
         listener.close()

@@ -167,7 +167,7 @@ def test_the_answer_echoes_the_name_that_was_asked_for(server, name):
 
 @pytest.mark.parametrize("prefix", ["", "/step_plan"])
 def test_models_lists_both_names_and_says_which_weights_are_behind_them(server, prefix):
-    client = openai.OpenAI(base_url=f"{server.url}{prefix}/v1", api_key="none")
+    client = server.openai(prefix=prefix)
     models = client.models.list().data
     assert [(m.id, m.root, m.aliases, m.context_length, m.reasoning_field) for m in models] == [
         ("flashstep-nano", "flashstep-nano", ["step-3.5-flash"], 4096, "reasoning"),

@@ -34,7 +34,8 @@ def running():
 def stepfun(running):
     """A server of the hosted service's form, with a fresh script."""
     running.model.script = STRAWBERRY
-    return running
+    yield running
+    running.close_clients()
 
 
 def chunks_of(response) -> list[dict]:
