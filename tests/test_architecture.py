@@ -31,7 +31,7 @@ MAY_IMPORT = {
 }
 # The torch runner; only `load_engine` imports it, when it is asked for.
 TORCH_ENGINE_FILES = (
-    "runner_torch", "torch_attention", "torch_cache", "torch_device", "torch_experts", "torch_static",
+    "runner_torch", "torch_attention", "torch_cache", "torch_device", "torch_static",
     "torch_step",
 )  # fmt: skip
 # Third-party packages that only some files may import; a path names a file or a folder.

@@ -7,7 +7,6 @@ from flat_batches import Piece, draft_batch, run_in_chunks, run_pieces, run_whol
 
 from flashstep.engine import torch_attention
 from flashstep.engine.runner_torch import TorchRunner
-from flashstep.engine.torch_experts import mix_experts
 from flashstep.engine.torch_static import StaticShape
 from flashstep.model.moe import MoE
 from flashstep.model.weights import load_model
@@ -157,17 +156,6 @@ def test_long_chunks_are_cut_without_a_trace(load_torch, whole, toy_tokens, monk
     monkeypatch.setattr(torch_attention, "_MASK_ENTRIES", 500)
     logits, _ = run_whole(load_torch(), toy_tokens)
     close(logits, whole[0])
-
-
-@pytest.mark.parametrize("num_tokens", [1, 2, 40])
-def test_grouped_products_equal_one_product_per_expert(load_torch, num_tokens):
-    """Few tokens leave experts without rows."""
-    model = load_torch()._model
-    x_TD = torch.randn(num_tokens, 64, generator=torch.Generator().manual_seed(1))
-    for layer in model.layers:
-        if isinstance(layer.mlp, MoE):
-            with torch.no_grad():
-                torch.testing.assert_close(mix_experts(layer.mlp, x_TD), layer.mlp(x_TD), rtol=0, atol=1e-6)
 
 
 def test_a_short_context_does_not_read_as_much_as_a_long_neighbour(load_torch):

@@ -1,7 +1,7 @@
 """One forward pass of `model/` over paged K/V: the trunk, and the chain of MTP modules.
 
 Nothing here waits for the device or depends on values, only on shapes, so that a CUDA graph can hold it.
-Weights, norms, rotary and routing are those of `model/`; only attention and the experts' products differ.
+Weights, norms, rotary and experts are those of `model/`; only attention differs.
 Shape letters: T rows, S sequences, Q rows of each sequence of a group, M blocks in a table row, D width,
 J drafts.
 """
@@ -14,11 +14,9 @@ from torch import Tensor
 
 from flashstep.engine.torch_attention import Span, attend, make_span
 from flashstep.engine.torch_cache import LayerCache
-from flashstep.engine.torch_experts import mix_experts
 from flashstep.model.attention import Attention
 from flashstep.model.block import Block
 from flashstep.model.config import LayerSpec, RopeSpec
-from flashstep.model.moe import MoE
 from flashstep.model.mtp import MTPModule
 from flashstep.model.rope import angle_tables, inverse_frequencies
 from flashstep.model.transformer import Transformer
@@ -100,8 +98,7 @@ def draft_chain(
 def decoder_layer(layer: Block, h_TD: Tensor, cache: LayerCache, step: Step) -> Tensor:
     """One layer over all rows."""
     h_TD = h_TD + _attention(layer.attention, layer.attention_norm(h_TD), cache, step)
-    x_TD = layer.mlp_norm(h_TD)
-    return h_TD + (mix_experts(layer.mlp, x_TD) if isinstance(layer.mlp, MoE) else layer.mlp(x_TD))
+    return h_TD + layer.mlp(layer.mlp_norm(h_TD))
 
 
 def _attention(attention: Attention, x_TD: Tensor, cache: LayerCache, step: Step) -> Tensor:

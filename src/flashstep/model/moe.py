@@ -1,13 +1,21 @@
 """Mixture of experts: sigmoid router with a selection-only bias, routed experts, one shared expert.
 
-Shapes: T tokens, D width, E experts, K experts per token, F expert width, R = T * K routed rows.
+Nothing here waits for the host on a GPU, so that a step can be recorded as a CUDA graph. Shapes: T tokens,
+D width, E experts, K experts per token, F expert width, R = T * K routed rows.
 """
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import grouped_mm
 
 from flashstep.model.config import MoESpec
 from flashstep.model.mlp import MLP, swiglu
+
+
+def count_experts(expert_ids_R: Tensor, num_experts: int) -> Tensor:
+    """How often each expert was chosen, int32 [E]. No bincount: that waits for the device."""
+    counts_E = torch.zeros(num_experts, dtype=torch.int32, device=expert_ids_R.device)
+    return counts_E.scatter_add_(0, expert_ids_R, torch.ones_like(expert_ids_R, dtype=torch.int32))
 
 
 class Router(nn.Module):
@@ -30,13 +38,14 @@ class Router(nn.Module):
 
     def forward(self, x_TD: Tensor) -> tuple[Tensor, Tensor]:
         """-> expert ids int64 [T, K] and their weights float32 [T, K], summing to `routed_scale`."""
-        scores = torch.sigmoid(nn.functional.linear(x_TD.float(), self.weight.float()))
+        with torch.autocast(x_TD.device.type, enabled=False):
+            scores = torch.sigmoid(nn.functional.linear(x_TD.float(), self.weight.float()))
         ranked = scores.detach() + self.bias if self.spec.has_router_bias else scores.detach()
         expert_ids_TK = ranked.topk(self.spec.top_k, dim=-1).indices
         chosen = scores.gather(-1, expert_ids_TK)
         weights_TK = chosen / (chosen.sum(-1, keepdim=True) + 1e-20) * self.spec.routed_scale
         if self.training:
-            self.load_E += torch.bincount(expert_ids_TK.flatten(), minlength=self.spec.num_experts)
+            self.load_E += count_experts(expert_ids_TK.flatten(), self.spec.num_experts)
         return expert_ids_TK, weights_TK
 
     def take_load(self) -> Tensor:
@@ -47,7 +56,7 @@ class Router(nn.Module):
 
 
 class Experts(nn.Module):
-    """The routed experts as stacked weights [E, F, D] / [E, D, F], one matrix product per expert."""
+    """The routed experts as stacked weights [E, F, D] / [E, D, F], a grouped product for each stack."""
 
     def __init__(self, d_model: int, spec: MoESpec) -> None:
         super().__init__()
@@ -57,15 +66,42 @@ class Experts(nn.Module):
         self.up_proj = nn.Parameter(torch.empty(e, f, d_model))
         self.down_proj = nn.Parameter(torch.empty(e, d_model, f))
 
-    def forward(self, rows_RD: Tensor, counts: list[int]) -> Tensor:
-        """Rows sorted by expert, `counts[e]` of them for expert e -> outputs [R, D]."""
-        linear = nn.functional.linear
-        outputs = []
-        # unbind: its backward writes each gradient once, indexing would sum E full tensors.
-        weights = (w.unbind() for w in (self.gate_proj, self.up_proj, self.down_proj))
-        for rows, gate, up, down in zip(rows_RD.split(counts), *weights, strict=True):
-            outputs.append(linear(swiglu(linear(rows, gate), linear(rows, up), self.limit), down))
-        return torch.cat(outputs)
+    def forward(self, rows_RD: Tensor, counts_E: Tensor) -> Tensor:
+        """Rows sorted by expert, `counts_E[e]` (int32) of them for expert e -> outputs [R, D]."""
+        if rows_RD.device.type == "cpu" and rows_RD.dtype == torch.bfloat16:
+            place_R, padded_E = _spread(counts_E)
+            spread_RD = rows_RD.new_zeros(int(padded_E.sum()), rows_RD.shape[1])
+            return self._compute(spread_RD.index_copy(0, place_R, rows_RD), padded_E).index_select(0, place_R)
+        return self._compute(rows_RD, counts_E)
+
+    def _compute(self, rows_RD: Tensor, counts_E: Tensor) -> Tensor:
+        ends_E = counts_E.cumsum(0, dtype=torch.int32)
+        gate_RF = _grouped_linear(rows_RD, self.gate_proj, ends_E)
+        up_RF = _grouped_linear(rows_RD, self.up_proj, ends_E)
+        return _grouped_linear(swiglu(gate_RF, up_RF, self.limit), self.down_proj, ends_E)
+
+
+def _grouped_linear(rows: Tensor, weight_E: Tensor, ends_E: Tensor) -> Tensor:
+    """Each expert's rows times its transposed matrix."""
+    weight_E = weight_E.to(rows.dtype)
+    if rows.is_cuda and rows.dtype != torch.bfloat16:  # a type that torch has no grouped kernel for
+        parts = rows.split(ends_E.diff(prepend=ends_E.new_zeros(1)).tolist())
+        return torch.cat([part @ weight.mT for part, weight in zip(parts, weight_E.unbind(), strict=True)])
+    return grouped_mm(rows, weight_E.mT, offs=ends_E)
+
+
+# oneDNN, which multiplies bfloat16 on the CPU, compiles a kernel for every number of rows that it has not
+# seen; with this multiple it has soon seen them all.
+_ROW_MULTIPLE = 64
+
+
+def _spread(counts_E: Tensor) -> tuple[Tensor, Tensor]:
+    """Where each of R rows sorted by expert goes, int64 [R], when every expert's share is filled up to a
+    multiple of rows; and the filled-up counts [E]. Counts 2, 3 and a multiple of 4: 0 1 4 5 6, and 4, 4."""
+    padded_E = (counts_E + _ROW_MULTIPLE - 1) // _ROW_MULTIPLE * _ROW_MULTIPLE
+    shift_E = (padded_E - counts_E).cumsum(0) - (padded_E - counts_E)
+    place_R = torch.arange(int(counts_E.sum())) + shift_E.repeat_interleave(counts_E)
+    return place_R, padded_E
 
 
 class MoE(nn.Module):
@@ -81,12 +117,18 @@ class MoE(nn.Module):
         """[..., D] -> [..., D]."""
         x_TD = x.reshape(-1, x.shape[-1])
         expert_ids_TK, weights_TK = self.router(x_TD)
-        top_k = expert_ids_TK.shape[-1]
-        order_R = expert_ids_TK.flatten().argsort(stable=True)
-        token_R = order_R // top_k  # row r works for this token
-        counts = torch.bincount(expert_ids_TK.flatten(), minlength=self.router.spec.num_experts).tolist()
+        ids_R = expert_ids_TK.flatten()
+        order_R = ids_R.argsort(stable=True)
         # index_select: the backward of plain indexing adds in the order in which threads arrive.
-        rows_RD = x_TD.index_select(0, token_R)
-        out_RD = self.experts(rows_RD, counts) * weights_TK.flatten()[order_R, None].to(x.dtype)
-        routed = torch.zeros_like(x_TD).index_add(0, token_R, out_RD)
-        return (routed + self.shared_expert(x_TD)).view_as(x)
+        rows_RD = x_TD.to(_product_dtype(x)).index_select(0, order_R // expert_ids_TK.shape[-1])
+        out_RD = self.experts(rows_RD, count_experts(ids_R, self.router.spec.num_experts))
+        weighted_RD = out_RD * weights_TK.flatten().index_select(0, order_R).unsqueeze(-1).to(x.dtype)
+        # Back in the tokens' order and summed there: adding by index would add in any order on a GPU.
+        unsorted_RD = torch.empty_like(weighted_RD).index_copy(0, order_R, weighted_RD)
+        return (unsorted_RD.unflatten(0, expert_ids_TK.shape).sum(1) + self.shared_expert(x_TD)).view_as(x)
+
+
+def _product_dtype(x: Tensor) -> torch.dtype:
+    """The type that matrix products of x are computed in. Autocast does not know the grouped product."""
+    device = x.device.type
+    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
