@@ -8,7 +8,6 @@ from flat_batches import Piece, draft_batch, run_in_chunks, run_pieces, run_whol
 from flashstep.engine import torch_attention
 from flashstep.engine.runner_torch import TorchRunner
 from flashstep.engine.torch_static import StaticShape
-from flashstep.model.moe import MoE
 from flashstep.model.weights import load_model
 
 TOLERANCE = 2e-5  # both in float32; logits reach 3, measured 3e-6

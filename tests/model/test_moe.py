@@ -57,7 +57,7 @@ def test_the_gradients_are_those_of_the_slow_twin(moes):
 
 @pytest.mark.parametrize("num_tokens", [1, 70])
 def test_under_autocast_rows_that_fill_up_an_expert_change_nothing(moes, num_tokens):
-    """bfloat16 rounds each number by at most 0.4%. The toy's tight clamps then let another gradient through, so
+    """bfloat16 rounds each number by at most 0.4%. A tight clamp then lets another gradient through, so
     gradients are compared where there is none."""
     for moe in moes:
         results = []

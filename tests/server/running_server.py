@@ -121,7 +121,7 @@ class RunningServer:
 
     model: PlayedModel
     url: str
-    # What `openai` made. Left to the garbage collector, a client's socket can go before the client that closes it.
+    # What `openai` made. The garbage collector may take a client's socket before the client that closes it.
     clients: list[openai.OpenAI] = field(default_factory=list)
 
     def openai(self, api_key: str = "none", prefix: str = "") -> openai.OpenAI:

@@ -1,8 +1,11 @@
 """The loop itself: every phase runs, a killed run resumes to the bit, one batch can be learnt."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
+from flashstep.training.batches import batches_from
 from flashstep.training.loop import routers
 from flashstep.training.packing import Document, pack
 from flashstep.training.recipe import smoke
@@ -31,6 +34,36 @@ def test_resuming_gives_bit_for_bit_the_weights_of_an_unbroken_run(tmp_path):
     assert all(torch.equal(expected[k], got[k]) for k in expected)
 
 
+def test_batches_made_ahead_by_other_processes_are_those_of_the_loop(tmp_path):
+    batches = make_trainer(smoke(), tmp_path).batches
+    made = list(batches_from(batches, 5, num_workers=2))
+    assert len(made) == len(batches) - 5
+    for step, batch in enumerate(made, start=5):
+        for rows, expected in zip(batch, batches[step], strict=True):
+            assert torch.equal(rows.tokens_BT, expected.tokens_BT)
+            assert torch.equal(rows.mask_BT, expected.mask_BT)
+
+
+def test_a_scaled_recipe_keeps_its_phases_and_numbers_its_documents_without_a_gap():
+    recipe = smoke().scaled(2.5)
+    assert [phase.steps for phase in recipe.phases] == [10, 5, 5]
+    assert smoke().scaled(0.001).total_steps == 3
+    following = 0
+    for step in range(recipe.total_steps):
+        first, count = recipe.documents_of(step)
+        assert first == following
+        following = first + count
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_both_precisions_learn_and_keep_float32_weights(tmp_path, precision):
+    trainer = make_trainer(replace(smoke(), precision=precision), tmp_path)
+    assert trainer.compute.dtype == getattr(torch, precision)
+    losses = [trainer.train_step()["loss"] for _ in range(4)]
+    assert losses[-1] < losses[0]
+    assert all(p.dtype == torch.float32 for p in trainer.model.parameters())
+
+
 def test_mtp_phases_leave_the_trunk_alone_and_clone_the_first_module(tmp_path):
     trainer = make_trainer(smoke(), tmp_path)
     for _ in range(4):
@@ -50,7 +83,7 @@ def test_mtp_phases_leave_the_trunk_alone_and_clone_the_first_module(tmp_path):
 def test_one_batch_is_learnt(tmp_path):
     trainer = make_trainer(smoke(), tmp_path)
     trainer._enter(trainer.recipe.phases[0], at_start=True)
-    batch = trainer.batch(0)
+    batch = trainer.batches[0]
     losses = []
     for _ in range(30):
         losses.append(trainer._backward(trainer.phase, batch)["loss"])
@@ -88,7 +121,7 @@ def test_router_bias_moves_against_the_load(tmp_path):
 def test_the_command_leaves_a_loadable_checkpoint_and_the_curves(tmp_path):
     from flashstep.model.weights import load_model
 
-    assert train_command("smoke", tmp_path)
+    assert train_command(smoke(), tmp_path)
     model = load_model(tmp_path)
     assert len(model.mtp) == 3
     assert (tmp_path / "curves.png").stat().st_size > 1000

@@ -1,5 +1,6 @@
 """`flashstep train`: runs a training recipe; needs the extra `train` (torch)."""
 
+import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ Examples:
   flashstep train nano-cpu --out out/nano
   flashstep train nano-cpu --out out/nano --minutes 30
   flashstep train nano-cpu --out out/nano --from out/older
+  flashstep train nano-gpu --out out/nano --device cuda --compile --scale 0.5
   flashstep train nano-rl --from out/nano --out out/nano-rl
   flashstep ask --model out/nano "Which is larger, 9.11 or 9.9?"
 """
@@ -47,6 +49,24 @@ def train(
             "--compile", help="Compile the layers first: two minutes, then faster. Needs a C++ compiler."
         ),
     ] = False,
+    device: Annotated[
+        str, typer.Option("--device", help="Where to compute: cpu, cuda or cuda:1. Not for nano-rl.")
+    ] = "cpu",
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            "--workers",
+            min=0,
+            help="Processes that make batches ahead. Not for nano-rl.",
+            show_default="one on the CPU, else one per core but one",
+        ),
+    ] = None,
+    scale: Annotated[
+        float,
+        typer.Option(
+            "--scale", min=0.001, help="Times the steps of every phase, to fit a recipe to the time there is."
+        ),
+    ] = 1.0,
     threads: options.Threads = None,
 ) -> None:
     """Train a model; the folder ends up a checkpoint that every command here loads."""
@@ -54,19 +74,23 @@ def train(
         raise ConfigError("training needs torch, which is not installed; run: pip install 'flashstep[train]'")
     from flashstep.training.rl.recipe import RLRecipe, find_recipe
 
-    found = find_recipe(recipe)  # a wrong name is reported before torch is loaded
+    found = find_recipe(recipe).scaled(scale)  # a wrong name is reported before torch is loaded
     if isinstance(found, RLRecipe):
         from flashstep.training.rl.run import rl_command
 
+        if device != "cpu" or workers is not None:
+            raise ConfigError(f"{recipe} takes no --device and no --workers: its engine samples on the CPU")
         is_finished = rl_command(
             found, out, start, resume=not start_over, minutes=minutes, threads=threads, compiles=compiles
         )
     else:
         from flashstep.training.run import train_command
 
+        if workers is None:
+            workers = 1 if device == "cpu" else max(1, len(os.sched_getaffinity(0)) - 1)
         is_finished = train_command(
-            recipe, out, resume=not start_over, minutes=minutes, threads=threads, start=start,
-            compiles=compiles,
+            found, out, resume=not start_over, minutes=minutes, threads=threads, start=start,
+            compiles=compiles, device=device, num_workers=workers,
         )  # fmt: skip
     if not is_finished:
         typer.echo(f"stopped before the end of the recipe; the same command goes on from {out}", err=True)

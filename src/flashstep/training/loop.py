@@ -10,16 +10,15 @@ from typing import Any
 
 import torch
 
-from flashstep.chat.template import ChatTemplate
-from flashstep.chat.tokenizer import Tokenizer
 from flashstep.model.moe import Router
 from flashstep.model.transformer import Transformer
+from flashstep.training.batches import Batches, batches_from
 from flashstep.training.checkpoint import load_state, save_state
+from flashstep.training.compute import Compute, find_compute
 from flashstep.training.curves import Record, plot_curves
-from flashstep.training.data import document
 from flashstep.training.loss import mtp_losses, trunk_loss
 from flashstep.training.optim import make_optimizers, schedule, update
-from flashstep.training.packing import Document, Rows, encode_dialogue, pack
+from flashstep.training.packing import Rows
 from flashstep.training.recipe import Phase, Recipe
 
 Report = Callable[[dict[str, Any]], None]
@@ -28,10 +27,13 @@ Report = Callable[[dict[str, Any]], None]
 class Trainer:
     """Owns the model, the optimizers of the current phase and the run's folder."""
 
-    def __init__(self, recipe: Recipe, model: Transformer, out: Path) -> None:
-        self.recipe, self.model, self.out = recipe, model, out
-        self.tokenizer = Tokenizer.load(out)
-        self.template = ChatTemplate.load(out, self.tokenizer)
+    def __init__(
+        self, recipe: Recipe, model: Transformer, out: Path, compute: Compute | None = None
+    ) -> None:  # fmt: skip
+        """compute: None = the CPU in the recipe's precision."""
+        self.compute = compute or find_compute("cpu", recipe.precision)
+        self.recipe, self.model, self.out = recipe, model.to(self.compute.device), out
+        self.batches = Batches(recipe, out)
         self.step = 0
         self.tokens = 0
         self.phase: Phase | None = None
@@ -52,16 +54,19 @@ class Trainer:
             for name, optimizer in self.optimizers.items():
                 optimizer.load_state_dict(state["optimizers"][name])
 
-    def run(self, report: Report, minutes: float | None = None) -> bool:
+    def run(self, report: Report, minutes: float | None = None, num_workers: int = 0) -> bool:
         """Train to the recipe's end, or for `minutes`; True when the end was reached.
 
-        Saves every `checkpoint_steps` and when stopped (also by Ctrl-C).
+        Saves every `checkpoint_steps` and when stopped (also by Ctrl-C). num_workers: processes that make
+        the batches; 0 = this one, between the steps.
         """
         deadline = time.monotonic() + minutes * 60 if minutes else float("inf")
         record = Record(self.out, self.step)
         try:
-            while self.step < self.recipe.total_steps and time.monotonic() < deadline:
-                row = self.train_step()
+            for batch in batches_from(self.batches, self.step, num_workers):
+                if time.monotonic() >= deadline:
+                    break
+                row = self.train_step(batch)
                 record.add(row)
                 report(row)
                 if self.step % self.recipe.checkpoint_steps == 0:
@@ -76,13 +81,13 @@ class Trainer:
         if (self.out / "metrics.jsonl").exists():
             plot_curves(self.out)
 
-    def train_step(self) -> dict[str, Any]:
-        """One optimizer step; returns its figures."""
+    def train_step(self, batch: list[Rows] | None = None) -> dict[str, Any]:
+        """One optimizer step; returns its figures. `batch` is that of the step, None = make it now."""
         started = time.perf_counter()
         phase, inside = self.recipe.locate(self.step)
         if phase is not self.phase:
             self._enter(phase, at_start=inside == 0)
-        batch = self.batch(self.step)
+        batch = self.batches[self.step] if batch is None else batch
         figures = self._backward(phase, batch)
         norm = update(self.model, self.optimizers, phase, inside, self.recipe.clip_norm, self.step)
         factor = schedule(phase, inside)
@@ -97,31 +102,14 @@ class Trainer:
             "tokens_per_s": num_tokens / elapsed,
         }  # fmt: skip
 
-    def batch(self, step: int) -> list[Rows]:
-        """The rows of global `step`: documents [first, first + count) of the endless list."""
-        count = self.recipe.locate(step)[0].documents_per_step
-        first = self._first_document(step)
-        encoded = [one for i in range(first, first + count) for one in self._encode(i)]
-        widths = self.recipe.row_tokens
-        return pack([one for one in encoded if len(one.token_ids) <= widths[-1]], widths)
-
-    def _first_document(self, step: int) -> int:
-        first = 0
-        for phase in self.recipe.phases:
-            first += min(step, phase.steps) * phase.documents_per_step
-            step = max(0, step - phase.steps)
-        return first
-
-    def _encode(self, index: int) -> list[Document]:
-        return encode_dialogue(document(self.recipe.seed, index, "train"), self.template, self.tokenizer)
-
     def _backward(self, phase: Phase, batch: list[Rows]) -> dict[str, float]:
         """Gradients of the loss over all rows, one width at a time; the loss and the shares of hits."""
         num_targets = sum(int(rows.mask_BT.sum()) for rows in batch)
         total: dict[str, float] = {}
         for rows in batch:
             share = int(rows.mask_BT.sum()) / num_targets
-            loss, figures = self._loss(phase, rows)
+            with self.compute.lowered():
+                loss, figures = self._loss(phase, rows.to(self.compute.device))
             (loss * share).backward()
             for name, value in {"loss": loss.item(), **figures}.items():
                 total[name] = total.get(name, 0.0) + share * value
@@ -151,7 +139,9 @@ class Trainer:
         if phase.clone_mtp and at_start:
             for module in list(self.model.mtp)[1:]:
                 module.load_state_dict(self.model.mtp[0].state_dict())
-        self.optimizers = make_optimizers(self.model, phase, self.recipe.optimizer, self.recipe.weight_decay)
+        self.optimizers = make_optimizers(
+            self.model, phase, self.recipe.optimizer, self.recipe.weight_decay, self.compute.dtype
+        )
 
     @torch.no_grad()
     def _balance(self, rate: float) -> float:

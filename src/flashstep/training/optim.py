@@ -24,25 +24,28 @@ _POLAR = [
 ]
 
 
-def orthogonalize(matrices: Tensor) -> Tensor:
-    """Nearest (semi-)orthogonal matrices: singular values of each [..., rows, columns] pushed to 1."""
+def orthogonalize(matrices: Tensor, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Nearest (semi-)orthogonal matrices: singular values of each [..., rows, columns] pushed to 1, in the
+    type of `matrices`. dtype: of the products."""
     tall = matrices.shape[-2] > matrices.shape[-1]
     x = (matrices.mT if tall else matrices).reshape(-1, *sorted(matrices.shape[-2:]))
-    x = x / (1.01 * x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
+    x = (x / (1.01 * x.norm(dim=(-2, -1), keepdim=True) + 1e-7)).to(dtype)
     for a, b, c in _POLAR:
         gram = x @ x.mT
         gram = torch.baddbmm(gram, gram, gram, beta=b / 1.01**3, alpha=c / 1.01**5)
         x = torch.baddbmm(x, gram, x, beta=a / 1.01)
-    return (x.mT if tall else x).reshape(matrices.shape)
+    return (x.mT if tall else x).reshape(matrices.shape).to(matrices.dtype)
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon over matrices [rows, columns] and stacks of them [E, rows, columns]."""
+    """Muon over matrices [rows, columns] and stacks of them [E, rows, columns], orthogonalised in `dtype`."""
 
     def __init__(
-        self, params: Iterable[nn.Parameter], lr: float, weight_decay: float, momentum: float = 0.95
-    ) -> None:
+        self, params: Iterable[nn.Parameter], lr: float, weight_decay: float, momentum: float = 0.95,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:  # fmt: skip
         super().__init__(params, {"lr": lr, "weight_decay": weight_decay, "momentum": momentum})
+        self.dtype = dtype
 
     @torch.no_grad()
     def step(self, closure: None = None) -> None:  # type: ignore[override]
@@ -51,7 +54,7 @@ class Muon(torch.optim.Optimizer):
             for p in group["params"]:
                 if p.grad is None:
                     continue
-                update = orthogonalize(self._momentum(p, group["momentum"]))
+                update = orthogonalize(self._momentum(p, group["momentum"]), self.dtype)
                 p.mul_(1 - group["lr"] * group["weight_decay"])
                 p.add_(update, alpha=-group["lr"] * 0.2 * max(p.shape[-2:]) ** 0.5)
 
@@ -66,9 +69,10 @@ class Muon(torch.optim.Optimizer):
 
 
 def make_optimizers(
-    model: nn.Module, phase: Phase, kind: str, weight_decay: float
+    model: nn.Module, phase: Phase, kind: str, weight_decay: float, dtype: torch.dtype = torch.float32
 ) -> dict[str, torch.optim.Optimizer]:
-    """Optimizers over the parameters that require gradients, by kind; rates are the phase's peak."""
+    """Optimizers over the parameters that require gradients, by kind; rates are the phase's peak. dtype: of
+    Muon's products."""
     if kind not in ("muon", "adamw"):
         raise ConfigError(f"optimizer is '{kind}', expected 'muon' or 'adamw'")
     matrices, others, plain = [], [], []
@@ -87,7 +91,7 @@ def make_optimizers(
     adamw = torch.optim.AdamW(groups, lr=rate, betas=(0.9, 0.95), eps=1e-8)
     optimizers: dict[str, torch.optim.Optimizer] = {"adamw": adamw}
     if matrices:
-        optimizers["muon"] = Muon(matrices, lr=phase.learning_rate, weight_decay=weight_decay)
+        optimizers["muon"] = Muon(matrices, lr=phase.learning_rate, weight_decay=weight_decay, dtype=dtype)
     return optimizers
 
 

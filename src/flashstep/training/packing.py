@@ -6,7 +6,7 @@ Shapes: B rows, T tokens a row.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -46,6 +46,10 @@ class Rows:
     documents_BT: Tensor
     mask_BT: Tensor
 
+    def to(self, device: torch.device) -> "Rows":
+        """The same rows on `device`."""
+        return Rows(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))
+
 
 def encode_document(
     messages: Sequence[Message], template: ChatTemplate, tokenizer: Tokenizer, tools: Sequence[Tool] = ()
@@ -59,7 +63,7 @@ def encode_document(
     assert answer.role == "assistant", f"a training conversation ends with {answer.role}"
     history = [without_breaks(message) for message in messages[:-1]]
     prompt = template.encode(history, tools, add_generation_prompt=True)
-    opened = template.render(history, tools, add_generation_prompt=True)
+    opened = tokenizer.decode(prompt)
     whole = template.render([*history, answer], tools, add_generation_prompt=False)
     assert whole.startswith(opened), "the template shows no reasoning in the last turn"
     text = whole.removeprefix(opened).removesuffix("\n")

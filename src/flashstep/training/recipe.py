@@ -1,7 +1,7 @@
 """Training recipes: frozen, complete descriptions of a run. A recipe is a function that returns one."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flashstep.errors import ConfigError
 
@@ -35,17 +35,19 @@ class Phase:
 class Recipe:
     """A whole run: the model's preset, the data's seed, the widths of rows (tokens) and the phases.
 
-    optimizer: "muon" for matrices inside layers and AdamW for the rest, or "adamw" for all.
+    optimizer: "muon" for matrices inside layers and AdamW for the rest, or "adamw" for all. precision: of
+    matrix products, "bfloat16", "float32" or "auto" (bfloat16 where the device is faster with it).
     """
 
     name: str
     preset: str
     phases: tuple[Phase, ...]
     seed: int = 0
-    row_tokens: tuple[int, ...] = (256, 512, 1024, 1536)
+    row_tokens: tuple[int, ...] = (128, 256, 640, 896, 1152, 1664)
     vocab_size: int = 2048
     tokenizer_documents: int = 60_000
     optimizer: str = "muon"
+    precision: str = "auto"
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     checkpoint_steps: int = 100
@@ -62,6 +64,21 @@ class Recipe:
                 return phase, step
             step -= phase.steps
         raise ConfigError(f"step lies {step} beyond the end of recipe {self.name}")
+
+    def documents_of(self, step: int) -> tuple[int, int]:
+        """Of global `step`: the number of its first document in the endless list, and how many it has."""
+        count = self.locate(step)[0].documents_per_step
+        first = 0
+        for phase in self.phases:
+            first += min(step, phase.steps) * phase.documents_per_step
+            step = max(0, step - phase.steps)
+        return first, count
+
+    def scaled(self, factor: float) -> "Recipe":
+        """The same recipe with `factor` times the steps in every phase, each of them at least one."""
+        steps = [max(1, round(p.steps * factor)) for p in self.phases]
+        phases = (replace(p, steps=n) for p, n in zip(self.phases, steps, strict=True))
+        return replace(self, phases=tuple(phases))
 
 
 def nano_cpu() -> Recipe:
@@ -102,11 +119,45 @@ def nano_cpu() -> Recipe:
     )  # fmt: skip
 
 
+def nano_gpu() -> Recipe:
+    """flashstep-nano on one GPU: the same stages in large batches, about 400M tokens; `scaled` fits them to
+    the minutes that there are. Two widths of rows: launching kernels costs more than attention does here."""
+    return Recipe(
+        name="nano-gpu",
+        preset="nano",
+        row_tokens=(256, 2048),
+        checkpoint_steps=500,
+        phases=(
+            Phase(
+                name="trunk", steps=3600, documents_per_step=320, learning_rate=4e-3,
+                adam_scale=0.75, warmup_steps=100, decay_fraction=0.0,
+            ),
+            Phase(
+                name="anneal", steps=2000, documents_per_step=320, learning_rate=3e-3,
+                adam_scale=0.75, warmup_steps=10, decay_fraction=1.0,
+            ),
+            Phase(
+                name="mtp-1", steps=100, documents_per_step=320, learning_rate=3e-3,
+                train_trunk=False, mtp_depth=1, mtp_weight=1.0, warmup_steps=10, decay_fraction=0.2,
+            ),
+            Phase(
+                name="mtp-3", steps=400, documents_per_step=320, learning_rate=2e-3,
+                train_trunk=False, mtp_depth=3, mtp_weight=1.0, clone_mtp=True, warmup_steps=10,
+            ),
+            Phase(
+                name="settle", steps=400, documents_per_step=320, learning_rate=8e-4,
+                adam_scale=0.75, mtp_depth=3, warmup_steps=10, decay_fraction=1.0,
+            ),
+        ),
+    )  # fmt: skip
+
+
 def smoke() -> Recipe:
     """A run of seconds that touches every phase; for tests and for trying a change."""
     return Recipe(
         name="smoke",
         preset="toy",
+        precision="float32",
         row_tokens=(256, 512),
         vocab_size=384,
         tokenizer_documents=300,
@@ -125,7 +176,7 @@ def smoke() -> Recipe:
     )  # fmt: skip
 
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"nano-cpu": nano_cpu, "smoke": smoke}
+RECIPES: dict[str, Callable[[], Recipe]] = {"nano-cpu": nano_cpu, "nano-gpu": nano_gpu, "smoke": smoke}
 
 
 def get_recipe(name: str) -> Recipe:

@@ -1,6 +1,7 @@
 """`flashstep train`: prepare the run's folder, train with a progress display, export the checkpoint."""
 
 import itertools
+import os
 import signal
 import sys
 from pathlib import Path
@@ -18,16 +19,18 @@ from flashstep.model.init import init_weights
 from flashstep.model.mlp import MLP
 from flashstep.model.transformer import Transformer
 from flashstep.model.weights import save_weights
+from flashstep.training.compute import Compute, find_compute
 from flashstep.training.loop import Trainer
-from flashstep.training.recipe import Recipe, get_recipe
+from flashstep.training.recipe import Recipe
 from flashstep.training.tokenizer import save_tokenizer, train_tokenizer
 from flashstep.training.tokenizer_corpus import tokenizer_corpus
 from flashstep.training.warm_start import start_from
 
 
 def train_command(
-    recipe: str, out: Path, *, resume: bool = True, minutes: float | None = None, threads: int | None = None,
-    start: Path | None = None, compiles: bool = False,
+    recipe: Recipe, out: Path, *, resume: bool = True, minutes: float | None = None,
+    threads: int | None = None, start: Path | None = None, compiles: bool = False, device: str = "cpu",
+    num_workers: int = 0,
 ) -> bool:  # fmt: skip
     """Run `recipe` into folder `out`; True when its end was reached.
 
@@ -35,28 +38,31 @@ def train_command(
     run's records (training.pt, metrics.jsonl, curves.png). `resume` False starts over.
     `minutes` stops early, resumable. `threads` None = torch's default. start: the checkpoint folder whose
     weights a new run begins with. compiles: layers are compiled first, which needs a C++ compiler.
+    num_workers: processes that make batches ahead.
     """
+    # oneDNN compiles a kernel for each shape; rows of six widths have more shapes than it keeps by default.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")
     if threads is not None:
         torch.set_num_threads(threads)
-    chosen = get_recipe(recipe)
+    compute = find_compute(device, recipe.precision)
     out.mkdir(parents=True, exist_ok=True)
     if not resume:
         for name in ("training.pt", "metrics.jsonl", "tokenizer.json"):
             (out / name).unlink(missing_ok=True)
-    trainer = make_trainer(chosen, out)
+    trainer = make_trainer(recipe, out, compute)
     if start is not None and not (out / "training.pt").exists():
-        start_from(start, trainer.model, trainer.tokenizer)
+        start_from(start, trainer.model, trainer.batches.tokenizer)
     trainer.resume()
     if compiles:
         compile_layers(trainer.model)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # a terminated run saves, like Ctrl-C
-    with _Display(chosen, trainer.step) as display:
-        finished = trainer.run(display.report, minutes)
+    with _Display(recipe, trainer.step) as display:
+        finished = trainer.run(display.report, minutes, num_workers)
     save_weights(trainer.model, out)
     return finished
 
 
-def make_trainer(recipe: Recipe, out: Path) -> Trainer:
+def make_trainer(recipe: Recipe, out: Path, compute: Compute | None = None) -> Trainer:
     """Tokenizer (trained when the folder has none), fresh weights, trainer at step 0."""
     if not (out / "tokenizer.json").exists():
         corpus = itertools.islice(tokenizer_corpus(recipe.tokenizer_documents), recipe.tokenizer_documents)
@@ -64,7 +70,7 @@ def make_trainer(recipe: Recipe, out: Path) -> Trainer:
     preset = getattr(presets, recipe.preset)()
     model = Transformer(ModelConfig.from_hf({**preset, "vocab_size": recipe.vocab_size}))
     init_weights(model, recipe.seed)
-    return Trainer(recipe, model, out)
+    return Trainer(recipe, model, out, compute)
 
 
 # A variant is compiled for each kind of layer and of mask; the default of 8 leaves some uncompiled.

@@ -1,7 +1,7 @@
 """Recipes of reinforcement learning: frozen, complete descriptions of a run. No torch here."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from flashstep.engine.config import WeightFormat
@@ -57,6 +57,10 @@ class RLRecipe:
             learning_rate=self.learning_rate, adam_scale=self.adam_scale,
             warmup_steps=self.warmup_steps, decay_fraction=0.0,
         )  # fmt: skip
+
+    def scaled(self, factor: float) -> "RLRecipe":
+        """The same recipe with `factor` times the steps, at least one."""
+        return replace(self, steps=max(1, round(self.steps * factor)))
 
 
 def nano_rl() -> RLRecipe:

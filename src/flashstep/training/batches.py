@@ -1,0 +1,57 @@
+"""The batches of a run: batch i is a function of the recipe and i, so other processes can make them ahead."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from torch.utils.data import DataLoader, Dataset
+
+from flashstep.chat.template import ChatTemplate
+from flashstep.chat.tokenizer import Tokenizer
+from flashstep.training.data import document
+from flashstep.training.packing import Document, Rows, encode_dialogue, pack
+from flashstep.training.recipe import Recipe
+
+# How many batches each process makes before the first of them is asked for.
+_NUM_AHEAD = 4
+
+
+class Batches(Dataset[list[Rows]]):
+    """The rows of every step of `recipe`, encoded with the tokenizer and template of folder `path`."""
+
+    def __init__(self, recipe: Recipe, path: Path) -> None:
+        self.recipe, self.path = recipe, path
+        self._load()
+
+    def _load(self) -> None:
+        self.tokenizer = Tokenizer.load(self.path)
+        self.template = ChatTemplate.load(self.path, self.tokenizer)
+
+    def __getstate__(self) -> tuple[Recipe, Path]:
+        return self.recipe, self.path  # a compiled template cannot be sent to another process
+
+    def __setstate__(self, state: tuple[Recipe, Path]) -> None:
+        self.recipe, self.path = state
+        self._load()
+
+    def __len__(self) -> int:
+        return self.recipe.total_steps
+
+    def __getitem__(self, step: int) -> list[Rows]:
+        """Rows of each width that is needed; what is longer than the widest row is left out."""
+        first, count = self.recipe.documents_of(step)
+        encoded = [one for i in range(first, first + count) for one in self._encode(i)]
+        widths = self.recipe.row_tokens
+        return pack([one for one in encoded if len(one.token_ids) <= widths[-1]], widths)
+
+    def _encode(self, index: int) -> list[Document]:
+        return encode_dialogue(document(self.recipe.seed, index, "train"), self.template, self.tokenizer)
+
+
+def batches_from(batches: Batches, step: int, num_workers: int) -> Iterator[list[Rows]]:
+    """The batches of `step` and all later ones, in order, made ahead by `num_workers` processes (0: none)."""
+    ahead = {"prefetch_factor": _NUM_AHEAD, "multiprocessing_context": "spawn"} if num_workers else {}
+    return iter(
+        DataLoader(
+            batches, batch_size=None, sampler=range(step, len(batches)), num_workers=num_workers, **ahead
+        )  # fmt: skip
+    )
