@@ -80,6 +80,15 @@ def test_a_stop_string_ends_the_answer_and_the_generation(make_model, tokens_per
     assert backend.aborted_request_ids == ["r"]
 
 
+def test_tokens_behind_a_stop_string_are_not_counted_however_many_come_at_once(make_model):
+    counts = []
+    for tokens_per_output in (1, 7, 100):
+        model, _ = make_model([ANSWER + " and more"], tokens_per_output=tokens_per_output)
+        usage = fold(chat(model, stop=(" r",)))[2].usage
+        counts.append((usage.completion_tokens, usage.reasoning_tokens))
+    assert counts == [counts[0]] * 3
+
+
 def test_a_stop_string_in_the_reasoning_changes_nothing(make_model):
     model, backend = make_model([ANSWER])
     _, text, _ = fold(chat(model, stop=("count",)))

@@ -197,6 +197,7 @@ class ChatModel:
                 if output.prompt_logprobs:
                     yield prompt_scores(self._tokenizer, output.prompt_logprobs)
                 events = decoder.feed(answer.add(output), output.logprobs)
+                answer.num_ignored = decoder.num_ignored
                 answer.note_region(is_answering=decoder.is_answering)
                 usage = answer.usage(decoder.reasoning_tokens)
                 for event in events:
@@ -254,13 +255,15 @@ def _counted(event: Event, usage: Usage) -> Event:
 
 @dataclass(slots=True)
 class _Answer:
-    """What has arrived from the backend so far; `reason` is "error" until it says otherwise."""
+    """What has arrived from the backend so far; `reason` is "error" until it says otherwise. num_ignored: the
+    tokens behind the answer's end, which the backend made before it heard of it."""
 
     request: Request
     is_reasoning: bool
     reason: FinishReason = "error"
     error: str | None = "the backend ended its stream without a finish reason"
     num_tokens: int = 0
+    num_ignored: int = 0
     cached_tokens: int = 0
     timings: Timings = field(default_factory=Timings)
     stop_reason: str | None = None
@@ -288,8 +291,9 @@ class _Answer:
     def usage(self, reasoning_tokens: int) -> Usage:
         """The counts so far."""
         return Usage(
-            len(self.request.prompt_token_ids), self.num_tokens, reasoning_tokens, self.cached_tokens
-        )
+            len(self.request.prompt_token_ids), self.num_tokens - self.num_ignored, reasoning_tokens,
+            self.cached_tokens,
+        )  # fmt: skip
 
     def finish(self, reason: FinishReason, reasoning_tokens: int, stop_string: str | None) -> Finish:
         """The last event. `stop_string` is the one that matched."""

@@ -45,6 +45,7 @@ class ResponseDecoder:
         max_calls: int | None = None,
     ) -> None:
         self.reasoning_tokens = 0
+        self.num_ignored = 0  # ids that came behind a stop string or the last call
         self._tokenizer = tokenizer
         self._detokenizer = Detokenizer(tokenizer)
         self._router = StreamRouter(tools, new_id, in_reasoning=in_reasoning, max_calls=max_calls)
@@ -76,7 +77,8 @@ class ResponseDecoder:
         events: list[Event] = []
         for i, token_id in enumerate(token_ids):
             if self.stopped:
-                break
+                self.num_ignored += 1
+                continue
             before, is_markup = self._router.region, self._is_markup(token_id)
             events += self._pass(self._router.feed(self._detokenizer.feed((token_id,))))
             if not self._tokenizer.is_special(token_id):

@@ -1,8 +1,8 @@
 """Runs an engine in one thread of its own; asyncio tasks submit requests and await tokens.
 
 Two queues cross the border: commands go in under a condition (an idle thread sleeps on it and
-burns no CPU), outputs go out through `call_soon_threadsafe`, once per step and event loop. Only
-the thread touches the engine. Every accepted request gets exactly one output with a finish reason:
+burns no CPU), outputs go out through `call_soon_threadsafe`, as `outbox.py` sees fit. Only the
+thread touches the engine. Every accepted request gets exactly one output with a finish reason:
 its own end, "abort", or "error" when the thread dies.
 """
 
@@ -10,10 +10,11 @@ import asyncio
 import logging
 import threading
 import time
-from collections import defaultdict, deque
+from collections import deque
 from typing import NamedTuple
 
 from flashstep.engine.engine import Engine
+from flashstep.engine.outbox import Outbox
 from flashstep.errors import EngineDead, InvalidRequest, Overloaded
 from flashstep.types import FinishReason, Request, TokenOutput
 
@@ -80,7 +81,8 @@ class AsyncEngine:
         self._wake = threading.Condition()
         self._is_closing = False
         self._death: str | None = None
-        self._streams: dict[str, TokenStream] = {}  # touched by the engine thread only
+        self._streams: dict[str, TokenStream] = {}  # touched by the engine thread only, as is the outbox
+        self._outbox = Outbox()
         self._thread = threading.Thread(target=self._run, name="flashstep-engine", daemon=True)
         self._thread.start()
 
@@ -168,14 +170,18 @@ class AsyncEngine:
         stream, request_id = command.stream, command.stream.request.request_id
         if request_id in self._streams:
             message = f"request id {request_id!r} is already in use; choose another"
-            _deliver([(stream, TokenOutput((), finish_reason="error", error=message))])
+            self._refuse(stream, message)
             return
         self._streams[request_id] = stream
         try:
             self._engine.add(stream.request, command.arrived_s)
         except InvalidRequest as error:  # `validate` let it through, and still only this request is at fault
             del self._streams[request_id]
-            _deliver([(stream, TokenOutput((), finish_reason="error", error=error.message))])
+            self._refuse(stream, error.message)
+
+    def _refuse(self, stream: TokenStream, message: str) -> None:
+        self._outbox.add(stream, TokenOutput((), finish_reason="error", error=message))
+        self._outbox.send(len(self._streams))
 
     def _check(self) -> None:
         """Assert that no request has left the engine without its last output; nobody would end it."""
@@ -183,9 +189,11 @@ class AsyncEngine:
         assert num_open == num_live, f"{num_open} streams are open for {num_live} live requests"
 
     def _publish(self, outputs: list[tuple[str, TokenOutput]]) -> None:
-        """Deliver a step's outputs. A stream is forgotten only once its last output is on its way, so
-        whatever fails before leaves it to `_end`."""
-        lost = _deliver([(self._streams[request_id], output) for request_id, output in outputs])
+        """Deliver a step's outputs, or keep them for later. A stream is forgotten only once its last output
+        is on its way, so whatever fails before leaves it to `_end`."""
+        for request_id, output in outputs:
+            self._outbox.add(self._streams[request_id], output)
+        lost = self._outbox.send(len(self._streams))
         for request_id, output in outputs:
             if output.finish_reason is not None:
                 del self._streams[request_id]
@@ -202,24 +210,7 @@ class AsyncEngine:
             queued = [c.stream for c in self._commands if isinstance(c, _Add)]
             self._commands.clear()
         output = TokenOutput((), finish_reason=reason, error=error)
-        _deliver([(stream, output) for stream in [*self._streams.values(), *queued]])
+        for stream in [*self._streams.values(), *queued]:
+            self._outbox.add(stream, output)
+        self._outbox.send(len(self._streams))
         self._streams.clear()
-
-
-def _deliver(pairs: list[tuple[TokenStream, TokenOutput]]) -> list[TokenStream]:
-    """Hand outputs to their event loops; returns the streams whose loop is closed."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[tuple[TokenStream, TokenOutput]]] = defaultdict(list)
-    for stream, output in pairs:
-        by_loop[stream.loop].append((stream, output))
-    lost: list[TokenStream] = []
-    for loop, group in by_loop.items():
-        try:
-            loop.call_soon_threadsafe(_put_all, group)
-        except RuntimeError:  # the loop is closed
-            lost += [stream for stream, _ in group]
-    return lost
-
-
-def _put_all(group: list[tuple[TokenStream, TokenOutput]]) -> None:
-    for stream, output in group:
-        stream.put(output)
