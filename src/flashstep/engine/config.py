@@ -42,6 +42,7 @@ class EngineConfig:
     num_draft_tokens: tokens the MTP modules draft per step; 0 = off.
     max_drafting_sequences: while more requests than these run, each takes one token per step,
         because computing the drafts of many costs more than it saves.
+    adaptive_drafting: a request whose drafts are rarely right stops drafting, and the next ones do not begin.
     prefix_cache: keep the K/V of ended requests as long as there is room, for prompts that begin alike.
     max_waiting: requests that may wait before further ones are refused.
     """
@@ -57,6 +58,7 @@ class EngineConfig:
     kv_memory_bytes: int = 1 << 30
     num_draft_tokens: int = 3
     max_drafting_sequences: int = 2
+    adaptive_drafting: bool = True
     prefix_cache: bool = True
     max_waiting: int = 256
 

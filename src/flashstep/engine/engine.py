@@ -10,6 +10,7 @@ import time
 from flashstep.engine.batch import Float32, ForwardResult
 from flashstep.engine.batch_builder import Share, build_batch
 from flashstep.engine.block_manager import BlockManager, min_sliding_blocks
+from flashstep.engine.draft_policy import DraftPolicy
 from flashstep.engine.metrics import Metrics
 from flashstep.engine.processors import Grammars, processors_for
 from flashstep.engine.runner_protocol import RunnerProtocol
@@ -27,6 +28,7 @@ class Engine:
 
     num_draft_tokens: drafts per step, at most what the runner has modules for; 0 = off.
     max_drafting_sequences: while more than these run, nobody drafts; None = no limit.
+    draft_policy: says which requests draft and how long; None = all, to their end.
     num_valid_tokens: ids below are real tokens (the tokenizer's size); None = all of them.
     prefix_cache: take over K/V of requests that begin alike.
     grammars: enforces the grammars of requests; None = such requests are refused.
@@ -34,7 +36,8 @@ class Engine:
 
     def __init__(
         self, runner: RunnerProtocol, *, num_draft_tokens: int = 0,
-        max_drafting_sequences: int | None = None, num_valid_tokens: int | None = None,
+        max_drafting_sequences: int | None = None, draft_policy: DraftPolicy | None = None,
+        num_valid_tokens: int | None = None,
         grammars: Grammars | None = None, prefix_cache: bool = True,
     ) -> None:  # fmt: skip
         self._runner = runner
@@ -59,6 +62,7 @@ class Engine:
             num_stale_rows=num_stale_rows,
         )
         self._sampler = Sampler(self.num_valid_tokens)
+        self._draft_policy = draft_policy
         self._drafter = Drafter(runner, num_stale_rows, max_drafting_sequences)
         self._sequences: dict[str, Sequence] = {}
         self.metrics = Metrics.for_drafts(self._num_drafts)
@@ -128,7 +132,7 @@ class Engine:
         seq = Sequence(
             request,
             max_total_tokens=self._max_total_tokens(request),
-            num_drafts=self._num_drafts,
+            num_drafts=self._num_drafts if self._draft_policy is None or self._draft_policy.admits() else 0,
             arrived_s=time.monotonic() if arrived_s is None else arrived_s,
             processors=processors_for(request, self.num_valid_tokens, self._grammars),
         )
@@ -217,6 +221,8 @@ class Engine:
         is_first = seq.num_generated == 0
         seq.num_drafted += len(drafts)
         seq.num_accepted += verdict.num_accepted
+        if drafts and self._draft_policy and not self._draft_policy.keeps(seq, verdict.num_accepted):
+            seq.stop_drafting()
         self.metrics.count_verification(len(drafts), verdict.num_accepted)
         self.metrics.num_generated_tokens += len(new)
         self.metrics.num_loops += stop_reason is not None

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from flashstep.engine.config import EngineConfig, ResolvedConfig
+from flashstep.engine.draft_policy import DraftPolicy
 from flashstep.engine.engine import Engine
 from flashstep.engine.processors import Grammars
 from flashstep.engine.runner import Runner
@@ -54,6 +55,7 @@ def _engine(
         runner,
         num_draft_tokens=sizes.num_draft_tokens,
         max_drafting_sequences=config.max_drafting_sequences,
+        draft_policy=DraftPolicy(runner.config, sizes.num_draft_tokens) if config.adaptive_drafting else None,
         num_valid_tokens=num_valid_tokens,
         prefix_cache=config.prefix_cache,
         grammars=grammars,

@@ -31,15 +31,16 @@ class Sequence:
     processors: steer the choice of its tokens, in this order.
     num_cached_tokens: prompt tokens whose K/V an earlier request had computed.
     prompt_logprobs: of the prompt's tokens but the first, as far as they were asked for and computed.
+    draft_gain: plain steps that drafting has saved it so far, negative = cost it.
     arrived_s: reading of the monotonic clock.
     """
 
     __slots__ = (
-        "_admitted_s", "_first_token_s", "arrived_s", "block_keys", "draft_token_ids", "full_table",
-        "has_unknown_prefix", "history_TD", "is_guarded", "is_plain_greedy", "max_total_tokens",
-        "num_accepted", "num_cached_tokens", "num_computed_tokens", "num_drafted", "num_drafts",
-        "num_prompt_tokens", "params", "processors", "prompt_logprobs", "request", "request_id", "rng",
-        "sliding_table", "status", "stop_token_ids", "token_ids",
+        "_admitted_s", "_first_token_s", "arrived_s", "block_keys", "draft_gain", "draft_token_ids",
+        "full_table", "has_unknown_prefix", "history_TD", "is_guarded", "is_plain_greedy",
+        "max_total_tokens", "num_accepted", "num_cached_tokens", "num_computed_tokens", "num_drafted",
+        "num_drafts", "num_prompt_tokens", "params", "processors", "prompt_logprobs", "request",
+        "request_id", "rng", "sliding_table", "status", "stop_token_ids", "token_ids",
     )  # fmt: skip
 
     def __init__(
@@ -64,6 +65,7 @@ class Sequence:
         # The first token rarely comes with a draft, and the last needs none behind it.
         self.num_drafts = num_drafts if max_total_tokens - self.num_prompt_tokens >= 3 else 0
         self.draft_token_ids: list[int] = []
+        self.draft_gain = 0.0
         self.history_TD: Float32 | None = None
         self.processors = processors
         self.prompt_logprobs: list[TokenLogprob] = []
