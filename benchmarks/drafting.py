@@ -1,10 +1,10 @@
 """What MTP drafting gains on the built-in model, and what it costs when drafts are never right.
 
-Runs held-out questions, one stream, greedy, in alternation over several rounds: with 0 to 3 drafts in every step,
-with the engine's own policy (`adaptive`), and with that policy on a copy of the model whose MTP heads are damaged
-(rows shifted by one, so that each draft is a neighbour of the right token). Prints tokens/s (median, min, max),
-the acceptance length (tokens per verifying step, bonus included) and the ratio to no drafting. Answers must be
-equal in all settings.
+Runs held-out questions, one stream, greedy, in alternation over several rounds: with 0 to 3 drafts in every
+step, with the engine's own policy (`adaptive`), and with that policy on a copy of the model whose MTP heads
+are damaged (rows shifted by one, so that each draft is a neighbour of the right token). Prints tokens/s (median,
+min, max), the acceptance length (tokens per verifying step, bonus included) and the ratio to no drafting.
+Answers must be equal in all settings.
 
 usage: python benchmarks/drafting.py [--model FOLDER] [--prompts 40] [--rounds 5] [--threads 1] [--out FILE]
 """
@@ -83,8 +83,8 @@ def measure(folder: Path, num_prompts: int, rounds: int, threads: int) -> list[d
             LLM.load(
                 damaged if setting.is_damaged else folder,
                 num_draft_tokens=setting.num_draft_tokens, adaptive_drafting=setting.is_adaptive,
-                num_threads=threads, num_valid_tokens=tokenizer.vocab_size, cache_weights=not setting.is_damaged,
-                prefix_cache=False,
+                num_threads=threads, num_valid_tokens=tokenizer.vocab_size,
+                cache_weights=not setting.is_damaged, prefix_cache=False,
             )
             for setting in SETTINGS
         ]  # fmt: skip
