@@ -2,9 +2,9 @@
 
 Runs held-out questions, one stream, greedy, in alternation over several rounds: with 0 to 3 drafts in every
 step, with the engine's own policy (`adaptive`), and with that policy on a copy of the model whose MTP heads
-are damaged (rows shifted by one, so that each draft is a neighbour of the right token). Prints tokens/s (median,
-min, max), the acceptance length (tokens per verifying step, bonus included) and the ratio to no drafting.
-Answers must be equal in all settings.
+are damaged (rows shifted by one, so that each draft is a neighbour of the right token). Prints tokens/s
+(median, min, max), the acceptance length (tokens per verifying step, bonus included) and the ratio to no
+drafting. Answers must be equal in all settings.
 
 usage: python benchmarks/drafting.py [--model FOLDER] [--prompts 40] [--rounds 5] [--threads 1] [--out FILE]
 """
