@@ -125,4 +125,10 @@ def test_the_command_leaves_a_loadable_checkpoint_and_the_curves(tmp_path):
     model = load_model(tmp_path)
     assert len(model.mtp) == 3
     assert (tmp_path / "curves.png").stat().st_size > 1000
+    report = (tmp_path / "report.md").read_text().splitlines()
+    assert [line.split(" | ")[:2] for line in report[2:5]] == [
+        ["| trunk", "4"],
+        ["| mtp-1", "2"],
+        ["| mtp-3", "2"],
+    ]
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == smoke().total_steps

@@ -28,7 +28,7 @@ class Record:
 
 
 def plot_curves(path: Path) -> None:
-    """Draw loss, token accuracy and expert imbalance over trained tokens into curves.png."""
+    """Draw loss, token accuracies and expert imbalance over trained tokens into curves.png."""
     rows = read_record(path)
     if not rows:
         return
@@ -56,6 +56,7 @@ class Panel:
 _PANELS = (
     Panel("cross-entropy (nats)", ("loss",), is_log=True),
     Panel("next-token accuracy", ("accuracy",)),
+    Panel("drafts that are right", ("mtp_1_accuracy", "mtp_2_accuracy", "mtp_3_accuracy")),
     Panel("expert load max / mean", ("imbalance",)),
 )
 

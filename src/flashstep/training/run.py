@@ -22,6 +22,7 @@ from flashstep.model.weights import save_weights
 from flashstep.training.compute import Compute, find_compute
 from flashstep.training.loop import Trainer
 from flashstep.training.recipe import Recipe
+from flashstep.training.report import write_report
 from flashstep.training.tokenizer import save_tokenizer, train_tokenizer
 from flashstep.training.tokenizer_corpus import tokenizer_corpus
 from flashstep.training.warm_start import start_from
@@ -35,7 +36,7 @@ def train_command(
     """Run `recipe` into folder `out`; True when its end was reached.
 
     The folder ends up a loadable checkpoint (config, weights, tokenizer, template) beside the
-    run's records (training.pt, metrics.jsonl, curves.png). `resume` False starts over.
+    run's records (training.pt, metrics.jsonl, curves.png, report.md). `resume` False starts over.
     `minutes` stops early, resumable. `threads` None = torch's default. start: the checkpoint folder whose
     weights a new run begins with. compiles: layers are compiled first, which needs a C++ compiler.
     num_workers: processes that make batches ahead.
@@ -59,6 +60,7 @@ def train_command(
     with _Display(recipe, trainer.step) as display:
         finished = trainer.run(display.report, minutes, num_workers)
     save_weights(trainer.model, out)
+    write_report(out)
     return finished
 
 
