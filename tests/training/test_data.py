@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from itertools import islice
 
-from flashstep.training.data import document, documents
+from flashstep.training.data import document, documents, long_document
 from flashstep.training.tasks.base import split_of
 from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, PLAIN_FAMILIES, WEIGHTS
 from flashstep.training.tasks.words import common_words
@@ -18,6 +18,18 @@ def test_a_document_is_a_function_of_seed_and_index():
     assert stream[20:] == list(islice(documents(seed=3, start=20), 30))
     assert stream != list(islice(documents(seed=4), 50))
     assert stream != list(islice(documents(seed=3, split="eval"), 50))
+
+
+def test_long_documents_have_the_lengths_that_are_asked_for():
+    def count_words(text):
+        return len(text.split())
+
+    sizes = []
+    for index in range(40):
+        dialogue = long_document(0, index, (300, 3000), count_words)
+        assert dialogue == long_document(0, index, (300, 3000), count_words)
+        sizes.append(sum(count_words(message.content) for message in dialogue.messages))
+    assert min(sizes) < 600 < 1500 < max(sizes) <= 3000
 
 
 def test_documents_are_of_every_family_as_often_as_their_weights_say():

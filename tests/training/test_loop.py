@@ -6,10 +6,12 @@ import pytest
 import torch
 
 from flashstep.training.batches import batches_from
+from flashstep.training.data import document
 from flashstep.training.loop import routers
-from flashstep.training.packing import Document, pack
+from flashstep.training.packing import Document, encode_dialogue, pack
 from flashstep.training.recipe import smoke
 from flashstep.training.run import make_trainer, train_command
+from flashstep.training.tasks.long_context.families import LONG_CONTEXT_FAMILIES
 
 
 def _weights(trainer):
@@ -42,6 +44,19 @@ def test_batches_made_ahead_by_other_processes_are_those_of_the_loop(tmp_path):
         for rows, expected in zip(batch, batches[step], strict=True):
             assert torch.equal(rows.tokens_BT, expected.tokens_BT)
             assert torch.equal(rows.mask_BT, expected.mask_BT)
+
+
+def test_a_phase_for_long_context_has_its_share_of_long_texts(tmp_path):
+    long_phase = replace(smoke().phases[0], long_share=0.5, long_tokens=(600, 700))
+    recipe = replace(smoke(), phases=(long_phase,), row_tokens=(256, 512, 1024))
+    batches = make_trainer(recipe, tmp_path).batches
+    dialogues = batches.dialogues(1)
+    assert len(dialogues) == 4
+    assert all(dialogue.family in LONG_CONTEXT_FAMILIES for dialogue in dialogues[:2])
+    assert dialogues[2:] == [document(0, 6), document(0, 7)]
+    for dialogue in dialogues[:2]:
+        [encoded] = encode_dialogue(dialogue, batches.template, batches.tokenizer)
+        assert 400 < len(encoded.token_ids) <= 750
 
 
 def test_a_scaled_recipe_keeps_its_phases_and_numbers_its_documents_without_a_gap():

@@ -13,6 +13,8 @@ from flashstep.model.config import ModelConfig
 from flashstep.model.init import init_weights
 from flashstep.model.transformer import Transformer
 from flashstep.model.weights import save_weights
+from flashstep.training.recipe import smoke
+from flashstep.training.run import train_command
 from flashstep.training.tokenizer import save_tokenizer, train_tokenizer
 from flashstep.training.warm_start import start_from
 
@@ -38,6 +40,15 @@ def test_with_the_same_tokenizer_everything_carries_over(tmp_path):
     start_from(tmp_path / "old", new, tokenizer)
     expected, got = old.state_dict(), new.state_dict()
     assert all(torch.equal(expected[name], got[name]) for name in expected)
+
+
+@pytest.mark.parametrize(("size", "is_kept"), [(384, True), (340, False)])
+def test_a_run_goes_on_with_the_tokenizer_of_its_start_if_that_has_the_size(tmp_path, size, is_kept):
+    a_tokenizer(tmp_path / "old", size, [*TEXTS, *(chr(0x4E00 + i) * 9 for i in range(200))])
+    save_weights(a_model(size, 1), tmp_path / "old")
+    assert not train_command(smoke(), tmp_path / "new", start=tmp_path / "old", minutes=1e-9)
+    same = (tmp_path / "new/tokenizer.json").read_bytes() == (tmp_path / "old/tokenizer.json").read_bytes()
+    assert same == is_kept
 
 
 def test_tokens_keep_their_rows_and_new_ones_get_the_mean_of_their_pieces(tmp_path):

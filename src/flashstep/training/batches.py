@@ -7,9 +7,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from flashstep.chat.template import ChatTemplate
 from flashstep.chat.tokenizer import Tokenizer
-from flashstep.training.data import document
-from flashstep.training.packing import Document, Rows, encode_dialogue, pack
-from flashstep.training.recipe import Recipe
+from flashstep.training.data import document, long_document
+from flashstep.training.packing import Rows, encode_dialogue, pack
+from flashstep.training.recipe import Phase, Recipe
+from flashstep.training.tasks.dialogue import Dialogue
 
 # How many batches each process makes before the first of them is asked for.
 _NUM_AHEAD = 4
@@ -38,13 +39,26 @@ class Batches(Dataset[list[Rows]]):
 
     def __getitem__(self, step: int) -> list[Rows]:
         """Rows of each width that is needed; what is longer than the widest row is left out."""
-        first, count = self.recipe.documents_of(step)
-        encoded = [one for i in range(first, first + count) for one in self._encode(i)]
+        dialogues = self.dialogues(step)
+        encoded = [one for d in dialogues for one in encode_dialogue(d, self.template, self.tokenizer)]
         widths = self.recipe.row_tokens
         return pack([one for one in encoded if len(one.token_ids) <= widths[-1]], widths)
 
-    def _encode(self, index: int) -> list[Document]:
-        return encode_dialogue(document(self.recipe.seed, index, "train"), self.template, self.tokenizer)
+    def dialogues(self, step: int) -> list[Dialogue]:
+        """What `step` trains on, the phase's long texts first."""
+        first, count = self.recipe.documents_of(step)
+        phase, _ = self.recipe.locate(step)
+        num_long = round(phase.long_share * count)
+        return [
+            *(self._long(phase, i) for i in range(first, first + num_long)),
+            *(document(self.recipe.seed, i) for i in range(first + num_long, first + count)),
+        ]
+
+    def _long(self, phase: Phase, index: int) -> Dialogue:
+        return long_document(self.recipe.seed, index, phase.long_tokens, self._count_tokens)
+
+    def _count_tokens(self, text: str) -> int:
+        return len(self.tokenizer.encode_plain(text))
 
 
 def batches_from(batches: Batches, step: int, num_workers: int) -> Iterator[list[Rows]]:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 
 from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.dialogue import Dialogue
+from flashstep.training.tasks.long_context.families import LONG_CONTEXT_FAMILIES, LONG_GENERATORS
+from flashstep.training.tasks.long_context.haystack import CountTokens
 from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, FAMILIES, WEIGHTS
 from flashstep.training.tasks.script import Script
 
@@ -27,6 +29,20 @@ _SYSTEM_PROMPTS = (
 def documents(seed: int, split: Split = "train", start: int = 0) -> Iterator[Dialogue]:
     """Yield documents `start`, `start` + 1, ... without end."""
     return (document(seed, index, split) for index in itertools.count(start))
+
+
+def long_document(
+    seed: int, index: int, lengths: tuple[int, int], count_tokens: CountTokens, split: Split = "train"
+) -> Dialogue:
+    """Look-up number `index` in a long text; how many tokens it has at most is drawn between the two lengths,
+    evenly on a logarithmic scale."""
+    rng = random.Random(f"{seed}:long:{split}:{index}")
+    weights = [family.weight for family in LONG_CONTEXT_FAMILIES.values()]
+    name = rng.choices(list(LONG_CONTEXT_FAMILIES), weights)[0]
+    shortest, longest = lengths
+    return LONG_GENERATORS[name](
+        rng, split, round(shortest * (longest / shortest) ** rng.random()), count_tokens
+    )
 
 
 def document(seed: int, index: int, split: Split = "train") -> Dialogue:

@@ -14,7 +14,8 @@ class Phase:
     loss (their mean times `mtp_weight`); `clone_mtp` copies module 1 into the others at the start.
     learning_rate is Muon's (RMS-matched to AdamW); AdamW parameters use it times `adam_scale`.
     The rate warms up over `warmup_steps`, stays, and falls linearly to 0 over the last
-    `decay_fraction` of the phase.
+    `decay_fraction` of the phase. long_share: of the documents, look-ups in long texts of `long_tokens`
+    tokens (shortest, longest), whatever the mixture says; 0 = as it says.
     """
 
     name: str
@@ -29,6 +30,8 @@ class Phase:
     mtp_weight: float = 0.3
     clone_mtp: bool = False
     balance_rate: float = 1e-2
+    long_share: float = 0.0
+    long_tokens: tuple[int, int] = (1024, 1024)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +124,11 @@ def nano_cpu() -> Recipe:
 
 def nano_gpu() -> Recipe:
     """flashstep-nano on one GPU: the same stages in large batches, about 400M tokens; `scaled` fits them to
-    the minutes that there are. Two widths of rows: launching kernels costs more than attention does here."""
+    the minutes that there are. Few widths of rows: launching kernels costs more than attention does here."""
     return Recipe(
         name="nano-gpu",
         preset="nano",
-        row_tokens=(256, 2048),
+        row_tokens=(256, 2048, 8192, 16384),
         checkpoint_steps=500,
         phases=(
             Phase(
@@ -135,6 +138,11 @@ def nano_gpu() -> Recipe:
             Phase(
                 name="anneal", steps=2000, documents_per_step=320, learning_rate=3e-3,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=1.0,
+            ),
+            Phase(
+                name="long-context", steps=300, documents_per_step=160, learning_rate=1e-3,
+                adam_scale=0.75, warmup_steps=10, decay_fraction=1.0,
+                long_share=0.15, long_tokens=(1024, 16384),
             ),
             Phase(
                 name="mtp-1", steps=100, documents_per_step=320, learning_rate=3e-3,

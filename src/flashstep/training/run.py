@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -23,7 +24,7 @@ from flashstep.training.compute import Compute, find_compute
 from flashstep.training.loop import Trainer
 from flashstep.training.recipe import Recipe
 from flashstep.training.report import write_report
-from flashstep.training.tokenizer import save_tokenizer, train_tokenizer
+from flashstep.training.tokenizer import CHAT_FILES, save_tokenizer, train_tokenizer
 from flashstep.training.tokenizer_corpus import tokenizer_corpus
 from flashstep.training.warm_start import start_from
 
@@ -50,6 +51,8 @@ def train_command(
     if not resume:
         for name in ("training.pt", "metrics.jsonl", "tokenizer.json"):
             (out / name).unlink(missing_ok=True)
+    if start is not None:
+        _take_tokenizer(start, out, recipe)
     trainer = make_trainer(recipe, out, compute)
     if start is not None and not (out / "training.pt").exists():
         start_from(start, trainer.model, trainer.batches.tokenizer)
@@ -73,6 +76,16 @@ def make_trainer(recipe: Recipe, out: Path, compute: Compute | None = None) -> T
     model = Transformer(ModelConfig.from_hf({**preset, "vocab_size": recipe.vocab_size}))
     init_weights(model, recipe.seed)
     return Trainer(recipe, model, out, compute)
+
+
+def _take_tokenizer(start: Path, out: Path, recipe: Recipe) -> None:
+    """Go on with the tokenizer of checkpoint `start` if it is of the recipe's size; a new one is for a new
+    vocabulary."""
+    if (out / "tokenizer.json").exists() or ModelConfig.load(start).vocab_size != recipe.vocab_size:
+        return
+    for name in CHAT_FILES:
+        if (start / name).exists():
+            shutil.copyfile(start / name, out / name)
 
 
 # A variant is compiled for each kind of layer and of mask; the default of 8 leaves some uncompiled.

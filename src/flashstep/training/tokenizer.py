@@ -15,6 +15,9 @@ BOS, EOS, PAD = "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", 
 SPECIAL = (BOS, EOS, PAD, "<|im_start|>", "<|im_end|>", "<im_patch>")
 MARKERS = ("<think>", "</think>", "<tool_call>", "</tool_call>", "<tool_response>", "</tool_response>")
 
+# What a checkpoint folder has besides weights and config: written by `save_tokenizer`.
+CHAT_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+
 _DIGITS = r"\p{N}{1,3}"
 _CJK = "[一-龥぀-ゟ゠-ヿ]+"
 _WORDS = (

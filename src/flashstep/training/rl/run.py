@@ -16,8 +16,7 @@ from flashstep.training.rl.display import Display
 from flashstep.training.rl.loop import RLTrainer
 from flashstep.training.rl.recipe import RLRecipe
 from flashstep.training.run import compile_layers
-
-_CHAT_FILES = ("tokenizer.json", "tokenizer_config.json", "chat_template.jinja")
+from flashstep.training.tokenizer import CHAT_FILES
 
 
 def rl_command(
@@ -56,7 +55,7 @@ def make_rl_trainer(recipe: RLRecipe, out: Path, start: Path | None, threads: in
     model = load_model(start)
     out.mkdir(parents=True, exist_ok=True)
     model.config.save(out)
-    for name in _CHAT_FILES:
+    for name in CHAT_FILES:
         if (start / name).exists() and start.resolve() != out.resolve():
             shutil.copyfile(start / name, out / name)
     return RLTrainer(recipe, model, out, threads)
