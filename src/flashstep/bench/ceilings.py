@@ -5,8 +5,9 @@ raises one.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -61,8 +62,7 @@ class Ceilings:
 
 def measure_ceilings(num_threads: int, weights_bytes: int, memory_bytes: int = MEMORY_BYTES) -> Ceilings:
     """Measure all of them; some seconds. Smaller `memory_bytes` are for tests."""
-    with ThreadPoolExecutor(num_threads) as pool:
-        gang = _Gang(pool, num_threads)
+    with Gang.of(num_threads) as gang:
         return Ceilings(
             num_threads=num_threads,
             memory_bytes_per_s=gang.read_rate(memory_bytes),
@@ -73,30 +73,37 @@ def measure_ceilings(num_threads: int, weights_bytes: int, memory_bytes: int = M
         )
 
 
-class _Gang:
+class Gang:
     """Threads that run the same compiled loop at the same time."""
 
     def __init__(self, pool: ThreadPoolExecutor, size: int) -> None:
         self._pool, self._size = pool, size
 
-    def best_s(self, run: Callable[[int], object]) -> float:
-        """Seconds of the fastest try in which every thread i did `run(i)`."""
+    @classmethod
+    @contextmanager
+    def of(cls, size: int) -> Iterator["Gang"]:
+        """So many threads, until the block ends."""
+        with ThreadPoolExecutor(size) as pool:
+            yield cls(pool, size)
+
+    def times_s(self, run: Callable[[int], object]) -> list[float]:
+        """Seconds of each of several tries in which every thread i did `run(i)`."""
         run(0)  # compiles
         times = []
         for _ in range(_TRIES):
             start = time.perf_counter()
             list(self._pool.map(run, range(self._size)))
             times.append(time.perf_counter() - start)
-        return min(times)
+        return times
 
     def read_rate(self, num_bytes: int) -> float:
         """Bytes per second that all threads read of one buffer, each its own part of it."""
         words = np.ones(max(4 * self._size, num_bytes // 8), np.int64)
         passes = max(1, _TRY_BYTES * self._size // words.nbytes)
         bounds = [len(words) * i // self._size for i in range(self._size + 1)]
-        seconds = self.best_s(lambda i: read_words(words, bounds[i], bounds[i + 1], passes))
+        seconds = min(self.times_s(lambda i: read_words(words, bounds[i], bounds[i + 1], passes)))
         return words.nbytes * passes / seconds
 
     def rate(self, turns: Callable[[int], object], macs_per_turn: int) -> float:
         """Multiply-adds per second of all threads."""
-        return self._size * _TURNS * macs_per_turn / self.best_s(lambda i: turns(_TURNS))
+        return self._size * _TURNS * macs_per_turn / min(self.times_s(lambda i: turns(_TURNS)))

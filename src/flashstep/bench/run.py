@@ -12,6 +12,7 @@ from flashstep.bench.figure import Figure
 from flashstep.bench.http_server import measure_server
 from flashstep.bench.machine import machine_facts
 from flashstep.bench.offline import Offline
+from flashstep.bench.products import measure_products
 from flashstep.bench.prompts import Prompts
 from flashstep.bench.settings import Mode, Settings
 from flashstep.bench.work import decode_bytes
@@ -47,13 +48,18 @@ def _measure_engine(
         measured: dict[Mode, Callable[[], list[Figure]]] = {
             "latency": offline.latency,
             "throughput": offline.throughput,
-            "prefill": offline.prefill,
+            "prefill": lambda: [*offline.prefill(), *_products(settings, ceilings)],
             "server": lambda: measure_server(settings, offline, prompts),
         }
         for mode in measured:
             if mode in modes:
                 report(f"measuring {mode}")
                 yield from measured[mode]()
+
+
+def _products(settings: Settings, ceilings: Ceilings) -> list[Figure]:
+    """Of the compiled kernels; PyTorch's products are not ours to measure."""
+    return measure_products(settings, ceilings) if settings.engine.runner == "cpu" else []
 
 
 def result(settings: Settings, ceilings: Ceilings, figures: list[Figure]) -> dict[str, Any]:
