@@ -3,7 +3,7 @@
 Each figure stands beside the machine's ceilings, measured in the same run. Words behind `--` go to `flashstep
 bench`.
 
-usage: python benchmarks/engine.py --out FILE.json [--modes latency prefill] [-- --model FOLDER --drafting off]
+usage: python benchmarks/engine.py --out FILE.json [--modes latency prefill] [-- --model FOLDER ...]
 """
 
 import argparse
