@@ -14,6 +14,7 @@ from flashstep.kernels.activation import exp32, sigmoid
 from flashstep.kernels.cpu import FLOAT_LANES
 from flashstep.kernels.jit import inner_kernel
 from flashstep.kernels.peak import largest
+from flashstep.kernels.pointers import prefetch
 from flashstep.kernels.spmd import Team
 from flashstep.kernels.tables import Float32, Inputs, Int32, Layer
 from flashstep.kernels.tiles import float_tile
@@ -21,6 +22,8 @@ from flashstep.kernels.tiles import float_tile
 ROWS = 4  # rows of a unit
 SPAN_TOKENS = 128  # keys between two updates of the running softmax
 VALUE_LANES = 2 * FLOAT_LANES  # columns of one V tile; V rows are padded to this
+LINE_FLOATS = 16  # in one cache line
+_AHEAD = 4  # blocks between the one whose keys are read and the one whose keys are asked for
 SLACK = 16  # floats that a K tile may read past a block, and a score tile write past its row
 
 _score_1, _score_2 = float_tile(1, 1, accumulate=False), float_tile(2, 1, accumulate=False)
@@ -185,6 +188,14 @@ def _gather(
 
 
 @inner_kernel
+def _fetch(values: Float32, cell: int, size: int) -> None:
+    """Begin to bring a block's K or V from memory: blocks lie anywhere, so no CPU guesses the next one."""
+    start = cell * size
+    for i in range(start, start + size, LINE_FLOATS):
+        prefetch(values, i)
+
+
+@inner_kernel
 def _attend_unit(
     pool: Pool, scratch: Scratch, s: int, head: int, position: int, count: int, window: int
 ) -> None:
@@ -195,10 +206,14 @@ def _attend_unit(
     scores = scratch.base + 2 * n * width
     state = scores + n * scratch.score_stride
     span = max(1, SPAN_TOKENS // size) * size
+    newest = (position + count - 1) // size
     for number in range(oldest // span, (position + count - 1) // span + 1):
         start = number * span
         begin, end = max(oldest, start), min(position + count, start + span)
-        for block in range(begin // size, (end - 1) // size + 1):
+        last = (end - 1) // size
+        for block in range(begin // size, last + 1):
+            _fetch(pool.v, cell_number(pool, s, block, head), size * width)
+            _fetch(pool.k, cell_number(pool, s, min(block + _AHEAD, newest), head), size * pool.head_dim)
             _score_block(pool, scratch, cell_number(pool, s, block, head), scores + block * size - start)
         for query in range(n):
             own = position + query // group
@@ -207,7 +222,7 @@ def _attend_unit(
             _soften(scratch.values, scores + query * scratch.score_stride, begin - start, low - start,
                     high - start, end - start, state + query, scratch.base + (n + query) * width,
                     width, n)  # fmt: skip
-        for block in range(begin // size, (end - 1) // size + 1):
+        for block in range(begin // size, last + 1):
             first, stop = max(begin, block * size), min(end, block * size + size)
             v_at = (cell_number(pool, s, block, head) * size + first - block * size) * width
             _add_values(pool, scratch, v_at, scores + first - start, stop - first)
