@@ -108,7 +108,8 @@ def test_joined_outputs_keep_every_token_and_the_latest_word_on_the_request():
     scores = [TokenLogprob(i, -0.5, ()) for i in range(3)]
     first = TokenOutput((4,), (scores[0],), (scores[1],), cached_tokens=8)
     second = TokenOutput((5,), (scores[2],), finish_reason="error", error="gone", stop_reason="repetition")
-    both = joined(first, second)
+    both = joined([first, second])
+    assert joined([second]) is second
     assert both == TokenOutput(
         (4, 5), (scores[0], scores[2]), (scores[1],), "error", 8, error="gone", stop_reason="repetition"
     )

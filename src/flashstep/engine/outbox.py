@@ -8,8 +8,9 @@ stays a small share of one core however many streams run.
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from flashstep.types import TokenOutput
@@ -35,44 +36,48 @@ class Outbox:
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._held: dict[TokenStream, TokenOutput] = {}
+        self._held: dict[TokenStream, list[TokenOutput]] = {}
         self._sent_s: dict[TokenStream, float] = {}  # of the open streams that have got something
 
     def add(self, stream: "TokenStream", output: TokenOutput) -> None:
         """Take over an output of `stream`."""
-        held = self._held.get(stream)
-        self._held[stream] = output if held is None else joined(held, output)
+        self._held.setdefault(stream, []).append(output)
 
     def send(self, num_streams: int) -> list["TokenStream"]:
         """Hand over what is due; returns the streams that are lost, since their event loop is closed."""
-        now_s, interval = self._clock(), interval_s(num_streams)
-        due = {s: o for s, o in self._held.items() if self._is_due(s, o, now_s - interval)}
-        for stream, output in due.items():
-            del self._held[stream]
+        now_s = self._clock()
+        latest_s = now_s - interval_s(num_streams)
+        due = [
+            stream for stream, outputs in self._held.items() if self._is_due(stream, outputs[-1], latest_s)
+        ]
+        ready = {stream: joined(self._held.pop(stream)) for stream in due}
+        for stream, output in ready.items():
             if output.finish_reason is None:
                 self._sent_s[stream] = now_s
             else:
                 self._sent_s.pop(stream, None)
-        lost = _deliver(due)
+        lost = _deliver(ready)
         for stream in lost:
             self._sent_s.pop(stream, None)
         return lost
 
-    def _is_due(self, stream: "TokenStream", output: TokenOutput, latest_s: float) -> bool:
-        if output.finish_reason is not None:
+    def _is_due(self, stream: "TokenStream", newest: TokenOutput, latest_s: float) -> bool:
+        if newest.finish_reason is not None:
             return True
         sent_s = self._sent_s.get(stream)
         return sent_s is None or sent_s <= latest_s
 
 
-def joined(first: TokenOutput, second: TokenOutput) -> TokenOutput:
-    """Two outputs of one request as one: all tokens, and what the later one says of the request."""
+def joined(outputs: Sequence[TokenOutput]) -> TokenOutput:
+    """Successive outputs of one request as one: all tokens, and what the last one says of the request."""
+    if len(outputs) == 1:
+        return outputs[0]
     return replace(
-        second,
-        token_ids=first.token_ids + second.token_ids,
-        logprobs=first.logprobs + second.logprobs,
-        prompt_logprobs=first.prompt_logprobs + second.prompt_logprobs,
-        cached_tokens=max(first.cached_tokens, second.cached_tokens),
+        outputs[-1],
+        token_ids=tuple(chain.from_iterable(output.token_ids for output in outputs)),
+        logprobs=tuple(chain.from_iterable(output.logprobs for output in outputs)),
+        prompt_logprobs=tuple(chain.from_iterable(output.prompt_logprobs for output in outputs)),
+        cached_tokens=max(output.cached_tokens for output in outputs),
     )
 
 
