@@ -171,7 +171,7 @@ def main() -> None:
     result: dict[str, Any] = provenance() | {"benchmark": "context", "threads": args.threads, "rows": []}
     folder, memory = resolve_model_path(args.model), args.kv_memory_mib << 20
     model = ModelConfig.load(folder)
-    kv_bytes = block_bytes(model, BLOCK_SIZE)[0] // BLOCK_SIZE
+    kv_bytes = block_bytes(model, BLOCK_SIZE, EngineConfig().bytes_per_cached_number)[0] // BLOCK_SIZE
     ceilings = measure_ceilings(args.threads, 256 << 20)
     result |= {"ceilings": ceilings.to_json(), "kv_bytes_per_token": kv_bytes}
     before_mib = resident_mib()

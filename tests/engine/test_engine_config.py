@@ -22,17 +22,31 @@ def kv_bytes(model: ModelConfig, config: EngineConfig) -> tuple[int, int]:
     full = sliding = 0
     for layer in (*model.layers, *model.mtp):
         padded = (layer.head_dim + 31) // 32 * 32  # of V alone
-        layer_bytes = 4 * layer.num_kv_heads * (layer.head_dim + padded) * config.block_size
+        numbers = layer.num_kv_heads * (layer.head_dim + padded) * config.block_size
+        layer_bytes = config.bytes_per_cached_number * numbers
         full += 0 if layer.is_sliding else layer_bytes
         sliding += layer_bytes if layer.is_sliding else 0
     return full, sliding
 
 
+@pytest.mark.parametrize(
+    ("weight_format", "num_bytes"), [("int4", 2), ("int8", 2), ("bf16", 4), ("float32", 4)]
+)
+def test_keys_and_values_are_bfloat16_beside_integer_weights_and_float32_beside_exact_ones(
+    weight_format, num_bytes
+):
+    assert EngineConfig(weight_format=weight_format).bytes_per_cached_number == num_bytes
+
+
+@pytest.mark.parametrize("weight_format", ["int8", "float32"])
 @pytest.mark.parametrize("num_draft_tokens", [0, 3])
 @pytest.mark.parametrize("block_size", [8, 16])
-def test_both_pools_together_use_the_memory_and_no_more(block_size, num_draft_tokens):
+def test_both_pools_together_use_the_memory_and_no_more(block_size, num_draft_tokens, weight_format):
     model = ModelConfig.from_hf(presets.nano())
-    config = EngineConfig(block_size=block_size, num_draft_tokens=num_draft_tokens, kv_memory_bytes=300 << 20)
+    config = EngineConfig(
+        block_size=block_size, num_draft_tokens=num_draft_tokens, weight_format=weight_format,
+        kv_memory_bytes=150 << 20,
+    )  # fmt: skip
     sizes = config.resolve(model)
     full, sliding = kv_bytes(model, config)
     used = sizes.num_full_blocks * full + sizes.num_sliding_blocks * sliding
@@ -48,6 +62,7 @@ def test_both_pools_together_use_the_memory_and_no_more(block_size, num_draft_to
     max_sequences=st.integers(1, 64),
     num_draft_tokens=st.integers(0, 3),
     prefix_cache=st.booleans(),
+    weight_format=st.sampled_from(["int8", "float32"]),
 )
 def test_the_arrays_of_both_pools_never_exceed_the_kv_memory(name, head_dim, **options):
     raw = getattr(presets, name)()
@@ -56,10 +71,14 @@ def test_the_arrays_of_both_pools_never_exceed_the_kv_memory(name, head_dim, **o
         raw["attention_other_setting"]["true_head_dim"] = head_dim
     model = ModelConfig.from_hf(raw)
     try:
-        sizes = EngineConfig(**options).resolve(model)
+        config = EngineConfig(**options)
+        sizes = config.resolve(model)
     except ConfigError:
         assume(False)  # too little for one request: refused
-    caches = new_caches(model, options["block_size"], sizes.num_full_blocks, sizes.num_sliding_blocks)
+    caches = new_caches(
+        model, options["block_size"], sizes.num_full_blocks, sizes.num_sliding_blocks,
+        config.bytes_per_cached_number,
+    )  # fmt: skip
     allocated = sum(array.nbytes + LINE_BYTES for array in caches)
     assert allocated <= options["kv_memory_bytes"]
 

@@ -138,7 +138,7 @@ def test_a_server_told_to_stop_lets_a_short_stream_end(tmp_path):
 @pytest.fixture
 def damaged_cache(tmp_path):
     """A kernel cache in which one file is empty and the others are cut short."""
-    compile_all(lambda name, done, total: None)
+    compile_all(lambda name, done, total: None, 2)
     folder = tmp_path / "kernels"
     inner = folder / UserProvidedCacheLocator.get_suitable_cache_subpath(entry.__file__)
     inner.mkdir(parents=True)

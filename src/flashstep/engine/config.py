@@ -144,8 +144,10 @@ class EngineConfig:
 
     @property
     def bytes_per_cached_number(self) -> int:
-        """Bytes of one number of K or V: float32, or what the torch runner computes in."""
-        return 2 if self.runner == "torch" and self.weight_format == "bf16" else 4
+        """Bytes of one number of K or V: 4 (float32) or 2 (bfloat16)."""
+        if self.runner == "torch":  # keeps them as it computes
+            return 2 if self.weight_format == "bf16" else 4
+        return bytes_per_cached_number(self.weight_format)
 
     def _check_budget(self, num_drafts: int, num_stale_rows: int) -> None:
         needed = self.max_sequences * (1 + num_drafts + num_stale_rows)
@@ -170,6 +172,12 @@ class ResolvedConfig:
     num_draft_tokens: int
     num_full_blocks: int
     num_sliding_blocks: int
+
+
+def bytes_per_cached_number(weight_format: WeightFormat) -> int:
+    """Bytes of one number of K or V beside compiled kernels: integer weights are rounded far more than
+    bfloat16 rounds, so K and V beside them are bfloat16; exact weights get float32."""
+    return 2 if weight_format in ("int8", "int4") else 4
 
 
 def usable_cores() -> int:

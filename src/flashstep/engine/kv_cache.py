@@ -1,24 +1,23 @@
 """The memory behind the two block pools: full-attention layers, and sliding plus MTP layers.
 
-One block id stands for the K and V of `block_size` positions in all layers of its pool. Arrays are
-float32, flat, zeroed, with the layout of `kernels.tables.Caches`. Who owns which block is not known here.
+One block id stands for the K and V of `block_size` positions in all layers of its pool. Arrays are flat and
+zeroed, with the layout of `kernels.tables.Caches`; a number has 4 bytes (float32) or 2 (bfloat16, as int16).
+Who owns which block is not known here.
 """
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from flashstep.errors import ConfigError
 from flashstep.kernels.attention import value_stride
-from flashstep.kernels.tables import Caches, Float32
+from flashstep.kernels.tables import Cached, Caches, cached_type
 from flashstep.kernels.workspace import SLACK, aligned
 from flashstep.model.config import LayerSpec, ModelConfig
 
 
-def block_bytes(config: ModelConfig, block_size: int) -> tuple[int, int]:
+def block_bytes(config: ModelConfig, block_size: int, bytes_per_number: int) -> tuple[int, int]:
     """Bytes of one block in the full pool and in the sliding pool."""
-    full, sliding = pool_layers(config)
-    return _cell_floats(full, block_size) * 4, _cell_floats(sliding, block_size) * 4
+    full, sliding = (_cell_numbers(pool, block_size) for pool in pool_layers(config))
+    return full * bytes_per_number, sliding * bytes_per_number
 
 
 def pool_layers(config: ModelConfig) -> tuple[list[LayerSpec], list[LayerSpec]]:
@@ -39,24 +38,29 @@ def pool_layers(config: ModelConfig) -> tuple[list[LayerSpec], list[LayerSpec]]:
     return full, sliding
 
 
-def new_caches(config: ModelConfig, block_size: int, num_full_blocks: int, num_sliding_blocks: int) -> Caches:
+def new_caches(
+    config: ModelConfig, block_size: int, num_full_blocks: int, num_sliding_blocks: int, bytes_per_number: int
+) -> Caches:
     """Allocate both pools; memory is committed by the system as blocks are first written."""
     full, sliding = pool_layers(config)
     return Caches(
-        *_pool(full, block_size, num_full_blocks),
-        *_pool(sliding, block_size, num_sliding_blocks),
+        *_pool(full, block_size, num_full_blocks, bytes_per_number),
+        *_pool(sliding, block_size, num_sliding_blocks, bytes_per_number),
     )
 
 
-def _cell_floats(layers: Sequence[LayerSpec], block_size: int) -> int:
+def _cell_numbers(layers: Sequence[LayerSpec], block_size: int) -> int:
     return sum(x.num_kv_heads * block_size * (x.head_dim + value_stride(x.head_dim)) for x in layers)
 
 
-def _pool(layers: Sequence[LayerSpec], block_size: int, num_blocks: int) -> tuple[Float32, Float32]:
+def _pool(
+    layers: Sequence[LayerSpec], block_size: int, num_blocks: int, bytes_per_number: int
+) -> tuple[Cached, Cached]:
     """K and V arrays of one pool."""
+    dtype = cached_type(bytes_per_number)
     rows = sum(layer.num_kv_heads for layer in layers) * num_blocks * block_size
     head_dim = layers[0].head_dim if layers else 0
     return (
-        aligned(rows * head_dim + SLACK, np.float32),
-        aligned(rows * value_stride(head_dim) + SLACK, np.float32),
+        aligned(rows * head_dim + SLACK, dtype),
+        aligned(rows * value_stride(head_dim) + SLACK, dtype),
     )

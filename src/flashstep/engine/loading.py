@@ -86,10 +86,15 @@ def _cpu_runner(
     model_config: ModelConfig, model: PackedModel, config: EngineConfig, sizes: ResolvedConfig,
     report: Callable[[str], None],
 ) -> RunnerProtocol:  # fmt: skip
-    runner = Runner(model_config, model, num_threads=sizes.num_threads, **_runner_sizes(config, sizes))
+    bytes_per_number = config.bytes_per_cached_number
+    runner = Runner(
+        model_config, model, num_threads=sizes.num_threads, bytes_per_cached_number=bytes_per_number,
+        **_runner_sizes(config, sizes),
+    )  # fmt: skip
     # Behind the weights: a broken checkpoint is told before anyone waits for the compiler.
     compile_all(
-        lambda name, done, total: report(f"kernels, compiled once per machine: {name} ({done}/{total})")
+        lambda name, done, total: report(f"kernels, compiled once per machine: {name} ({done}/{total})"),
+        bytes_per_number,
     )
     return runner
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flashstep.engine.batch import Batch, DraftBatch, ForwardResult
-from flashstep.engine.config import WeightFormat
+from flashstep.engine.config import WeightFormat, bytes_per_cached_number
 from flashstep.engine.kv_cache import new_caches
 from flashstep.engine.runner_protocol import check_fits, check_sizes
 from flashstep.engine.weights import PackedModel, StorageFormats, pack
@@ -27,7 +27,8 @@ class Runner:
     """A loaded model with its K/V pools, ready to run batches of at most `max_batch_tokens` rows.
 
     config: the model; max_drafts: number of MTP modules; window_tokens: widest sliding window
-    (1 when there are only full layers). Pools hold `num_full_blocks` / `num_sliding_blocks` blocks.
+    (1 when there are only full layers). Pools hold `num_full_blocks` / `num_sliding_blocks` blocks of float32
+    (4 bytes a number) or bfloat16 (2).
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Runner:
         num_sliding_blocks: int,
         max_batch_tokens: int,
         max_sequences: int,
+        bytes_per_cached_number: int = 4,
     ) -> None:
         """Allocate pools, workspace and threads for a packed model. ConfigError names a size below 1."""
         check_sizes(
@@ -66,7 +68,7 @@ class Runner:
         widest_rope = max(2, 2 * int(model.ropes[:, 1].max()))
         self._work = new_workspace(sizes, layers, max(heads), widest_rope, max_sequences, num_threads)
         self._inputs = new_inputs(max_batch_tokens, max_sequences, sizes.table_stride, sizes.num_drafts)
-        caches = new_caches(config, sizes.block_size, sizes.num_full_blocks, sizes.num_sliding_blocks)
+        caches = new_caches(config, block_size, num_full_blocks, num_sliding_blocks, bytes_per_cached_number)
         arrays = (
             tuple(model.weights),
             tuple(model.tables(sizes, config.norm_eps)),
@@ -96,7 +98,8 @@ class Runner:
         """
         config = ModelConfig.load(path)
         formats = StorageFormats.of(weight_format, portable=portable)
-        return cls(config, pack(Checkpoint.open(path, config), formats), **sizes)
+        model = pack(Checkpoint.open(path, config), formats)
+        return cls(config, model, bytes_per_cached_number=bytes_per_cached_number(weight_format), **sizes)
 
     def forward(self, batch: Batch) -> ForwardResult:
         """Run the trunk: writes K/V of all rows, returns logits [R, V] and pre-norm hidden states [T, D].

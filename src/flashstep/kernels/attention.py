@@ -14,15 +14,14 @@ from flashstep.kernels.activation import exp32, sigmoid
 from flashstep.kernels.cpu import FLOAT_LANES
 from flashstep.kernels.jit import inner_kernel
 from flashstep.kernels.peak import largest
-from flashstep.kernels.pointers import prefetch
+from flashstep.kernels.pointers import line_elements, prefetch, put
 from flashstep.kernels.spmd import Team
-from flashstep.kernels.tables import Float32, Inputs, Int32, Layer
+from flashstep.kernels.tables import Cached, Float32, Inputs, Int32, Layer
 from flashstep.kernels.tiles import float_tile
 
 ROWS = 4  # rows of a unit
 SPAN_TOKENS = 128  # keys between two updates of the running softmax
 VALUE_LANES = 2 * FLOAT_LANES  # columns of one V tile; V rows are padded to this
-LINE_FLOATS = 16  # in one cache line
 _AHEAD = 4  # blocks between the one whose keys are read and the one whose keys are asked for
 SLACK = 16  # floats that a K tile may read past a block, and a score tile write past its row
 
@@ -33,11 +32,11 @@ _value_4 = float_tile(4, 2, accumulate=True)
 
 
 class Pool(NamedTuple):
-    """One layer's view of its K/V pool. `first_block` is the number of the layer's first block;
-    `value_stride` is the padded head width of V."""
+    """One layer's view of its K/V pool, float32 or bfloat16 held as int16. `first_block` is the number of the
+    layer's first block; `value_stride` is the padded head width of V."""
 
-    k: Float32
-    v: Float32
+    k: Cached
+    v: Cached
     table: Int32
     table_stride: int
     first_block: int
@@ -89,8 +88,8 @@ def write_kv(pool: Pool, s: int, position: int, head: int, keys: Float32, k_at: 
     k_to = cell * pool.head_dim * pool.block_size + offset
     v_to = (cell * pool.block_size + offset) * pool.value_stride
     for i in range(pool.head_dim):
-        pool.k[k_to + i * pool.block_size] = keys[k_at + i]
-        pool.v[v_to + i] = keys[v_at + i]
+        put(pool.k, k_to + i * pool.block_size, keys[k_at + i])
+        put(pool.v, v_to + i, keys[v_at + i])
 
 
 @inner_kernel
@@ -188,10 +187,10 @@ def _gather(
 
 
 @inner_kernel
-def _fetch(values: Float32, cell: int, size: int) -> None:
+def _fetch(values: Cached, cell: int, size: int) -> None:
     """Begin to bring a block's K or V from memory: blocks lie anywhere, so no CPU guesses the next one."""
     start = cell * size
-    for i in range(start, start + size, LINE_FLOATS):
+    for i in range(start, start + size, line_elements(values)):
         prefetch(values, i)
 
 

@@ -36,6 +36,40 @@ def advance(typing_context: Any, pointer: Any, count: Any) -> Any:
 
 
 @intrinsic
+def put(typing_context: Any, pointer: Any, index: Any, value: Any) -> Any:
+    """pointer[index] = value, a float32; where elements are int16, as bfloat16, rounded to nearest even."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        number = args[2]
+        if signature.args[0].dtype == types.int16:
+            bits = builder.bitcast(number, _INT32)
+            odd = builder.and_(builder.lshr(bits, _number(16)), _number(1))
+            rounded = builder.add(bits, builder.add(odd, _number(0x7FFF)))
+            number = builder.trunc(builder.lshr(rounded, _number(16)), ir.IntType(16))
+        builder.store(number, builder.gep(args[0], [args[1]]))
+        return context.get_dummy_value()
+
+    return types.void(pointer, types.int64, types.float32), codegen
+
+
+_INT32 = ir.IntType(32)
+
+
+def _number(value: int) -> ir.Constant:
+    return ir.Constant(_INT32, value)
+
+
+@intrinsic
+def line_elements(typing_context: Any, pointer: Any) -> Any:
+    """How many elements a cache line of 64 bytes has."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        return ir.Constant(ir.IntType(64), 512 // signature.args[0].dtype.bitwidth)
+
+    return types.int64(pointer), codegen
+
+
+@intrinsic
 def prefetch(typing_context: Any, pointer: Any, index: Any) -> Any:
     """Ask for the cache line of element `index`; it comes into the second-level cache meanwhile."""
 

@@ -18,6 +18,7 @@ Float32 = NDArray[np.float32]
 Int64 = NDArray[np.int64]
 Int32 = NDArray[np.int32]
 Int8 = NDArray[np.int8]
+Cached = NDArray[np.float32 | np.int16]  # K and V: float32, or bfloat16 in its 16 bits
 
 PANEL = 64  # output channels of every matrix are padded to whole panels
 GROUP = 32  # inputs that share a scale in int4
@@ -134,14 +135,19 @@ class Tables(NamedTuple):
     eps: Float32
 
 
+def cached_type(bytes_per_number: int) -> type[np.float32] | type[np.int16]:
+    """The element type of K and V arrays."""
+    return np.int16 if bytes_per_number == 2 else np.float32
+
+
 class Caches(NamedTuple):
     """K lies [layer, block, G, H, P] (so that scores of a block are one tile), V [layer, block, G, P, H],
-    both flat float32, H padded to whole tiles in V."""
+    both flat, float32 or bfloat16 held as int16, H padded to whole tiles in V."""
 
-    full_k: Float32
-    full_v: Float32
-    sliding_k: Float32
-    sliding_v: Float32
+    full_k: Cached
+    full_v: Cached
+    sliding_k: Cached
+    sliding_v: Cached
 
 
 class Inputs(NamedTuple):

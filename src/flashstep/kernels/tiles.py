@@ -105,16 +105,16 @@ def float_tile(rows: int, vectors: int, accumulate: bool) -> Any:
 
     y[r, c] = (y[r, c] if accumulate) + sum_k x[x_offsets[r] + k] * w[w_offset + k * w_stride + c]
     for `rows` rows and `vectors * FLOAT_LANES` columns. x, w, y: float32 flat; x_offsets: a tuple
-    of `rows` int64; depth >= 1. Reads and writes whole vectors. w may be bytes (int8) that hold
-    bfloat16; w_offset and w_stride then count bytes. The sums are the same as of float32 weights.
+    of `rows` int64; depth >= 1. Reads and writes whole vectors. w may hold bfloat16: as int16, or as bytes
+    (int8), whose w_offset and w_stride count bytes. The sums are the same as of float32 weights.
     """
     lanes = FLOAT_LANES
     vector = ir.VectorType(_FLOAT, lanes)
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         x = _Memory(context, builder, signature.args[0], args[0], 4)
-        is_short = signature.args[2].dtype == types.int8
-        w = _Memory(context, builder, signature.args[2], args[2], 1 if is_short else 4)
+        kind = signature.args[2].dtype
+        w = _Memory(context, builder, signature.args[2], args[2], kind.bitwidth // 8)
         y = _Memory(context, builder, signature.args[6], args[6], 4)
         x_rows = [builder.extract_value(args[1], r) for r in range(rows)]
         outputs = [
@@ -127,10 +127,11 @@ def float_tile(rows: int, vectors: int, accumulate: bool) -> Any:
         fma = _declare(builder, f"llvm.fmuladd.v{lanes}f32", vector, [vector] * 3)
         loop = _Loop(builder, args[5], starts)
         w_row = builder.add(args[3], builder.mul(loop.index, args[4]))
-        if is_short:
-            columns = [w.load_bfloat16(o, lanes) for o in _steps(builder, w_row, 2 * lanes, vectors)]
-        else:
+        if kind == types.float32:
             columns = [w.load(o, vector) for o in _steps(builder, w_row, lanes, vectors)]
+        else:
+            step = 2 * lanes if kind == types.int8 else lanes
+            columns = [w.load_bfloat16(o, lanes) for o in _steps(builder, w_row, step, vectors)]
         sums = []
         for r in range(rows):
             value = _splat(builder, x.load(builder.add(x_rows[r], loop.index), _FLOAT), lanes)

@@ -8,16 +8,16 @@ from flashstep.kernels.attention import value_stride
 from flashstep.kernels.entry import publish, run
 from flashstep.kernels.pack import Packer, best_int8_format
 from flashstep.kernels.spmd import new_control
-from flashstep.kernels.tables import FLOAT_PANELS, Caches, Layer, Sizes, Tables
+from flashstep.kernels.tables import FLOAT_PANELS, Caches, Layer, Sizes, Tables, cached_type
 from flashstep.kernels.workspace import SLACK, aligned, new_inputs, new_workspace
 
 D, HEADS, HEAD_DIM, PANEL_DIM, VOCAB, BLOCK = 64, 2, 32, 64, 64, 16
 
 
-def compile_all(progress: Callable[[str, int, int], None]) -> None:
-    """Compile (or load from the cache) every kernel; calls `progress(name, done, total)` before each
-    and once at the end. Takes up to a minute once per machine, under two seconds afterwards."""
-    weights, tables, caches, work, inputs = _tiny_model()
+def compile_all(progress: Callable[[str, int, int], None], bytes_per_cached_number: int) -> None:
+    """Compile (or load from the cache) every kernel for such K and V; calls `progress(name, done, total)`
+    before each and once at the end. Takes up to a minute once per machine, under two seconds afterwards."""
+    weights, tables, caches, work, inputs = _tiny_model(bytes_per_cached_number)
     control, sleepers = new_control(1), np.zeros(1, np.int64)
     progress("batch check", 0, 2)
     publish(tuple(inputs), np.array([VOCAB, BLOCK, 1, 1, 1, 1], np.int64), control, 1, sleepers)
@@ -26,7 +26,7 @@ def compile_all(progress: Callable[[str, int, int], None]) -> None:
     progress("ready", 2, 2)
 
 
-def _tiny_model() -> tuple[tuple[np.ndarray, ...], ...]:
+def _tiny_model(bytes_per_cached_number: int) -> tuple[tuple[np.ndarray, ...], ...]:
     """One full-attention dense layer with zero weights and a batch of one token."""
     packer, quantised = Packer(), best_int8_format()
 
@@ -56,7 +56,7 @@ def _tiny_model() -> tuple[tuple[np.ndarray, ...], ...]:
         matrices, np.array([layer], np.int64), scalars, np.zeros((1, 5), np.int64), ropes,
         np.array(sizes, np.int64), np.array([1e-5], np.float32),
     )  # fmt: skip
-    cache = aligned(HEADS * BLOCK * value_stride(HEAD_DIM) + SLACK, np.float32)
+    cache = aligned(HEADS * BLOCK * value_stride(HEAD_DIM) + SLACK, cached_type(bytes_per_cached_number))
     inputs = new_inputs(1, 1, 1, 0)
     inputs.counts[:6] = 0, 1, 1, 1, 1, 1
     inputs.query_starts[1] = 1
