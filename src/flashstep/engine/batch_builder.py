@@ -68,4 +68,4 @@ def table_rows(tables: list[BlockTable]) -> Int32:
     width = max(table.num_blocks for table in tables)
     if len(tables) == 1:
         return tables[0].row(width)[None, :]
-    return np.stack([table.row(width) for table in tables])
+    return np.concatenate([table.row(width) for table in tables]).reshape(-1, width)

@@ -6,6 +6,7 @@ an engine (`async_engine.py` is that thread); only `validate` may be called from
 """
 
 import time
+from collections.abc import Iterable
 
 from flashstep.engine.batch import Float32, ForwardResult
 from flashstep.engine.batch_builder import Share, build_batch
@@ -189,6 +190,8 @@ class Engine:
         now_s = time.monotonic()
         outputs: list[tuple[str, TokenOutput]] = []
         row = logit_row = 0
+        is_greedy = any(share.sequence.is_plain_greedy for share in plan)
+        greedy_R = self._sampler.greedy(result.logits_RV) if is_greedy else []
         for share in plan:
             seq = share.sequence
             num_final = share.query_len
@@ -199,7 +202,11 @@ class Engine:
                 logit_row += len(scored)
             if share.wants_logits:
                 end = logit_row + 1 + share.num_drafts
-                output, num_accepted = self._advance(seq, result.logits_RV[logit_row:end], now_s)
+                logits_JV = result.logits_RV[logit_row:end]
+                choices = (
+                    greedy_R[logit_row:end] if seq.is_plain_greedy else self._sampler.choices(seq, logits_JV)
+                )
+                output, num_accepted = self._advance(seq, choices, logits_JV, now_s)
                 outputs.append((seq.request_id, output))
                 num_final -= share.num_drafts - num_accepted
                 reason = output.finish_reason
@@ -211,10 +218,12 @@ class Engine:
         self._count_step(row)
         return outputs
 
-    def _advance(self, seq: Sequence, logits_JV: Float32, now_s: float) -> tuple[TokenOutput, int]:
-        """Append what the logits say; returns the output and the number of accepted drafts."""
+    def _advance(
+        self, seq: Sequence, choices: Iterable[int], logits_JV: Float32, now_s: float
+    ) -> tuple[TokenOutput, int]:
+        """Append what the target chose; returns the output and the number of accepted drafts."""
         drafts = seq.draft_token_ids
-        verdict = verify(self._sampler.choices(seq, logits_JV), drafts)
+        verdict = verify(choices, drafts)
         seq.draft_token_ids = []
         new = [*drafts[: verdict.num_accepted], verdict.bonus_token_id]
         new, reason, stop_reason = truncate(seq, new)

@@ -9,7 +9,7 @@ Shape letters: J rows of one sequence, V vocabulary.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,33 +30,23 @@ class Sampler:
     def __init__(self, num_valid_tokens: int) -> None:
         self.num_valid_tokens = num_valid_tokens
 
-    def choices(self, seq: Sequence, logits_JV: Float32) -> Iterable[int]:
+    def greedy(self, logits_RV: Float32) -> list[int]:
+        """The likeliest token of each row: what sequences that are plain greedy choose, all at once."""
+        valid_RV = logits_RV[:, : self.num_valid_tokens]
+        best_R = valid_RV.argmax(axis=1)
+        for logit in valid_RV[np.arange(len(best_R)), best_R].tolist():
+            _require_finite(logit)
+        token_ids: list[int] = best_R.tolist()
+        return token_ids
+
+    def choices(self, seq: Sequence, logits_JV: Float32) -> Iterator[int]:
         """The target's choice at each row, given that all earlier choices were the drafts fed in.
 
-        Lazy where choices have a memory: the consumer takes the next one only when the last was
+        Lazy, since choices have a memory: the consumer takes the next one only when the last was
         equal to its draft, so random numbers and processors advance once per emitted token.
         """
-        valid_JV = logits_JV[:, : self.num_valid_tokens]
-        if seq.is_plain_greedy:
-            greedy: list[int] = valid_JV.argmax(axis=1).tolist()
-            for row_V, token_id in zip(valid_JV, greedy, strict=True):
-                _require_finite(row_V[token_id])
-            return greedy
-        return self._one_by_one(seq, valid_JV)
-
-    def logprob(self, logits_V: Float32, token_id: int, num_top: int) -> TokenLogprob:
-        """Log-probabilities under the model itself: before processors, temperature and filters."""
-        valid_V = logits_V[: self.num_valid_tokens].astype(np.float64)
-        valid_V -= valid_V.max()
-        valid_V -= np.log(np.exp(valid_V).sum())
-        num_top = min(num_top, len(valid_V))
-        best = np.argpartition(valid_V, -num_top)[-num_top:].tolist() if num_top else []
-        top = tuple(sorted(((i, float(valid_V[i])) for i in best), key=lambda pair: -pair[1]))
-        return TokenLogprob(token_id, float(valid_V[token_id]), top)
-
-    def _one_by_one(self, seq: Sequence, logits_JV: Float32) -> Iterator[int]:
         processors, rng = seq.processors, seq.rng
-        for logits_V in logits_JV:
+        for logits_V in logits_JV[:, : self.num_valid_tokens]:
             for processor in processors:
                 logits_V = processor.apply(logits_V)
             if rng is None:
@@ -67,6 +57,16 @@ class Sampler:
             for processor in processors:
                 processor.accept(token_id)
             yield token_id
+
+    def logprob(self, logits_V: Float32, token_id: int, num_top: int) -> TokenLogprob:
+        """Log-probabilities under the model itself: before processors, temperature and filters."""
+        valid_V = logits_V[: self.num_valid_tokens].astype(np.float64)
+        valid_V -= valid_V.max()
+        valid_V -= np.log(np.exp(valid_V).sum())
+        num_top = min(num_top, len(valid_V))
+        best = np.argpartition(valid_V, -num_top)[-num_top:].tolist() if num_top else []
+        top = tuple(sorted(((i, float(valid_V[i])) for i in best), key=lambda pair: -pair[1]))
+        return TokenLogprob(token_id, float(valid_V[token_id]), top)
 
 
 def weights(logits_V: Float32, params: SamplingParams) -> Float32:

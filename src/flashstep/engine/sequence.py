@@ -36,11 +36,12 @@ class Sequence:
     """
 
     __slots__ = (
-        "_admitted_s", "_first_token_s", "arrived_s", "block_keys", "draft_gain", "draft_token_ids",
-        "full_table", "has_unknown_prefix", "history_TD", "is_guarded", "is_plain_greedy",
-        "max_total_tokens", "num_accepted", "num_cached_tokens", "num_computed_tokens", "num_drafted",
-        "num_drafts", "num_prompt_tokens", "params", "processors", "prompt_logprobs", "request",
-        "request_id", "rng", "sliding_table", "status", "stop_token_ids", "token_ids",
+        "_admitted_s", "_first_token_s", "_timings", "arrived_s", "block_keys", "draft_gain",
+        "draft_token_ids", "full_table", "has_unknown_prefix", "history_TD", "is_guarded",
+        "is_plain_greedy", "max_total_tokens", "num_accepted", "num_cached_tokens",
+        "num_computed_tokens", "num_drafted", "num_drafts", "num_prompt_tokens", "params",
+        "processors", "prompt_logprobs", "request", "request_id", "rng", "sliding_table", "status",
+        "stop_token_ids", "token_ids",
     )  # fmt: skip
 
     def __init__(
@@ -75,6 +76,7 @@ class Sequence:
         self.arrived_s = arrived_s
         self._admitted_s: float | None = None
         self._first_token_s: float | None = None
+        self._timings = Timings()
         self.num_drafted = 0
         self.num_accepted = 0
 
@@ -134,14 +136,19 @@ class Sequence:
 
     def timings(self, finished_at_s: float | None = None) -> Timings:
         """Seconds since arrival so far; `finished_at_s` is a clock reading, None = not finished."""
+        known = self._timings
+        is_known = known.first_token_s == self._first_token_s and known.num_drafted == self.num_drafted
+        if finished_at_s is None and is_known and known.first_token_s is not None:
+            return known  # most steps of a stream change nothing here
         finished_s = None if finished_at_s is None else finished_at_s - self.arrived_s
-        return Timings(
+        self._timings = Timings(
             admitted_s=self._admitted_s,
             first_token_s=self._first_token_s,
             finished_s=finished_s,
             num_drafted=self.num_drafted,
             num_accepted=self.num_accepted,
         )
+        return self._timings
 
     def check(self) -> None:
         """Assert the order of the counters, and that only running sequences hold blocks and drafts."""
