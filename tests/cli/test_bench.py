@@ -39,6 +39,7 @@ def test_everything_is_measured_and_told_in_one_json_line(speaking_checkpoint, t
     assert result["ceilings"]["num_threads"] == result["engine"]["num_threads"] == 1
     assert list(figures_of(result)) == [
         "first token, 1 stream", "decode, 1 stream", "output, 2 streams", "prefill, 40 tokens",
+        "product, queries, keys, values", "product, an expert",
         "engine alone, 2 streams", "through HTTP, 2 streams", "HTTP / engine alone, 2 streams",
         "first token through HTTP, 2 streams", "decode step behind 1024 tokens",
         "decode step behind 1500 tokens",

@@ -86,11 +86,11 @@ class Gang:
         with ThreadPoolExecutor(size) as pool:
             yield cls(pool, size)
 
-    def times_s(self, run: Callable[[int], object]) -> list[float]:
+    def times_s(self, run: Callable[[int], object], num_tries: int = _TRIES) -> list[float]:
         """Seconds of each of several tries in which every thread i did `run(i)`."""
         run(0)  # compiles
         times = []
-        for _ in range(_TRIES):
+        for _ in range(num_tries):
             start = time.perf_counter()
             list(self._pool.map(run, range(self._size)))
             times.append(time.perf_counter() - start)

@@ -48,7 +48,7 @@ def _figure(settings: Settings, ceilings: Ceilings, name: str, shape: tuple[int,
     macs = num_rows * depth * num_columns
     repeats = max(1, round(_MACS_PER_TRY / macs))
     with Gang.of(num_threads) as gang:
-        tries = gang.times_s(lambda thread: product.run(thread, repeats))
+        tries = gang.times_s(lambda thread: product.run(thread, repeats), settings.load.rounds)
     figure = Figure(
         name=f"product, {name}", unit="GMAC/s", samples=[macs * repeats / seconds / 1e9 for seconds in tries],
         drafting=settings.is_drafting, details={"rows": num_rows, "depth": depth, "columns": num_columns},
