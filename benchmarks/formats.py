@@ -68,6 +68,7 @@ def load_runners(folder: Path) -> tuple[dict[str, Runner], dict[str, int]]:
         runners[name] = Runner(
             config, model, num_threads=1, block_size=BLOCK_SIZE, num_full_blocks=blocks,
             num_sliding_blocks=blocks, max_batch_tokens=MAX_TOKENS, max_sequences=1,
+            bytes_per_cached_number=2 if name.startswith("int") else 4,
         )  # fmt: skip
         sizes[name] = sum(array.nbytes for array in model.weights)
     return runners, sizes

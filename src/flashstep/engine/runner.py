@@ -42,7 +42,7 @@ class Runner:
         num_sliding_blocks: int,
         max_batch_tokens: int,
         max_sequences: int,
-        bytes_per_cached_number: int = 4,
+        bytes_per_cached_number: int,
     ) -> None:
         """Allocate pools, workspace and threads for a packed model. ConfigError names a size below 1."""
         check_sizes(
