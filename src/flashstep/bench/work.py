@@ -7,26 +7,17 @@ scores of attention are left out, so a fraction of a ceiling that comes from her
 from typing import get_args
 
 from flashstep.engine.config import WeightFormat
-from flashstep.model.config import DenseSpec, LayerSpec, ModelConfig
+from flashstep.engine.draft_policy import weights_read
+from flashstep.model.config import ModelConfig
 
 # int4: half a byte, and a 16-bit scale for each group of 32.
 BYTES_PER_WEIGHT = {"int4": 0.5625, "int8": 1.0, "bf16": 2.0, "float32": 4.0}
 assert BYTES_PER_WEIGHT.keys() >= set(get_args(WeightFormat)), "a weight format has no size"
 
 
-def layer_weights(layer: LayerSpec, d_model: int) -> int:
-    """Weights in the matrices of one layer that one token reads (of the experts, the chosen ones)."""
-    # Queries and output, keys and values, one gate a head.
-    attention = (2 * layer.num_q_heads + 2 * layer.num_kv_heads) * layer.head_dim + layer.num_q_heads
-    mlp = layer.mlp
-    if isinstance(mlp, DenseSpec):
-        return (attention + 3 * mlp.inner_dim) * d_model
-    return (attention + 3 * (mlp.top_k * mlp.expert_dim + mlp.shared_dim) + mlp.num_experts) * d_model
-
-
 def trunk_weights(model: ModelConfig) -> int:
     """Weights of the layers' matrices that one token reads; the head is not among them."""
-    return sum(layer_weights(layer, model.d_model) for layer in model.layers)
+    return round(sum(weights_read(layer, model.d_model, 1) for layer in model.layers))
 
 
 def head_weights(model: ModelConfig) -> int:

@@ -51,16 +51,17 @@ def step_cost(config: ModelConfig, num_drafts: int) -> float:
     """
     head = config.d_model * config.vocab_size
     plain, verifying = (
-        head + sum(_weights_read(layer, config.d_model, rows) for layer in config.layers)
+        head + sum(weights_read(layer, config.d_model, rows) for layer in config.layers)
         for rows in (1, 1 + num_drafts)
     )
     fuse = 2 * config.d_model**2
-    modules = sum(fuse + head + _weights_read(layer, config.d_model, 1) for layer in config.mtp)
+    modules = sum(fuse + head + weights_read(layer, config.d_model, 1) for layer in config.mtp)
     return (verifying + modules) / plain
 
 
-def _weights_read(layer: LayerSpec, d_model: int, num_rows: int) -> float:
-    """Weights of one layer that a batch of `num_rows` rows reads."""
+def weights_read(layer: LayerSpec, d_model: int, num_rows: int) -> float:
+    """Weights in the matrices of one layer that `num_rows` rows read, if each chooses its experts by itself:
+    for one row those of top_k experts, for many of nearly all."""
     q_heads, kv_heads = layer.num_q_heads, layer.num_kv_heads
     attention = d_model * (2 * q_heads * layer.head_dim + 2 * kv_heads * layer.head_dim + q_heads)
     mlp = layer.mlp
