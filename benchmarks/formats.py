@@ -25,7 +25,7 @@ from flashstep.chat.template import ChatTemplate
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.cli.model_path import resolve_model_path
 from flashstep.engine.batch import Batch
-from flashstep.engine.config import WEIGHT_FORMATS
+from flashstep.engine.config import WEIGHT_FORMATS, bytes_per_cached_number
 from flashstep.engine.llm import LLM
 from flashstep.engine.runner import Runner
 from flashstep.engine.weight_cache import load_packed
@@ -68,7 +68,7 @@ def load_runners(folder: Path) -> tuple[dict[str, Runner], dict[str, int]]:
         runners[name] = Runner(
             config, model, num_threads=1, block_size=BLOCK_SIZE, num_full_blocks=blocks,
             num_sliding_blocks=blocks, max_batch_tokens=MAX_TOKENS, max_sequences=1,
-            bytes_per_cached_number=2 if name.startswith("int") else 4,
+            bytes_per_cached_number=bytes_per_cached_number(name.removesuffix(" all")),
         )  # fmt: skip
         sizes[name] = sum(array.nbytes for array in model.weights)
     return runners, sizes

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from flashstep.engine.config import WeightFormat
 from flashstep.kernels.ceiling import (
     FLOAT32_MACS_PER_TURN,
     INT8_MACS_PER_TURN,
@@ -41,6 +42,12 @@ class Ceilings:
     weights_bytes_per_s: float
     int8_macs_per_s: float | None
     float32_macs_per_s: float
+
+    def peak_of(self, weight_format: WeightFormat) -> tuple[str, float | None]:
+        """The name of the peak that products of such weights can reach, and the peak."""
+        if weight_format in ("int8", "int4"):
+            return "int8 peak", self.int8_macs_per_s
+        return "float32 peak", self.float32_macs_per_s
 
     def lines(self) -> list[str]:
         """The ceilings as text."""

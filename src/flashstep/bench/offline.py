@@ -50,12 +50,11 @@ class Offline:
         times = [self._seconds(1, load.long_prompt, 1)[0] for _ in range(load.rounds + 1)][1:]
         rates = [load.long_prompt / seconds for seconds in times]
         macs = prefill_macs(self._settings.model, load.long_prompt)
-        is_int8 = self._settings.engine.weight_format in ("int8", "int4")
-        peak = ceilings.int8_macs_per_s if is_int8 else ceilings.float32_macs_per_s
+        name_of_peak, peak = ceilings.peak_of(self._settings.engine.weight_format)
         figure = self._figure(f"prefill, {load.long_prompt} tokens", "tokens/s", rates, {})
         if peak is not None and self._settings.engine.is_on_cpu:
             share = macs * figure.median / load.long_prompt / peak
-            figure.of_ceiling["int8 peak" if is_int8 else "float32 peak"] = share
+            figure.of_ceiling[name_of_peak] = share
         return [figure]
 
     def answer(self, num_streams: int) -> tuple[float, list[Completion]]:

@@ -53,10 +53,9 @@ def _figure(settings: Settings, ceilings: Ceilings, name: str, shape: tuple[int,
         name=f"product, {name}", unit="GMAC/s", samples=[macs * repeats / seconds / 1e9 for seconds in tries],
         drafting=settings.is_drafting, details={"rows": num_rows, "depth": depth, "columns": num_columns},
     )  # fmt: skip
-    is_int8 = settings.engine.weight_format in ("int8", "int4")
-    peak = ceilings.int8_macs_per_s if is_int8 else ceilings.float32_macs_per_s
+    name_of_peak, peak = ceilings.peak_of(settings.engine.weight_format)
     if peak is not None:
-        figure.of_ceiling["int8 peak" if is_int8 else "float32 peak"] = 1e9 * figure.median / peak
+        figure.of_ceiling[name_of_peak] = 1e9 * figure.median / peak
     return figure
 
 

@@ -1,6 +1,5 @@
 """`flashstep train`: runs a training recipe; needs the extra `train` (torch)."""
 
-import os
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
@@ -84,10 +83,11 @@ def train(
             found, out, start, resume=not start_over, minutes=minutes, threads=threads, compiles=compiles
         )
     else:
+        from flashstep.engine.config import usable_cores
         from flashstep.training.run import train_command
 
         if workers is None:
-            workers = 1 if device == "cpu" else max(1, len(os.sched_getaffinity(0)) - 1)
+            workers = 1 if device == "cpu" else max(1, usable_cores() - 1)
         is_finished = train_command(
             found, out, resume=not start_over, minutes=minutes, threads=threads, start=start,
             compiles=compiles, device=device, num_workers=workers,
