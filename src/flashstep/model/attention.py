@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from flashstep.model.config import LayerSpec, RopeSpec
 from flashstep.model.norm import RMSNorm
+from flashstep.model.precision import product_dtype
 from flashstep.model.rope import rope_tables, rotate
 
 
@@ -98,11 +99,8 @@ class Attention(nn.Module):
         if in_blocks(x.shape[1], window := spec.window_tokens):
             q = q.unflatten(1, (-1, window)).flatten(0, 1)
             k, v = (_with_previous(each, window).flatten(0, 1) for each in (k, v))
-        group = spec.num_q_heads // spec.num_kv_heads
-        k, v = k.repeat_interleave(group, dim=2), v.repeat_interleave(group, dim=2)
-        out = nn.functional.scaled_dot_product_attention(
-            q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=context.masks[window]
-        ).transpose(1, 2)
+        is_lowered = q.device.type == "cpu" and product_dtype(q) == torch.bfloat16
+        out = (attend_by_products if is_lowered else attend)(q, k, v, context.masks[window])
         return self.output(x, out.reshape(*x.shape[:2], spec.num_q_heads, spec.head_dim))
 
     def project(self, x: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -117,3 +115,26 @@ class Attention(nn.Module):
         """Gate what each head attended to, heads [..., N, H], and project it: [..., D]."""
         # One scalar per head, from the layer's normed input, not from the attention output.
         return self.o_proj((heads * torch.sigmoid(self.g_proj(x)).unsqueeze(-1)).flatten(-2))
+
+
+def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    """Softmax attention of q [B, T, N, H] over k, v [B, K, G, H] where mask [B, 1, T, K] is True, like q."""
+    group = q.shape[2] // k.shape[2]
+    k, v = k.repeat_interleave(group, dim=2), v.repeat_interleave(group, dim=2)
+    return nn.functional.scaled_dot_product_attention(
+        q.transpose(1, 2), k.transpose(1, 2), v.transpose(1, 2), attn_mask=mask
+    ).transpose(1, 2)
+
+
+def attend_by_products(q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
+    """The same as `attend`, in bfloat16, as two batched products with all scores between them: on a CPU with
+    instructions for bfloat16 two to three times as fast as torch's fused kernel, forward and backward."""
+    b, t, n, h = q.shape
+    g, dtype = k.shape[2], torch.bfloat16
+    # Query heads that share a KV head are further rows of its product, so K and V are not repeated.
+    q = (q * h**-0.5).to(dtype).unflatten(2, (g, -1)).permute(0, 2, 3, 1, 4).reshape(b * g, -1, h)
+    k, v = (each.to(dtype).transpose(1, 2).reshape(b * g, -1, h) for each in (k, v))
+    bias = torch.zeros_like(mask, dtype=dtype).masked_fill_(~mask, -torch.inf).unsqueeze(2)
+    scores = (q @ k.mT).view(b, g, n // g, t, -1) + bias
+    out = scores.softmax(-1).view(b * g, -1, scores.shape[-1]) @ v
+    return out.view(b, n, t, h).transpose(1, 2)

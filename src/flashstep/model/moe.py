@@ -10,6 +10,7 @@ from torch.nn.functional import grouped_mm
 
 from flashstep.model.config import MoESpec
 from flashstep.model.mlp import MLP, swiglu
+from flashstep.model.precision import product_dtype
 
 
 def count_experts(expert_ids_R: Tensor, num_experts: int) -> Tensor:
@@ -120,15 +121,9 @@ class MoE(nn.Module):
         ids_R = expert_ids_TK.flatten()
         order_R = ids_R.argsort(stable=True)
         # index_select: the backward of plain indexing adds in the order in which threads arrive.
-        rows_RD = x_TD.to(_product_dtype(x)).index_select(0, order_R // expert_ids_TK.shape[-1])
+        rows_RD = x_TD.to(product_dtype(x)).index_select(0, order_R // expert_ids_TK.shape[-1])
         out_RD = self.experts(rows_RD, count_experts(ids_R, self.router.spec.num_experts))
         weighted_RD = out_RD * weights_TK.flatten().index_select(0, order_R).unsqueeze(-1).to(x.dtype)
         # Back in the tokens' order and summed there: adding by index would add in any order on a GPU.
         unsorted_RD = torch.empty_like(weighted_RD).index_copy(0, order_R, weighted_RD)
         return (unsorted_RD.unflatten(0, expert_ids_TK.shape).sum(1) + self.shared_expert(x_TD)).view_as(x)
-
-
-def _product_dtype(x: Tensor) -> torch.dtype:
-    """The type that matrix products of x are computed in. Autocast does not know the grouped product."""
-    device = x.device.type
-    return torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else x.dtype
