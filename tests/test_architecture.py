@@ -21,11 +21,23 @@ MAY_IMPORT = {
     "model": {"types", "errors"},
     "engine": {"kernels", "model", "types", "errors"},
     "backends": {"engine", "chat", "model", "types", "errors"},
+    "export": {"chat", "kernels", "model", "types", "errors"},
     "training": {"backends", "engine", "chat", "kernels", "model", "types", "errors"},
     "server": {"backends", "chat", "types", "errors"},
     # It measures every layer, so it sees every layer; only the command of its name imports it.
     "bench": {"engine", "kernels", "chat", "model", "types", "errors"},
-    "cli": {"bench", "server", "training", "backends", "engine", "chat", "model", "types", "errors"},
+    "cli": {
+        "bench",
+        "export",
+        "server",
+        "training",
+        "backends",
+        "engine",
+        "chat",
+        "model",
+        "types",
+        "errors",
+    },
     "__init__": {"backends", "engine", "types"},
     "__main__": {"cli"},
 }
@@ -45,6 +57,7 @@ ONLY_IN = {
     "typer": ("cli",),
     "rich": ("cli", "training"),
     "matplotlib": ("training",),
+    "gguf": ("export/gguf.py",),
     "opentelemetry": ("server/traces/otlp.py",),
 }
 # These files of model/ are read by the torch-free engine.

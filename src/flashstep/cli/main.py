@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from flashstep.cli import ask, bench, chat, convert, evaluate, keys, serve, trace, train
+from flashstep.cli import ask, bench, chat, convert, evaluate, export, keys, serve, trace, train
 from flashstep.errors import ConfigError, FlashstepError, InvalidRequest
 
 _EPILOG = """\b
@@ -33,6 +33,7 @@ app.command(epilog=ask.EPILOG)(ask.ask)
 app.command(epilog=chat.EPILOG)(chat.chat)
 app.command(epilog=train.EPILOG)(train.train)
 app.command(epilog=convert.EPILOG)(convert.convert)
+app.command(epilog=export.EPILOG)(export.export)
 app.command(epilog=trace.EPILOG)(trace.trace)
 app.command(epilog=bench.EPILOG)(bench.bench)
 app.command(name="eval", epilog=evaluate.EPILOG)(evaluate.evaluate)

@@ -1,0 +1,36 @@
+"""`flashstep export`: the file, the line about it, and errors in one line."""
+
+from pathlib import Path
+
+import gguf
+import pytest
+
+from flashstep.cli.main import main
+
+
+def run(*arguments: str) -> int:
+    """The exit code of the command line, run in this process."""
+    with pytest.raises(SystemExit) as stopped:
+        main(["export", *arguments])
+    return int(stopped.value.code or 0)
+
+
+def test_the_built_in_model_becomes_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "nano.gguf"
+    assert run("--out", str(file)) == 0
+    assert capsys.readouterr().out == f"{file} ({file.stat().st_size / 1e6:.1f} MB)\n"
+    assert gguf.GGUFReader(file).fields["general.architecture"].contents() == "step35"
+
+
+def test_a_place_that_cannot_be_written_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("--out", str(tmp_path / "missing" / "nano.gguf")) == 2
+    error = capsys.readouterr().err
+    assert "cannot be written" in error
+    assert "choose another --out" in error
+
+
+def test_a_type_that_is_not_offered_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("--out", "x.gguf", "--type", "q2_k") == 2
+    assert "q2_k" in capsys.readouterr().err
