@@ -4,9 +4,13 @@ import re
 from collections import Counter
 from itertools import islice
 
+import pytest
+
+from flashstep.errors import ConfigError
 from flashstep.training.data import document, documents, long_document
 from flashstep.training.tasks.base import split_of
-from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, PLAIN_FAMILIES, WEIGHTS
+from flashstep.training.tasks.mixture import MIXTURES
+from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, PLAIN_FAMILIES
 from flashstep.training.tasks.words import common_words
 from flashstep.training.tokenizer import train_tokenizer
 from flashstep.training.tokenizer_corpus import tokenizer_corpus
@@ -32,12 +36,19 @@ def test_long_documents_have_the_lengths_that_are_asked_for():
     assert min(sizes) < 600 < 1500 < max(sizes) <= 3000
 
 
-def test_documents_are_of_every_family_as_often_as_their_weights_say():
-    num = 4000
-    families = Counter(dialogue.family for dialogue in islice(documents(seed=0), num))
-    assert families.keys() == WEIGHTS.keys()
-    for name, weight in WEIGHTS.items():
+@pytest.mark.parametrize("mixture", MIXTURES)
+def test_documents_are_of_every_family_as_often_as_their_weights_say(mixture):
+    num, weights = 4000, MIXTURES[mixture]
+    assert sum(weights.values()) == pytest.approx(1.0)
+    families = Counter(document(0, index, mixture=mixture).family for index in range(num))
+    assert families.keys() == weights.keys()
+    for name, weight in weights.items():
         assert abs(families[name] / num - weight) < 4 * (weight / num) ** 0.5
+
+
+def test_a_mixture_that_is_not_there_lists_those_that_are():
+    with pytest.raises(ConfigError, match="no mixture is called 'none'; there are: all, focus"):
+        document(0, 0, mixture="none")
 
 
 def test_a_question_rarely_has_a_system_prompt_or_another_question_behind_it():

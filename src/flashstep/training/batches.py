@@ -51,8 +51,11 @@ class Batches(Dataset[list[Rows]]):
         num_long = round(phase.long_share * count)
         return [
             *(self._long(phase, i) for i in range(first, first + num_long)),
-            *(document(self.recipe.seed, i) for i in range(first + num_long, first + count)),
+            *(self._document(phase, i) for i in range(first + num_long, first + count)),
         ]
+
+    def _document(self, phase: Phase, index: int) -> Dialogue:
+        return document(self.recipe.seed, index, mixture=phase.mixture)
 
     def _long(self, phase: Phase, index: int) -> Dialogue:
         return long_document(self.recipe.seed, index, phase.long_tokens, self._count_tokens)

@@ -1,6 +1,6 @@
 """The training mixture: an endless stream of conversations.
 
-Document i is a pure function of (seed, split, i), so a run resumes anywhere by passing `start`.
+Document i is a pure function of (seed, split, mixture, i), so a run resumes anywhere by passing `start`.
 """
 
 import itertools
@@ -11,7 +11,8 @@ from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.dialogue import Dialogue
 from flashstep.training.tasks.long_context.families import LONG_CONTEXT_FAMILIES, LONG_GENERATORS
 from flashstep.training.tasks.long_context.haystack import CountTokens
-from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, FAMILIES, WEIGHTS
+from flashstep.training.tasks.mixture import get_mixture
+from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, FAMILIES
 from flashstep.training.tasks.script import Script
 
 _SYSTEM_SHARE, _TWO_TURN_SHARE = 0.05, 0.04
@@ -45,18 +46,23 @@ def long_document(
     )
 
 
-def document(seed: int, index: int, split: Split = "train") -> Dialogue:
-    """Conversation number `index`, of a family drawn by the mixture weights. A question with one answer
+def document(seed: int, index: int, split: Split = "train", mixture: str = "all") -> Dialogue:
+    """Conversation number `index`, of a family drawn by the weights of `mixture`. A question with one answer
     rarely has a system prompt in front, rarely another question behind it."""
     rng = random.Random(f"{seed}:{split}:{index}")
-    name = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+    weights = get_mixture(mixture)
+    name = _draw(rng, weights)
     if name in DIALOGUE_FAMILIES:
         return DIALOGUE_FAMILIES[name].generate(rng, split)
     script = Script(rng.choice(_SYSTEM_PROMPTS) if rng.random() < _SYSTEM_SHARE else "")
     examples = [FAMILIES[name].generate(rng, split)]
     if rng.random() < _TWO_TURN_SHARE:
-        weights = [family.weight for family in FAMILIES.values()]
-        examples.append(rng.choices(list(FAMILIES.values()), weights)[0].generate(rng, split))
+        second = _draw(rng, {name: weight for name, weight in weights.items() if name in FAMILIES})
+        examples.append(FAMILIES[second].generate(rng, split))
     for example in examples:
         script.example(example)
     return script.dialogue(name, [example.subject for example in examples])
+
+
+def _draw(rng: random.Random, weights: dict[str, float]) -> str:
+    return rng.choices(list(weights), list(weights.values()))[0]

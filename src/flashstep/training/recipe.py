@@ -14,8 +14,9 @@ class Phase:
     loss (their mean times `mtp_weight`); `clone_mtp` copies module 1 into the others at the start.
     learning_rate is Muon's (RMS-matched to AdamW); AdamW parameters use it times `adam_scale`.
     The rate warms up over `warmup_steps`, stays, and falls linearly to 0 over the last
-    `decay_fraction` of the phase. long_share: of the documents, look-ups in long texts of `long_tokens`
-    tokens (shortest, longest), whatever the mixture says; 0 = as it says.
+    `decay_fraction` of the phase. mixture: what documents are drawn from (`tasks/mixture.py`). long_share: of
+    the documents, look-ups in long texts of `long_tokens` tokens (shortest, longest), whatever the mixture
+    says; 0 = as it says.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Phase:
     mtp_weight: float = 0.3
     clone_mtp: bool = False
     balance_rate: float = 1e-2
+    mixture: str = "all"
     long_share: float = 0.0
     long_tokens: tuple[int, int] = (1024, 1024)
 
