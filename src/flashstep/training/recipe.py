@@ -162,6 +162,34 @@ def nano_gpu() -> Recipe:
     )  # fmt: skip
 
 
+def nano_focus() -> Recipe:
+    """The last part of the second edition, under two hours on two cores: few families, begun (`--from`) with
+    weights that know all of them a little; then the MTP modules."""
+    return Recipe(
+        name="nano-focus",
+        preset="nano",
+        seed=31,
+        phases=(
+            Phase(
+                name="trunk", steps=350, documents_per_step=48, learning_rate=2.5e-3,
+                adam_scale=0.75, warmup_steps=20, decay_fraction=0.0, mixture="focus",
+            ),
+            Phase(
+                name="anneal", steps=1500, documents_per_step=48, learning_rate=2e-3,
+                adam_scale=0.75, warmup_steps=10, decay_fraction=1.0, mixture="focus",
+            ),
+            Phase(
+                name="mtp-1", steps=40, documents_per_step=48, learning_rate=3e-3, mixture="focus",
+                train_trunk=False, mtp_depth=1, mtp_weight=1.0, warmup_steps=10, decay_fraction=0.2,
+            ),
+            Phase(
+                name="mtp-3", steps=140, documents_per_step=48, learning_rate=2e-3, mixture="focus",
+                train_trunk=False, mtp_depth=3, mtp_weight=1.0, clone_mtp=True, warmup_steps=10,
+            ),
+        ),
+    )  # fmt: skip
+
+
 def smoke() -> Recipe:
     """A run of seconds that touches every phase; for tests and for trying a change."""
     return Recipe(
@@ -186,7 +214,9 @@ def smoke() -> Recipe:
     )  # fmt: skip
 
 
-RECIPES: dict[str, Callable[[], Recipe]] = {"nano-cpu": nano_cpu, "nano-gpu": nano_gpu, "smoke": smoke}
+RECIPES: dict[str, Callable[[], Recipe]] = {
+    "nano-cpu": nano_cpu, "nano-focus": nano_focus, "nano-gpu": nano_gpu, "smoke": smoke,
+}  # fmt: skip
 
 
 def get_recipe(name: str) -> Recipe:
