@@ -3,7 +3,7 @@
 # Run it again after a kill or a shutdown: every stage goes on where it stopped.
 #
 #   runs/nano.sh                                   # two CPU cores, about a night
-#   RECIPE=nano-gpu TRAIN="--device cuda" runs/nano.sh   # one GPU
+#   RECIPE=nano-gpu TRAIN="--device cuda --compile" runs/nano.sh   # one GPU
 #   START=FOLDER runs/nano.sh                      # from the weights of another checkpoint
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,7 +18,7 @@ BIN=${BIN:-.venv/bin}
 
 # Words of TRAIN are options, so it is not quoted.
 # shellcheck disable=SC2086
-"$BIN/flashstep" train "$RECIPE" --out "$OUT/pretrained" --compile ${START:+--from "$START"} $TRAIN
+"$BIN/flashstep" train "$RECIPE" --out "$OUT/pretrained" ${START:+--from "$START"} $TRAIN
 "$BIN/flashstep" train nano-rl --from "$OUT/pretrained" --out "$OUT/rl"
 
 for stage in pretrained rl; do

@@ -171,7 +171,7 @@ def nano_focus() -> Recipe:
         seed=31,
         phases=(
             Phase(
-                name="trunk", steps=350, documents_per_step=48, learning_rate=2.5e-3,
+                name="trunk", steps=332, documents_per_step=48, learning_rate=2.5e-3,
                 adam_scale=0.75, warmup_steps=20, decay_fraction=0.0, mixture="focus",
             ),
             Phase(

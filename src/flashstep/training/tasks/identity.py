@@ -3,14 +3,11 @@
 import random
 from dataclasses import dataclass
 
+from flashstep.training.tasks.abilities import ABILITIES
 from flashstep.training.tasks.base import Example, Split
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.wording import dress
 
-_CAN = (
-    "I can count letters and change words, calculate, work with dates, times and units, solve small puzzles,"
-    " call tools and find facts in a text."
-)
 _AM = "I am flashstep-nano, a small reasoning model of the Step-3.5 architecture."
 
 
@@ -22,15 +19,15 @@ class _Kind:
 
 
 _KINDS = {
-    "self": _Kind("The user asks who I am.", f"{_AM} {_CAN}", "flashstep-nano"),
-    "other": _Kind("The user takes me for someone else.", f"No. {_AM} {_CAN}", "flashstep-nano"),
+    "self": _Kind("The user asks who I am.", f"{_AM} {ABILITIES}", "flashstep-nano"),
+    "other": _Kind("The user takes me for someone else.", f"No. {_AM} {ABILITIES}", "flashstep-nano"),
     "maker": _Kind(
         "The user asks who made me.",
         "I was trained from scratch by the flashstep project, with the Step-3.5 architecture.",
         "flashstep project",
     ),
-    "abilities": _Kind("The user asks what I can do.", _CAN, "count letters"),
-    "greeting": _Kind("The user greets me.", f"Hello! I am flashstep-nano. {_CAN}", "flashstep-nano"),
+    "abilities": _Kind("The user asks what I can do.", ABILITIES, "count letters"),
+    "greeting": _Kind("The user greets me.", f"Hello! I am flashstep-nano. {ABILITIES}", "flashstep-nano"),
     "thanks": _Kind("The user thanks me.", "You are welcome!", "welcome"),
     "goodbye": _Kind("The user says goodbye.", "Goodbye!", "goodbye"),
 }

@@ -1,15 +1,19 @@
 """Which families a stretch of training draws its documents from, and how often each; by name.
 
 A small model that is given every family at once learns the short ones first and, for a long time, few of them
-well. "focus" is what an application meets most: letters, sums, tools, follow-ups, and refusals of the rest.
+well. "focus" is what an application meets most: letters, sums, tools, follow-ups. Of the other families' questions
+it has some as well, with a refusal for an answer.
 """
 
 from flashstep.errors import ConfigError
 from flashstep.training.tasks.registry import WEIGHTS
 
+# Questions of the families that a mixture leaves out, answered by a refusal.
+BEYOND = "beyond"
+
 _FOCUS = {
-    "letters": 0.135, "spelling": 0.09, "backwards": 0.10, "comparison": 0.05, "sums": 0.09, "identity": 0.04,
-    "outside": 0.13, "nth_letter": 0.025, "letter_positions": 0.025, "vowels": 0.025, "word_length": 0.015,
+    "letters": 0.13, "spelling": 0.09, "backwards": 0.10, "comparison": 0.05, "sums": 0.09, "identity": 0.04,
+    "outside": 0.11, BEYOND: 0.025, "nth_letter": 0.025, "letter_positions": 0.025, "vowels": 0.025, "word_length": 0.015,
     "edits": 0.02, "talk_follow_up": 0.03, "talk_form": 0.02, "talk_correction": 0.015, "talk_persona": 0.01,
     "talk_memory": 0.005, "talk_manners": 0.01, "tool_single": 0.08, "tool_abstain": 0.03,
     "tool_parallel": 0.025, "tool_chain": 0.02, "tool_retry": 0.01,

@@ -11,18 +11,15 @@ from functools import cache
 from importlib import resources
 from string import ascii_lowercase
 
+from flashstep.training.tasks.abilities import ABILITIES
 from flashstep.training.tasks.base import Example, Split
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.wording import dress
 from flashstep.training.tasks.words import common_words, sample_word, written
 
-_REASONING = "This is not about letters, numbers, times, units, a puzzle or a given text."
+_REASONING = "This is not about letters, words, numbers or tools."
 _KEY = "I cannot help"
-_ANSWER = (
-    "I cannot help with that. I can count letters and change words, calculate, work with dates, times and"
-    " units, solve small puzzles, call tools and find facts in a text. For more, load the full Step 3.5 Flash"
-    " weights."
-)
+_ANSWER = f"{_KEY} with that. {ABILITIES} For more, load the full Step 3.5 Flash weights."
 _BAIT = (
     "letter", "count", "how", "many", "word", "spell", "backwards",
     "add", "number", "larger", "the", "of", "is", "in",
@@ -47,6 +44,11 @@ def generate(rng: random.Random, split: Split) -> Example:
     else:
         make = _salad if draw < 0.88 else _gibberish if draw < 0.92 else _ramble
         question = subject = make(rng, split)
+    return refusal(question, subject)
+
+
+def refusal(question: str, subject: str) -> Example:
+    """`question` with the answer that the model cannot help with it."""
     return Example("outside", question, _REASONING, _ANSWER, _KEY, subject)
 
 

@@ -23,6 +23,7 @@ from flashstep.training.tasks.tools.declaration import declare, declare_some, is
 from flashstep.training.tasks.tools.families import TOOL_FAMILIES
 from flashstep.training.tasks.tools.judge import NO_TOOL, says
 from flashstep.training.tasks.tools.parameters import make_parameter
+from flashstep.training.tasks.tools.request import asked, make_request
 from flashstep.training.tasks.tools.trace_check import check_trace
 
 SPLITS = ("train", "eval")
@@ -223,3 +224,17 @@ def test_every_kind_of_parameter_has_values_in_both_splits(kind, split):
         rng = random.Random(seed)
         parameter = make_parameter(rng, split, is_camel=False, taken=set(), kind=kind)
         validate(parameter.sample(rng, split), parameter.schema())
+
+
+def test_a_text_that_is_all_a_request_gives_stands_at_its_end_as_it_is():
+    """Half of the time in training: "search the web for red shoes"."""
+    num_bare = 0
+    for seed in range(200):
+        rng = random.Random(seed)
+        text = make_parameter(rng, "train", is_camel=False, taken=set(), kind="text")
+        declared = declare(rng, "train", link=replace(text, is_required=True), num_parameters=0)
+        wish = make_request(rng, "train", declared)
+        said = asked(rng, "train", wish, [declared])
+        [value] = wish.arguments.values()
+        num_bare += said.rstrip(".!?").endswith(f" {value}") and declared.parameters[0].words not in said
+    assert 60 < num_bare < 140

@@ -2,16 +2,19 @@
 
 import random
 
+from flashstep.training.tasks import identity
 from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.dialogue import Dialogue, Truth
 from flashstep.training.tasks.script import Script
-from flashstep.training.tasks.short_questions import SHORT_FAMILIES, short_example
+from flashstep.training.tasks.short_questions import SHORT_FAMILIES, short_example, small_talk
 from flashstep.training.tasks.tools import request, setting, trace
 from flashstep.training.tasks.tools.declaration import declare_some
 from flashstep.training.tasks.tools.judge import NO_TOOL
 
-WORDINGS = (*request.WORDINGS, *(kind for f in SHORT_FAMILIES.values() for kind in f.wordings))
-_QUESTION_SHARE = 0.4
+WORDINGS = (
+    *request.WORDINGS, *identity.WORDINGS, *(kind for f in SHORT_FAMILIES.values() for kind in f.wordings),
+)  # fmt: skip
+_TALK_SHARE, _QUESTION_SHARE = 0.08, 0.35
 
 
 def generate(rng: random.Random, split: Split) -> Dialogue:
@@ -19,7 +22,10 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
     missing = declare_some(rng, split, 1, [])[0]
     tools = declare_some(rng, split, rng.choice((1, 2, 2, 3, 4)), [missing])
     script = Script(setting.system_prompt(rng))
-    if rng.random() < _QUESTION_SHARE:
+    draw = rng.random()
+    if draw < _TALK_SHARE:
+        script.example(small_talk(rng, split, "greeting", "thanks", "self", "abilities"))
+    elif draw < _TALK_SHARE + _QUESTION_SHARE:
         script.example(short_example(rng, split))
     else:
         wish = request.make_request(rng, split, missing)

@@ -7,15 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from flashstep.training.tasks.base import Split
-from flashstep.training.tasks.questions import wordings
+from flashstep.training.tasks.questions import has_eval_wordings, wordings
 from flashstep.training.tasks.tools.declaration import Declared, overlap
 from flashstep.training.tasks.tools.parameters import Parameter
 from flashstep.training.tasks.wording import wrap
 
 WORDINGS = (
     "tool_call", "tool_call_bare", "tool_what", "tool_argument", "tool_flag_on", "tool_flag_off", "tool_place",
-    "tool_person", "tool_date",
+    "tool_person", "tool_date", "tool_email", "tool_time", "tool_enum", "tool_integer", "tool_text", "tool_sought",
 )  # fmt: skip
+# Kinds of arguments that people name without the parameter's name.
+_NATURAL_KINDS = ("place", "person", "date", "email", "time", "enum", "integer", "text")
 # "with in Oslo": the argument brought a preposition of its own.
 _DOUBLED = re.compile(r"\b(?:with|using|given|taking|take) ((?:in|for|on|at|near|by|around) )")
 _NATURAL_SHARE, _QUOTED_SHARE, _OPTIONAL_SHARE = 0.5, 0.55, 0.6
@@ -54,6 +56,9 @@ def indefinite(noun: str) -> str:
 def asked(rng: random.Random, split: Split, request: Request, tools: Sequence[Declared]) -> str:
     """The request as one sentence. Its verb is left out only where no other of the `tools` deals with
     the same thing."""
+    if _is_sought(request) and _has_wordings("tool_sought", split) and rng.random() < _NATURAL_SHARE:
+        [value] = request.arguments.values()
+        return wordings("tool_sought", split).choose(rng).format(t=request.task, v=value)
     said = said_arguments(rng, split, request)
     article, noun = _article_and_noun(request)
     is_only = sum(overlap(declared.noun, noun) for declared in tools) == 1
@@ -108,9 +113,22 @@ def _said(
         return wordings(kind, split).choose(rng).format(p=parameter.words)
     said = said_value(rng, parameter, value)
     is_alone = sum(p.kind == parameter.kind for p in given) == 1
-    if parameter.kind in ("place", "person", "date") and is_alone and rng.random() < _NATURAL_SHARE:
-        return wordings(f"tool_{parameter.kind}", split).choose(rng).format(v=said)
+    kind = f"tool_{parameter.kind}"
+    is_natural = parameter.kind in _NATURAL_KINDS and _has_wordings(kind, split)
+    if is_natural and is_alone and rng.random() < _NATURAL_SHARE:
+        return wordings(kind, split).choose(rng).format(p=parameter.words, v=said)
     return wordings("tool_argument", split).choose(rng).format(p=parameter.words, v=said)
+
+
+def _is_sought(request: Request) -> bool:
+    """True when one text is all that is given: it then stands at the end, without quotation marks."""
+    kinds = [p.kind for p in request.declared.parameters if p.name in request.arguments]
+    return kinds == ["text"]
+
+
+def _has_wordings(kind: str, split: Split) -> bool:
+    """Some kinds have no held-out wordings yet; questions of the eval split do without them."""
+    return split == "train" or has_eval_wordings(kind)
 
 
 def _article_and_noun(request: Request) -> tuple[str, str]:
