@@ -14,7 +14,7 @@ from flashstep.training.evaluation.contamination import find_contamination
 from flashstep.training.evaluation.evaluate import evaluate
 from flashstep.training.evaluation.gym import FIRST_EVAL_SEED, gym_families, gym_items, readings
 from flashstep.training.evaluation.item import dialogue_item, question_item
-from flashstep.training.evaluation.report import Outcome, Report
+from flashstep.training.evaluation.report import Failure, Outcome, Report
 from flashstep.training.evaluation.suites import SUITES, eval_items, families_of
 from flashstep.training.tasks.base import LETTER_BREAK, Example
 from flashstep.training.tasks.dialogue import without_breaks
@@ -65,7 +65,13 @@ def test_right_and_wrong_answers_are_counted_and_listed(tokenizer, template):
     assert all(f"question {i}" in prompt for i, prompt in enumerate(seen))
     length = len(tokenizer.encode("s1 t2"))
     assert report.to_json() == {
-        "letters": {"accuracy": 0.5, "n": 4, "mean_reasoning_tokens": length, "sound_traces": None}
+        "letters": {
+            "accuracy": 0.5,
+            "n": 4,
+            "mean_reasoning_tokens": length,
+            "sound_traces": None,
+            "false_refusals": 0.0,
+        }
     }
     assert json.loads(json.dumps(report.to_json())) == report.to_json()
     first = report.failures[0]
@@ -126,8 +132,11 @@ def recorded(family: str, num: int):
 
 
 def test_figures_of_a_report():
-    outcomes = [Outcome("a", 10, None, True), Outcome("b", 4), Outcome("a", 20, None, False)]
+    refused = Failure("b", "12 * 3?", "", "I cannot help with that. I can ...", "36")
+    outcomes = [Outcome("a", 10, None, True), Outcome("b", 4, refused), Outcome("a", 20, None, False)]
     report = Report.of(outcomes)
+    assert report.results["a"].false_refusals == 0
+    assert report.results["b"].false_refusals == 1
     assert report.results["a"].sound_traces == 0.5
     assert report.results["a"].mean_reasoning_tokens == 15
     text = io.StringIO()

@@ -7,6 +7,8 @@ from typing import Any
 
 from rich.table import Table
 
+from flashstep.training.tasks.outside import is_refusal
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:
@@ -32,13 +34,15 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class FamilyResult:
-    """One family's figures: accuracy in [0, 1] over `n` items, reasoning length in tokens, and the share
-    of right answers whose reasoning leads to them (None = no checker, or none right)."""
+    """One family's figures: accuracy in [0, 1] over `n` items, reasoning length in tokens, the share of right
+    answers whose reasoning leads to them (None = no checker, or none right), and the share of all items that
+    got a refusal instead of an answer."""
 
     accuracy: float
     n: int
     mean_reasoning_tokens: float
     sound_traces: float | None = None
+    false_refusals: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,13 +65,14 @@ class Report:
         )
 
     def to_json(self) -> dict[str, dict[str, Any]]:
-        """{family: {"accuracy": x, "n": n, "mean_reasoning_tokens": t, "sound_traces": s}}."""
+        """{family: {"accuracy": x, "n": n, "mean_reasoning_tokens": t, "sound_traces": s,
+        "false_refusals": r}}."""
         return {family: asdict(result) for family, result in self.results.items()}
 
     def table(self) -> Table:
         """The figures for a terminal."""
         table = Table("family", title="Held-out questions answered correctly", title_justify="left")
-        for heading in ("right", "asked", "accuracy", "reasoning tokens", "sound traces"):
+        for heading in ("right", "asked", "accuracy", "reasoning tokens", "sound traces", "refused"):
             table.add_column(heading, justify="right")
         for family, result in self.results.items():
             table.add_row(
@@ -77,6 +82,7 @@ class Report:
                 f"{result.accuracy:.1%}",
                 f"{result.mean_reasoning_tokens:.1f}",
                 "-" if result.sound_traces is None else f"{result.sound_traces:.1%}",
+                f"{result.false_refusals:.1%}",
             )
         return table
 
@@ -88,4 +94,5 @@ def _result(outcomes: list[Outcome]) -> FamilyResult:
         n=len(outcomes),
         mean_reasoning_tokens=fmean(outcome.reasoning_tokens for outcome in outcomes),
         sound_traces=fmean(checked) if checked else None,
+        false_refusals=fmean(o.failure is not None and is_refusal(o.failure.answer) for o in outcomes),
     )

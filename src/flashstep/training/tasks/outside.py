@@ -54,7 +54,12 @@ def refusal(question: str, subject: str) -> Example:
 
 def verify(example: Example, answer_text: str) -> bool:
     """True when the answer is a refusal."""
-    return answer_text.strip().startswith(example.key)
+    return is_refusal(answer_text)
+
+
+def is_refusal(answer_text: str) -> bool:
+    """True when an answer says that the model cannot help."""
+    return answer_text.strip().startswith(_KEY)
 
 
 def _topic_lines() -> list[str]:
