@@ -2,7 +2,7 @@
 
 Wrong answers are not in the result: who writes training wordings must not see questions of the evaluation.
 
-usage: python benchmarks/evaluation.py core tools long [--n 200] [--model FOLDER] [--out FILE.json]
+usage: python benchmarks/evaluation.py core tools long [--n 200] [--temperature 0.6] [--model FOLDER] [--out FILE.json]
 """
 
 import argparse
@@ -25,10 +25,11 @@ def main() -> None:
     parser.add_argument("suites", nargs="+")
     parser.add_argument("--n", type=int, default=200)
     parser.add_argument("--long-tokens", type=int, nargs="+", default=[1024])
+    parser.add_argument("--temperature", type=float, default=0.0)
     parser.add_argument("--model", type=Path)
     parser.add_argument("--out", type=Path, default=RESULTS / "eval.json")
     args = parser.parse_args()
-    command = ["eval", *args.suites, "--n", str(args.n)]
+    command = ["eval", *args.suites, "--n", str(args.n), "--temperature", str(args.temperature)]
     for length in args.long_tokens:
         command += ["--long-tokens", str(length)]
     shown = " ".join(["flashstep", *command])
