@@ -2,7 +2,7 @@
 
 Wrong answers are not in the result: who writes training wordings must not see questions of the evaluation.
 
-usage: python benchmarks/evaluation.py core tools long [--n 200] [--temperature 0.6] [--model FOLDER] [--out FILE.json]
+usage: python benchmarks/evaluation.py core tools [--n 200] [--temperature 0.6] [--model FOLDER] [--out FILE]
 """
 
 import argparse
