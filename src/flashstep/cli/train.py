@@ -45,7 +45,8 @@ def train(
     compiles: Annotated[
         bool,
         typer.Option(
-            "--compile", help="Compile the layers first: two minutes, then faster. Needs a C++ compiler."
+            "--compile",
+            help="Compile the layers first: minutes, then faster (not on a CPU in bf16). Needs a C++ compiler.",
         ),
     ] = False,
     device: Annotated[
