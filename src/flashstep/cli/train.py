@@ -46,7 +46,7 @@ def train(
         bool,
         typer.Option(
             "--compile",
-            help="Compile the layers first: minutes, then faster (not on a CPU in bf16). Needs a C++ compiler.",
+            help="Compile the layers first: minutes, then faster (not in bf16 on a CPU). Needs a compiler.",
         ),
     ] = False,
     device: Annotated[
