@@ -1,5 +1,4 @@
-"""Lets the model call a Python function; needs `flashstep serve --model` with weights that can call tools
-(the built-in model was not trained to, and answers in words)."""
+"""Lets the model call a Python function and answer from what it returns."""
 
 import json
 import os

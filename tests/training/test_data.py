@@ -55,7 +55,7 @@ def test_questions_beyond_a_mixture_are_refused():
 
 
 def test_a_mixture_that_is_not_there_lists_those_that_are():
-    with pytest.raises(ConfigError, match="no mixture is called 'none'; there are: all, focus"):
+    with pytest.raises(ConfigError, match="no mixture is called 'none'; there are: all, focus, polish"):
         document(0, 0, mixture="none")
 
 

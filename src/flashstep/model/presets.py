@@ -17,8 +17,8 @@ def step35_flash() -> dict[str, Any]:
     )  # fmt: skip
 
 
-def nano(vocab: int = 1088, eos: tuple[int, ...] = (1, 2, 4)) -> dict[str, Any]:
-    """flashstep-nano: the same architecture in about 14M parameters, 262144 positions."""
+def nano(vocab: int = 2048, eos: tuple[int, ...] = (1, 2, 4)) -> dict[str, Any]:
+    """flashstep-nano: the same architecture in about 15M parameters, 262144 positions."""
     return _step(
         layers=6, mtp=3, d_model=256, vocab=vocab, inner=512, moe=range(1, 6), experts=16,
         top_k=2, expert_dim=128, shared_dim=128, full_heads=4, sliding_heads=6, kv_heads=2,

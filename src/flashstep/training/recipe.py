@@ -175,15 +175,19 @@ def nano_focus() -> Recipe:
                 adam_scale=0.75, warmup_steps=20, decay_fraction=0.0, mixture="focus",
             ),
             Phase(
-                name="anneal", steps=1500, documents_per_step=48, learning_rate=2e-3,
+                name="anneal", steps=1570, documents_per_step=48, learning_rate=2e-3,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=1.0, mixture="focus",
+            ),
+            Phase(
+                name="polish", steps=640, documents_per_step=64, learning_rate=8e-4,
+                adam_scale=0.75, warmup_steps=10, decay_fraction=1.0, mixture="polish",
             ),
             Phase(
                 name="mtp-1", steps=40, documents_per_step=48, learning_rate=3e-3, mixture="focus",
                 train_trunk=False, mtp_depth=1, mtp_weight=1.0, warmup_steps=10, decay_fraction=0.2,
             ),
             Phase(
-                name="mtp-3", steps=140, documents_per_step=48, learning_rate=2e-3, mixture="focus",
+                name="mtp-3", steps=310, documents_per_step=48, learning_rate=2e-3, mixture="focus",
                 train_trunk=False, mtp_depth=3, mtp_weight=1.0, clone_mtp=True, warmup_steps=10,
             ),
         ),

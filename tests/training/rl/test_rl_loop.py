@@ -23,7 +23,10 @@ def begins_with(wanted):
 
     def begin():
         made = yield (Message("user", "Say something."),)
-        return None if (made.reasoning or "")[:1] in wanted else "something else"
+        first = (made.reasoning or "")[
+            :1
+        ]  # empty when the answer is, which "in" takes for a part of any text
+        return None if first and first in wanted else "something else"
 
     return Item("begins", "begins", (), (), begin)
 

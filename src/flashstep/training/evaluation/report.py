@@ -71,8 +71,11 @@ class Report:
 
     def table(self) -> Table:
         """The figures for a terminal."""
-        table = Table("family", title="Held-out questions answered correctly", title_justify="left")
-        for heading in ("right", "asked", "accuracy", "reasoning tokens", "sound traces", "refused"):
+        table = Table(
+            title="Held-out questions answered correctly; reasoning in tokens", title_justify="left"
+        )
+        table.add_column("family", no_wrap=True)  # all columns fit into 80 characters
+        for heading in ("right", "asked", "accuracy", "reasoning", "sound", "refused"):
             table.add_column(heading, justify="right")
         for family, result in self.results.items():
             table.add_row(

@@ -2,7 +2,8 @@
 
 A small model that is given every family at once learns the short ones first and, for a long time, few of them
 well. "focus" is what an application meets most: letters, sums, tools, follow-ups. Of the other families' questions
-it has some as well, with a refusal for an answer.
+it has some as well, with a refusal for an answer. "polish" ends it: mostly spelling, which everything with
+words begins with.
 """
 
 from flashstep.errors import ConfigError
@@ -19,7 +20,15 @@ _FOCUS = {
     "tool_parallel": 0.025, "tool_chain": 0.02, "tool_retry": 0.01,
 }  # fmt: skip
 
-MIXTURES: dict[str, dict[str, float]] = {"all": WEIGHTS, "focus": _FOCUS}
+_POLISH = {
+    "letters": 0.26, "spelling": 0.24, "backwards": 0.14, "comparison": 0.03, "sums": 0.05, "identity": 0.03,
+    "outside": 0.05, BEYOND: 0.02, "nth_letter": 0.02, "letter_positions": 0.02, "vowels": 0.02,
+    "word_length": 0.01, "edits": 0.02, "talk_follow_up": 0.015, "talk_form": 0.01, "talk_correction": 0.01,
+    "talk_persona": 0.005, "tool_single": 0.025, "tool_abstain": 0.01, "tool_parallel": 0.005,
+    "tool_chain": 0.005, "tool_retry": 0.005,
+}  # fmt: skip
+
+MIXTURES: dict[str, dict[str, float]] = {"all": WEIGHTS, "focus": _FOCUS, "polish": _POLISH}
 
 
 def get_mixture(name: str) -> dict[str, float]:
