@@ -1,7 +1,7 @@
 """Shared fixtures: a toy checkpoint with random weights in the official layout, made with numpy."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -54,3 +54,22 @@ def toy_checkpoint(toy_config, toy_tensors, tmp_path_factory) -> Path:
     toy_config.save(path)
     save_file(toy_tensors, path / "model.safetensors", metadata={"format": "pt"})
     return path
+
+
+@pytest.fixture(scope="session")
+def built_in_prompts() -> Callable[..., list[list[int]]]:
+    """(num, seed) -> so many held-out questions of all families, rendered as the server does."""
+    from flashstep.chat.template import ChatTemplate
+    from flashstep.chat.tokenizer import Tokenizer
+    from flashstep.cli.model_path import resolve_model_path
+    from flashstep.training.evaluation.suites import eval_items
+    from flashstep.training.tasks.registry import FAMILIES
+
+    folder = resolve_model_path(None)
+    template = ChatTemplate.load(folder, Tokenizer.load(folder))
+
+    def make(num: int, seed: int) -> list[list[int]]:
+        items = eval_items(tuple(FAMILIES), -(-num // len(FAMILIES)), seed=seed)[:num]
+        return [list(template.encode(next(item.begin()))) for item in items]
+
+    return make

@@ -14,13 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from flashstep.chat.template import ChatTemplate
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.cli.model_path import resolve_model_path
 from flashstep.engine.llm import LLM
 from flashstep.export.gguf import write_gguf
-from flashstep.training.evaluation.suites import eval_items
-from flashstep.training.tasks.registry import FAMILIES
 from flashstep.types import SamplingParams
 
 pytestmark = pytest.mark.slow
@@ -71,11 +68,8 @@ def post(url: str, body: dict) -> dict:
 
 
 @pytest.fixture(scope="module")
-def prompts():
-    """Questions of all families, rendered as the server does."""
-    template = ChatTemplate.load(FOLDER, Tokenizer.load(FOLDER))
-    items = eval_items(tuple(FAMILIES), -(-NUM_PROMPTS // len(FAMILIES)), seed=6)[:NUM_PROMPTS]
-    return [template.encode(next(item.begin())) for item in items]
+def prompts(built_in_prompts):
+    return built_in_prompts(NUM_PROMPTS, seed=6)
 
 
 def test_texts_become_the_same_tokens(base_url, prompts):

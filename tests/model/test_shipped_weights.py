@@ -3,12 +3,9 @@
 import pytest
 import torch
 
-from flashstep.chat.template import ChatTemplate
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.cli.model_path import resolve_model_path
 from flashstep.engine.llm import LLM
-from flashstep.training.evaluation.suites import eval_items
-from flashstep.training.tasks.registry import FAMILIES
 from flashstep.types import SamplingParams
 from model.step3p7 import wrapped
 
@@ -18,13 +15,8 @@ NUM_PROMPTS, NUM_TOKENS = 50, 80
 
 
 @pytest.fixture(scope="module")
-def prompts():
-    """Questions of all families, rendered as the server does."""
-    folder = resolve_model_path(None)
-    template = ChatTemplate.load(folder, Tokenizer.load(folder))
-    items = eval_items(tuple(FAMILIES), -(-NUM_PROMPTS // len(FAMILIES)), seed=5)[:NUM_PROMPTS]
-    assert len(items) == NUM_PROMPTS
-    return [template.encode(next(item.begin())) for item in items]
+def prompts(built_in_prompts):
+    return built_in_prompts(NUM_PROMPTS, seed=5)
 
 
 def test_fifty_greedy_answers_are_those_of_transformers(prompts, tmp_path):

@@ -139,11 +139,7 @@ class _LayerPacker:
     def rope(self, spec: RopeSpec) -> int:
         """Number of the rope; equal ropes of several layers are computed once a step."""
         if spec not in self.ropes:
-            s = spec.scaling
-            scaling = None
-            if s is not None:
-                scaling = (s.factor, s.original_max_positions, s.low_freq_factor, s.high_freq_factor)
-            offset = self.packer.vector(inverse_frequencies(spec.theta, spec.dim, scaling))
+            offset = self.packer.vector(inverse_frequencies(spec.theta, spec.dim, spec.scaling_numbers))
             self.ropes[spec] = (len(self.ropes), offset, spec.dim // 2)
         return self.ropes[spec][0]
 

@@ -116,11 +116,8 @@ def _rope_factors(config: ModelConfig) -> NDArray[np.float32]:
     if layer is None:
         raise ConfigError("this model has no full-attention layer; llama.cpp expects one")
     rope, factors = layer.rope, np.ones(layer.head_dim // 2, np.float32)
-    if rope.scaling is not None:
-        s = rope.scaling
-        scaling = (s.factor, s.original_max_positions, s.low_freq_factor, s.high_freq_factor)
-        plain, scaled = (inverse_frequencies(rope.theta, rope.dim, x) for x in (None, scaling))
-        factors[: rope.dim // 2] = plain / scaled
+    plain, scaled = (inverse_frequencies(rope.theta, rope.dim, x) for x in (None, rope.scaling_numbers))
+    factors[: rope.dim // 2] = plain / scaled
     return factors
 
 

@@ -34,6 +34,14 @@ class RopeSpec:
     dim: int
     scaling: RopeScaling | None
 
+    @property
+    def scaling_numbers(self) -> tuple[float, int, float, float] | None:
+        """The scaling as `kernels/rope.py` takes it: factor, original positions, low and high factor."""
+        s = self.scaling
+        if s is None:
+            return None
+        return s.factor, s.original_max_positions, s.low_freq_factor, s.high_freq_factor
+
 
 @dataclass(frozen=True, slots=True)
 class DenseSpec:

@@ -234,7 +234,7 @@ def test_a_text_that_is_all_a_request_gives_stands_at_its_end_as_it_is():
         text = make_parameter(rng, "train", is_camel=False, taken=set(), kind="text")
         declared = declare(rng, "train", link=replace(text, is_required=True), num_parameters=0)
         wish = make_request(rng, "train", declared)
-        said = asked(rng, "train", wish, [declared])
+        said, _ = asked(rng, "train", wish, [declared])
         [value] = wish.arguments.values()
         num_bare += said.rstrip(".!?").endswith(f" {value}") and declared.parameters[0].words not in said
     assert 60 < num_bare < 140

@@ -2,7 +2,9 @@
 
 Remove n:              Replace n by t:        Append s:              Prepend s:
  b1 a2 n3 a4 n5 a6      b1 a2 n3 a4 n5 a6      c1 a2 t3               c1 a2 t3
- b a a a                b a t a t a            c a t s                s c a t
+ b1 a2 a4 a6            b1 a2 t3 a4 t5 a6      c1 a2 t3 s4            s0 c1 a2 t3
+
+The second line keeps the numbers of the first: they say where it has come to.
 """
 
 import random
@@ -17,7 +19,6 @@ from flashstep.training.tasks.spelling import letter_line
 from flashstep.training.tasks.text.letter_texts import (
     is_asked_about,
     letter_name,
-    spaced,
     word_in_question,
     word_of_line,
 )
@@ -69,14 +70,17 @@ def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
 def solve(problem: Problem) -> Solution:
     """The changed word."""
     word, letter, other = problem.word, problem.letter, problem.other
-    result = {
-        "remove": word.replace(letter, ""),
-        "replace": word.replace(letter, other),
-        "append": word + letter,
-        "prepend": letter + word,
+    numbered = [(c, i) for i, c in enumerate(word, 1)]
+    changed = {
+        "remove": [(c, i) for c, i in numbered if c != letter],
+        "replace": [(other if c == letter else c, i) for c, i in numbered],
+        "append": [*numbered, (letter, len(word) + 1)],
+        "prepend": [(letter, 0), *numbered],
     }[problem.kind]
+    result = "".join(c for c, _ in changed)
     heading = f"{problem.kind.capitalize()} {letter}{f' by {other}' if other else ''}:"
-    return Solution(f"{heading}\n{letter_line(word)}\n{spaced(result)}", lettered(result), result)
+    line = "".join(f" {c}{i}" for c, i in changed)
+    return Solution(f"{heading}\n{letter_line(word)}\n{line}", lettered(result), result)
 
 
 def _sample(rng: random.Random, split: Split) -> Problem:

@@ -8,6 +8,7 @@ from flashstep.training.tasks.text import (
     extremes,
     letter_positions,
     nth_letter,
+    repeat,
     sentences,
     sorted_letters,
     sorted_words,
@@ -25,10 +26,11 @@ TEXT_FAMILIES: dict[str, Family] = {
     "sorted_letters": Family(sorted_letters.generate, sorted_letters.verify, 0.08, ("sorted_letters",)),
     "word_length": Family(word_length.generate, word_length.verify, 0.08, ("word_length",)),
     "edits": Family(edits.generate, edits.verify, 0.14, edits.WORDINGS),
-    "anagram": Family(anagram.generate, anagram.verify, 0.08, ("anagram",)),
+    "anagram": Family(anagram.generate, anagram.verify, 0.06, ("anagram",)),
     "extremes": Family(extremes.generate, extremes.verify, 0.08, extremes.WORDINGS),
     "sorted_words": Family(sorted_words.generate, sorted_words.verify, 0.08, ("sorted_words",)),
-    "sentences": Family(sentences.generate, sentences.verify, 0.11, sentences.WORDINGS),
+    "sentences": Family(sentences.generate, sentences.verify, 0.08, sentences.WORDINGS),
+    "repeat": Family(repeat.generate, repeat.verify, 0.05, repeat.WORDINGS),
 }
 TEXT_TRACE_CHECKS: dict[str, TraceCheck] = {
     "nth_letter": nth_letter.check_trace,
@@ -41,4 +43,5 @@ TEXT_TRACE_CHECKS: dict[str, TraceCheck] = {
     "extremes": extremes.check_trace,
     "sorted_words": sorted_words.check_trace,
     "sentences": sentences.check_trace,
+    "repeat": repeat.check_trace,
 }

@@ -29,7 +29,9 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
         script.example(short_example(rng, split))
     else:
         wish = request.make_request(rng, split, missing)
-        script.user(request.asked_with_manners(rng, split, wish, [missing, *tools]))
-        reasoning = "\n".join(trace.search_lines(wish.task, tools, None))
-        script.answer(reasoning, f"I have {NO_TOOL} to {wish.task}.", Truth(NO_TOOL))
+        text, task = request.asked_with_manners(rng, split, wish, [missing, *tools])
+        script.user(text)
+        reasoning = "\n".join(trace.search_lines(task, tools, None))
+        purpose = f"to {task}" if task == wish.task else f"for {task}"
+        script.answer(reasoning, f"I have {NO_TOOL} {purpose}.", Truth(NO_TOOL))
     return setting.staged(rng, script, "tool_abstain", tools)

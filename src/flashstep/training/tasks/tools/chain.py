@@ -33,7 +33,7 @@ def generate(rng: random.Random, split: Split, num_calls: int | None = None) -> 
         wrap(rng, split, _asked(rng, split, wishes, links, tools))
         + result.tell_clause(rng, split, results[-1])
     )
-    _play(rng, script, wishes, results)
+    _play(rng, script, wishes, results, tools)
     return setting.staged(rng, script, "tool_chain", tools)
 
 
@@ -66,7 +66,7 @@ def _asked(
     rng: random.Random, split: Split, wishes: list[Request], links: list[Parameter], tools: list[Declared]
 ) -> str:
     """The first request as any other, then each step with what it takes over."""
-    text = request.asked(rng, split, wishes[0], tools).rstrip(".?!")
+    text = request.asked(rng, split, wishes[0], tools)[0].rstrip(".?!")
     separator = rng.choice((", ", ", ", ". ", "; "))
     for wish, link in zip(wishes[1:], links, strict=True):
         step = wordings("tool_step", split).choose(rng).format(t=wish.task, p=link.words).rstrip(".")
@@ -76,9 +76,11 @@ def _asked(
     return text + "."
 
 
-def _play(rng: random.Random, script: Script, wishes: list[Request], results: list[Result]) -> None:
+def _play(
+    rng: random.Random, script: Script, wishes: list[Request], results: list[Result], tools: list[Declared]
+) -> None:
     for number, (wish, given) in enumerate(zip(wishes, results, strict=True), 1):
-        script.call("\n".join(trace.numbered_lines("Step", number, wish)), [wish.call])
+        script.call("\n".join(trace.numbered_lines("Step", number, wish, tools)), [wish.call])
         script.results(given.content(rng))
     last = results[-1]
     script.answer(

@@ -13,6 +13,17 @@ _DESCRIPTIONS = (
     "{v} the {n}.", "{v} a {n}.", "{v} {n}.", "Use this to {l} a {n}.", "{v} one {n}.", "Tool to {l} the {n}.",
     "{v} the {n} of a user.", "{v} any {n}",
 )  # fmt: skip
+# Of tools that only look something up, also without a verb.
+_READING_DESCRIPTIONS = (
+    "Current {n}.",
+    "The {n} of a user.",
+    "Information on one {n}.",
+    "Which {n} there is",
+)
+_FURTHER = (
+    " Returns JSON.", " Fails when there is none.", " Use it only when the user wants it.", " Slow.",
+    " The result has all that is known.", " Call it once for each.", " Needs no login.",
+)  # fmt: skip
 _PARAMETER_DESCRIPTIONS = ("The {}.", "{} to use", "{}", "the {} as given")
 
 
@@ -64,7 +75,8 @@ def declare(
     if link is not None:
         parameters.insert(rng.randint(0, num), link)
     noun = " ".join(nouns)
-    tool = _tool(rng, _name(rng, verbs[0], noun, is_camel=is_camel), verbs, noun, parameters)
+    description = _description(rng, verbs, noun, reads=slot == "read")
+    tool = _tool(rng, _name(rng, verbs[0], noun, is_camel=is_camel), description, parameters)
     return Declared(tool, verbs, nouns, tuple(parameters), slot == "read", is_camel)
 
 
@@ -96,11 +108,15 @@ def _name(rng: random.Random, verb: str, noun: str, *, is_camel: bool) -> str:
     return name.replace("_", "-") if rng.random() < 0.05 else name
 
 
-def _tool(
-    rng: random.Random, name: str, verbs: tuple[str, str], noun: str, parameters: list[Parameter]
-) -> Tool:
+def _description(rng: random.Random, verbs: tuple[str, str], noun: str, *, reads: bool) -> str:
+    """What the tool does, usually with the verb that is not in its name; at times a sentence more."""
     verb = verbs[1] if rng.random() < 0.7 else verbs[0]
-    description = rng.choice(_DESCRIPTIONS).format(v=verb.capitalize(), l=verb, n=noun)
+    forms = _READING_DESCRIPTIONS if reads and rng.random() < 0.2 else _DESCRIPTIONS
+    text = rng.choice(forms).format(v=verb.capitalize(), l=verb, n=noun)
+    return text.rstrip(".") + "." + rng.choice(_FURTHER) if rng.random() < 0.12 else text
+
+
+def _tool(rng: random.Random, name: str, description: str, parameters: list[Parameter]) -> Tool:
     schema: dict[str, Any] = {"type": "object", "properties": _properties(rng, parameters)}
     required = [p.name for p in parameters if p.is_required]
     if required or rng.random() < 0.5:

@@ -1,5 +1,6 @@
 """Several independent calls in one turn: different requests, or one request for several values."""
 
+import itertools
 import random
 from dataclasses import replace
 
@@ -28,11 +29,21 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
     script = Script(setting.system_prompt(rng))
     results = _results(rng, split, wishes, tools)
     script.user(wrap(rng, split, text) + result.tell_clause(rng, split, results[0]))
-    lines = [line for i, wish in enumerate(wishes, 1) for line in trace.numbered_lines("Call", i, wish)]
-    script.call("\n".join(lines), [wish.call for wish in wishes])
+    script.call("\n".join(_call_lines(wishes, tools)), [wish.call for wish in wishes])
     script.results(*(given.content(rng) for given in results))
     _answer(script, results)
     return setting.staged(rng, script, "tool_parallel", tools)
+
+
+def _call_lines(wishes: list[Request], tools: list[Declared]) -> list[str]:
+    """The calls one after another; the tool is searched for where it is another than before."""
+    lines = trace.numbered_lines("Call", 1, wishes[0], tools)
+    for number, (before, wish) in enumerate(itertools.pairwise(wishes), 2):
+        if wish.declared == before.declared:
+            lines += trace.once_more_lines("Call", number, wish)
+        else:
+            lines += trace.numbered_lines("Call", number, wish, tools)
+    return lines
 
 
 def _different(rng: random.Random, split: Split) -> tuple[list[Request], str]:

@@ -18,8 +18,8 @@ WORDINGS = (
 )  # fmt: skip
 # Kinds of arguments that people name without the parameter's name.
 _NATURAL_KINDS = ("place", "person", "date", "email", "time", "enum", "integer", "text")
-# "with in Oslo": the argument brought a preposition of its own.
-_DOUBLED = re.compile(r"\b(?:with|using|given|taking|take) ((?:in|for|on|at|near|by|around) )")
+# "with in Oslo", "using with": the argument brought a preposition of its own.
+_DOUBLED = re.compile(r"\b(?:with|using|given|taking|take) ((?:in|for|on|at|near|by|around|with) )")
 _NATURAL_SHARE, _QUOTED_SHARE, _OPTIONAL_SHARE = 0.5, 0.55, 0.6
 
 
@@ -53,35 +53,42 @@ def indefinite(noun: str) -> str:
     return "an " if noun[0] in "aeiou" else "a "
 
 
-def asked(rng: random.Random, split: Split, request: Request, tools: Sequence[Declared]) -> str:
-    """The request as one sentence. Its verb is left out only where no other of the `tools` deals with
-    the same thing."""
+def asked(rng: random.Random, split: Split, request: Request, tools: Sequence[Declared]) -> tuple[str, str]:
+    """The request as one sentence, and the task as it names it. The task's verb is left out only where no
+    other of the `tools` deals with the same thing."""
+    task = request.task
     if _is_sought(request) and _has_wordings("tool_sought", split) and rng.random() < _NATURAL_SHARE:
         [value] = request.arguments.values()
-        return wordings("tool_sought", split).choose(rng).format(t=request.task, v=value)
+        return wordings("tool_sought", split).choose(rng).format(t=task, v=value), task
     said = said_arguments(rng, split, request)
     article, noun = _article_and_noun(request)
     is_only = sum(overlap(declared.noun, noun) for declared in tools) == 1
     if request.declared.reads and is_only and said and rng.random() < 0.3:
-        text = wordings("tool_what", split).choose(rng).format(n=article + noun, a=said)
+        task = article + noun
+        text = wordings("tool_what", split).choose(rng).format(n=task, a=said)
     elif said:
-        text = wordings("tool_call", split).choose(rng).format(t=request.task, a=said)
+        text = wordings("tool_call", split).choose(rng).format(t=task, a=said)
     else:
-        text = wordings("tool_call_bare", split).choose(rng).format(t=request.task)
+        text = wordings("tool_call_bare", split).choose(rng).format(t=task)
     text = _DOUBLED.sub(r"\1", text)
-    return text[0].upper() + text[1:] if rng.random() < 0.7 else text
+    if rng.random() < 0.7 and not (said and text.startswith(said)):  # a value keeps its case
+        text = text[0].upper() + text[1:]
+    return text, task
 
 
-def asked_with_manners(rng: random.Random, split: Split, request: Request, tools: Sequence[Declared]) -> str:
-    """The request as a whole message."""
-    return wrap(rng, split, asked(rng, split, request, tools))
+def asked_with_manners(
+    rng: random.Random, split: Split, request: Request, tools: Sequence[Declared]
+) -> tuple[str, str]:
+    """The request as a whole message, and the task as it names it."""
+    text, task = asked(rng, split, request, tools)
+    return wrap(rng, split, text), task
 
 
 def said_arguments(rng: random.Random, split: Split, request: Request, *, without: str = "") -> str:
     """All arguments but `without` in words, in any order: "city Oslo, days 3 and not urgent"."""
     given = [p for p in request.declared.parameters if p.name in request.arguments and p.name != without]
     rng.shuffle(given)
-    return listing([_said(rng, split, p, request, given) for p in given], rng)
+    return listing([_said(rng, split, p, request) for p in given], rng)
 
 
 def listing(parts: list[str], rng: random.Random) -> str:
@@ -104,15 +111,13 @@ def said_value(rng: random.Random, parameter: Parameter, value: Any) -> str:
     return str(value)
 
 
-def _said(
-    rng: random.Random, split: Split, parameter: Parameter, request: Request, given: list[Parameter]
-) -> str:
+def _said(rng: random.Random, split: Split, parameter: Parameter, request: Request) -> str:
     value = request.arguments[parameter.name]
     if parameter.kind == "boolean":
         kind = "tool_flag_on" if value else "tool_flag_off"
         return wordings(kind, split).choose(rng).format(p=parameter.words)
     said = said_value(rng, parameter, value)
-    is_alone = sum(p.kind == parameter.kind for p in given) == 1
+    is_alone = sum(p.kind == parameter.kind for p in request.declared.parameters) == 1
     kind = f"tool_{parameter.kind}"
     is_natural = parameter.kind in _NATURAL_KINDS and _has_wordings(kind, split)
     if is_natural and is_alone and rng.random() < _NATURAL_SHARE:
@@ -121,9 +126,10 @@ def _said(
 
 
 def _is_sought(request: Request) -> bool:
-    """True when one text is all that is given: it then stands at the end, without quotation marks."""
-    kinds = [p.kind for p in request.declared.parameters if p.name in request.arguments]
-    return kinds == ["text"]
+    """True when one text is all that is given and no other could be: it then stands at the end, without
+    quotation marks."""
+    texts = [p.name for p in request.declared.parameters if p.kind == "text"]
+    return len(texts) == 1 and list(request.arguments) == texts
 
 
 def _has_wordings(kind: str, split: Split) -> bool:

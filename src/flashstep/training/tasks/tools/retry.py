@@ -33,8 +33,9 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
     wish = request.make_request(rng, split, declared)
     tools = setting.among_others(rng, split, [declared])
     script = Script(setting.system_prompt(rng))
-    script.user(request.asked_with_manners(rng, split, wish, tools))
-    lines = [*trace.search_lines(wish.task, tools, declared), *trace.argument_lines(wish)]
+    text, task = request.asked_with_manners(rng, split, wish, tools)
+    script.user(text)
+    lines = [*trace.search_lines(task, tools, declared), *trace.argument_lines(wish)]
     script.call("\n".join(lines), [wish.call])
     changeable = _changeable(wish)
     if rng.random() < 0.3:

@@ -28,8 +28,9 @@ def _round(
     wish = request.make_request(rng, split, declared)
     asks = rng.random() < _ANSWER_SHARE
     given = result.make_result(rng, split, setting.parameter_words(tools), asks=asks)
-    script.user(request.asked_with_manners(rng, split, wish, tools) + result.tell_clause(rng, split, given))
-    lines = [*trace.search_lines(wish.task, tools, declared), *trace.argument_lines(wish)]
+    text, task = request.asked_with_manners(rng, split, wish, tools)
+    script.user(text + result.tell_clause(rng, split, given))
+    lines = [*trace.search_lines(task, tools, declared), *trace.argument_lines(wish)]
     script.call("\n".join(lines), [wish.call])
     script.results(given.content(rng))
     script.answer("\n".join(given.lines()), given.sentence(), Truth("\n".join(given.told_values())))
