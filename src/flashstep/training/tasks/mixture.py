@@ -13,19 +13,19 @@ from flashstep.training.tasks.registry import WEIGHTS
 BEYOND = "beyond"
 
 _FOCUS = {
-    "letters": 0.10, "spelling": 0.055, "backwards": 0.06, "comparison": 0.035, "sums": 0.065, "identity": 0.03,
-    "outside": 0.085, BEYOND: 0.03, "repeat": 0.06, "nth_letter": 0.045, "letter_positions": 0.035, "vowels": 0.035,
+    "letters": 0.095, "spelling": 0.055, "backwards": 0.06, "comparison": 0.035, "sums": 0.06, "identity": 0.03,
+    "outside": 0.08, BEYOND: 0.03, "repeat": 0.06, "nth_letter": 0.045, "letter_positions": 0.035, "vowels": 0.035,
     "word_length": 0.02, "edits": 0.045, "talk_follow_up": 0.03, "talk_form": 0.025, "talk_correction": 0.015,
-    "talk_persona": 0.02, "talk_memory": 0.02, "talk_manners": 0.01, "tool_single": 0.09, "tool_abstain": 0.035,
+    "talk_persona": 0.02, "talk_memory": 0.02, "talk_manners": 0.01, "tool_single": 0.06, "tool_everyday": 0.05, "tool_abstain": 0.03,
     "tool_parallel": 0.025, "tool_chain": 0.02, "tool_retry": 0.01,
 }  # fmt: skip
 
 _POLISH = {
-    "letters": 0.215, "spelling": 0.15, "backwards": 0.13, "comparison": 0.03, "sums": 0.05, "identity": 0.03,
-    "outside": 0.05, BEYOND: 0.02, "repeat": 0.03, "nth_letter": 0.05, "letter_positions": 0.03, "vowels": 0.03,
-    "word_length": 0.02, "edits": 0.045, "talk_follow_up": 0.02, "talk_form": 0.015, "talk_correction": 0.01,
-    "talk_persona": 0.01, "talk_memory": 0.01, "tool_single": 0.03, "tool_abstain": 0.01, "tool_parallel": 0.005,
-    "tool_chain": 0.005, "tool_retry": 0.005,
+    "letters": 0.15, "spelling": 0.12, "backwards": 0.10, "comparison": 0.03, "sums": 0.05, "identity": 0.03,
+    "outside": 0.055, BEYOND: 0.025, "repeat": 0.04, "nth_letter": 0.05, "letter_positions": 0.035, "vowels": 0.03,
+    "word_length": 0.025, "edits": 0.05, "talk_follow_up": 0.025, "talk_form": 0.02, "talk_correction": 0.01,
+    "talk_persona": 0.015, "talk_memory": 0.015, "talk_manners": 0.005, "tool_single": 0.03, "tool_everyday": 0.06,
+    "tool_abstain": 0.01, "tool_parallel": 0.01, "tool_chain": 0.005, "tool_retry": 0.005,
 }  # fmt: skip
 
 MIXTURES: dict[str, dict[str, float]] = {"all": WEIGHTS, "focus": _FOCUS, "polish": _POLISH}

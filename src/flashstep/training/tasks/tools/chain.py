@@ -29,10 +29,8 @@ def generate(rng: random.Random, split: Split, num_calls: int | None = None) -> 
     results.append(result.make_result(rng, split, taken, asks=rng.random() < 0.7))
     wishes = _wishes(rng, split, steps, links, results)
     script = Script(setting.system_prompt(rng))
-    script.user(
-        wrap(rng, split, _asked(rng, split, wishes, links, tools))
-        + result.tell_clause(rng, split, results[-1])
-    )
+    text = wrap(rng, split, _asked(rng, split, wishes, links, tools))
+    script.user(result.with_question(rng, split, text, results[-1]))
     _play(rng, script, wishes, results, tools)
     return setting.staged(rng, script, "tool_chain", tools)
 

@@ -28,7 +28,7 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
     tools = setting.among_others(rng, split, wanted)
     script = Script(setting.system_prompt(rng))
     results = _results(rng, split, wishes, tools)
-    script.user(wrap(rng, split, text) + result.tell_clause(rng, split, results[0]))
+    script.user(result.with_question(rng, split, wrap(rng, split, text), results[0]))
     script.call("\n".join(_call_lines(wishes, tools)), [wish.call for wish in wishes])
     script.results(*(given.content(rng) for given in results))
     _answer(script, results)

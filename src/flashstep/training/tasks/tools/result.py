@@ -75,11 +75,12 @@ def make_result(
     return Result(fields, values, rng.choice(fields) if asks else None)
 
 
-def tell_clause(rng: random.Random, split: Split, result: Result) -> str:
-    """The sentence in which the user asks for a value of the result; "" when there is none."""
+def with_question(rng: random.Random, split: Split, text: str, result: Result) -> str:
+    """A request with the sentence in which the user asks for a value of the result, if for any."""
     if result.asked is None:
-        return ""
-    return " " + wordings("tool_tell", split).choose(rng).format(p=result.asked.words)
+        return text
+    end = "" if text[-1] in ".?!" else "."  # or the sentence would seem to belong to the last value
+    return f"{text}{end} {wordings('tool_tell', split).choose(rng).format(p=result.asked.words)}"
 
 
 def _field(rng: random.Random, split: Split, taken: set[str]) -> Parameter:

@@ -29,7 +29,7 @@ def _round(
     asks = rng.random() < _ANSWER_SHARE
     given = result.make_result(rng, split, setting.parameter_words(tools), asks=asks)
     text, task = request.asked_with_manners(rng, split, wish, tools)
-    script.user(text + result.tell_clause(rng, split, given))
+    script.user(result.with_question(rng, split, text, given))
     lines = [*trace.search_lines(task, tools, declared), *trace.argument_lines(wish)]
     script.call("\n".join(lines), [wish.call])
     script.results(given.content(rng))

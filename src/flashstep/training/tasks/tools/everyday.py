@@ -1,0 +1,163 @@
+"""Tools as applications declare them (weather, e-mail, orders, ...) and requests as people type them.
+
+`everyday/<split>.json` has them, written by hand; the two splits share no tool and no request. The other
+families of this package make up their tools and cover every schema; these have the words of real life. A
+request marks the words that say what is wanted: "What is [the weather] in {0}?".
+"""
+
+import json
+import random
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from flashstep.training.tasks import identity
+from flashstep.training.tasks.base import Split
+from flashstep.training.tasks.dialogue import Dialogue, Truth
+from flashstep.training.tasks.script import Script
+from flashstep.training.tasks.short_questions import SHORT_FAMILIES, short_example, small_talk
+from flashstep.training.tasks.tools import result, setting, trace
+from flashstep.training.tasks.tools.declaration import Declared
+from flashstep.training.tasks.tools.judge import NO_TOOL
+from flashstep.training.tasks.tools.parameters import Parameter, simple_value
+from flashstep.training.tasks.tools.request import Request
+from flashstep.training.tasks.wording import wrap
+from flashstep.types import Tool
+
+WORDINGS = (
+    *result.WORDINGS, *identity.WORDINGS, *(kind for f in SHORT_FAMILIES.values() for kind in f.wordings),
+)  # fmt: skip
+_MISSING_SHARE, _PLAIN_SHARE, _ANSWER_SHARE, _REQUIRED_SHARE = 0.2, 0.12, 0.4, 0.9
+_NUM_OTHERS, _OTHERS_WEIGHTS = (0, 1, 2, 3, 4), (5, 5, 3, 2, 1)
+_WANTED = re.compile(r"\[(.+?)\]")
+
+
+@dataclass(frozen=True, slots=True)
+class EverydayTool:
+    """One entry: spellings to choose from, parameters with their kinds, requests with their placeholders."""
+
+    topic: str
+    names: tuple[str, ...]
+    descriptions: tuple[str, ...]
+    parameters: tuple[dict[str, Any], ...]
+    requests: tuple[Any, ...]
+
+
+@cache
+def everyday_tools(split: Split) -> tuple[EverydayTool, ...]:
+    """All tools of one split."""
+    text = resources.files(__package__).joinpath("everyday", f"{split}.json").read_text(encoding="utf-8")
+    return tuple(
+        EverydayTool(**{key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()})
+        for entry in json.loads(text)
+    )
+
+
+def generate(rng: random.Random, split: Split) -> Dialogue:
+    """Ask for what one of the declared tools does; at times for what none does, or what needs none."""
+    wanted, *others = _some(rng, split, 1 + rng.choices(_NUM_OTHERS, _OTHERS_WEIGHTS)[0])
+    draw = rng.random()
+    is_declared = draw >= _MISSING_SHARE or not others
+    declared = declare(rng, wanted)
+    tools = [*([declared] if is_declared else []), *(declare(rng, other) for other in others)]
+    rng.shuffle(tools)
+    script = Script(setting.system_prompt(rng))
+    if _MISSING_SHARE <= draw < _MISSING_SHARE + _PLAIN_SHARE:
+        kinds = ("greeting", "thanks", "self", "abilities")
+        script.example(small_talk(rng, split, *kinds) if rng.random() < 0.3 else short_example(rng, split))
+    else:
+        _round(rng, split, script, make_request(rng, split, wanted, declared), tools)
+    return script.dialogue("tool_everyday", (), [declared.tool for declared in tools])
+
+
+def declare(rng: random.Random, entry: EverydayTool) -> Declared:
+    """The tool in one of its spellings."""
+    properties, parameters = {}, []
+    for each in entry.parameters:
+        name, kind = rng.choice(each["names"]), each["kind"]
+        parameter = Parameter(
+            _words(name), name, kind, tuple(each.get("options", ())), (), each.get("required", False)
+        )
+        parameters.append(parameter)
+        properties[name] = parameter.schema()
+        if each.get("descriptions") and rng.random() < 0.6:
+            properties[name]["description"] = rng.choice(each["descriptions"])
+    schema: dict[str, Any] = {"type": "object", "properties": properties}
+    required = [p.name for p in parameters if p.is_required]
+    if required and rng.random() < _REQUIRED_SHARE:
+        schema["required"] = required
+    name, description = rng.choice(entry.names), rng.choice(entry.descriptions)
+    function = {"name": name, "description": description, "parameters": schema}
+    tool = Tool(name, description, schema, {"type": "function", "function": function})
+    return Declared(tool, ("", ""), (entry.topic,), tuple(parameters), True, False)
+
+
+def make_request(
+    rng: random.Random, split: Split, entry: EverydayTool, declared: Declared
+) -> tuple[str, Request]:
+    """A request in words, and the call that it wants."""
+    chosen = rng.choice(entry.requests)
+    text = chosen["text"] if isinstance(chosen, dict) else chosen
+    fixed = {int(i): value for i, value in chosen.get("set", {}).items()} if isinstance(chosen, dict) else {}
+    values = [_value(rng, split, each) for each in entry.parameters]
+    arguments = {
+        p.name: fixed.get(i, values[i])
+        for i, p in enumerate(declared.parameters)
+        if i in fixed or f"{{{i}}}" in text
+    }
+    task = _WANTED.search(text)
+    assert task, f"nothing is marked in: {text}"
+    said = _WANTED.sub(r"\1", text).format(*values)
+    return wrap(rng, split, said), Request(declared, arguments, _as_inside_a_sentence(task[1]))
+
+
+def _round(
+    rng: random.Random, split: Split, script: Script, asked: tuple[str, Request], tools: Sequence[Declared]
+) -> None:
+    text, wish = asked
+    if wish.declared not in tools:
+        script.user(text)
+        lines = trace.search_lines(wish.task, tools, None)
+        script.answer("\n".join(lines), f"I have {NO_TOOL} for that.", Truth(NO_TOOL))
+        return
+    asks = rng.random() < _ANSWER_SHARE
+    given = result.make_result(rng, split, setting.parameter_words(list(tools)), asks=asks)
+    script.user(result.with_question(rng, split, text, given))
+    lines = [*trace.search_lines(wish.task, tools, wish.declared), *trace.argument_lines(wish)]
+    script.call("\n".join(lines), [wish.call])
+    script.results(given.content(rng))
+    script.answer("\n".join(given.lines()), given.sentence(), Truth("\n".join(given.told_values())))
+
+
+def _some(rng: random.Random, split: Split, num: int) -> list[EverydayTool]:
+    """`num` tools, no two about the same."""
+    tools = list(everyday_tools(split))
+    rng.shuffle(tools)
+    by_topic = {entry.topic: entry for entry in tools}
+    return rng.sample(list(by_topic.values()), num)
+
+
+def _value(rng: random.Random, split: Split, parameter: dict[str, Any]) -> Any:
+    match parameter["kind"]:
+        case "value":
+            return rng.choice(parameter["values"])
+        case "enum":
+            return rng.choice(parameter["options"])
+        case "boolean":
+            return True
+        case "integer":
+            return rng.randint(1, rng.choice((9, 30, 200)))
+    return simple_value(rng, split, parameter["kind"])
+
+
+def _words(name: str) -> str:
+    """ "start_date" and "startDate" as people say it: "start date"."""
+    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).replace("_", " ").lower()
+
+
+def _as_inside_a_sentence(task: str) -> str:
+    """Without the capital that it has at the beginning of a message ("SQL" keeps it)."""
+    return task[0].lower() + task[1:] if task[1:2].islower() or task[1:2] == " " else task
