@@ -21,11 +21,11 @@ _FOCUS = {
 }  # fmt: skip
 
 _POLISH = {
-    "letters": 0.15, "spelling": 0.12, "backwards": 0.10, "comparison": 0.03, "sums": 0.05, "identity": 0.03,
+    "letters": 0.14, "spelling": 0.12, "backwards": 0.10, "comparison": 0.03, "sums": 0.05, "identity": 0.03,
     "outside": 0.055, BEYOND: 0.025, "repeat": 0.04, "nth_letter": 0.05, "letter_positions": 0.035, "vowels": 0.03,
     "word_length": 0.025, "edits": 0.05, "talk_follow_up": 0.025, "talk_form": 0.02, "talk_correction": 0.01,
     "talk_persona": 0.015, "talk_memory": 0.015, "talk_manners": 0.005, "tool_single": 0.03, "tool_everyday": 0.06,
-    "tool_abstain": 0.01, "tool_parallel": 0.01, "tool_chain": 0.005, "tool_retry": 0.005,
+    "tool_abstain": 0.02, "tool_parallel": 0.01, "tool_chain": 0.005, "tool_retry": 0.005,
 }  # fmt: skip
 
 MIXTURES: dict[str, dict[str, float]] = {"all": WEIGHTS, "focus": _FOCUS, "polish": _POLISH}

@@ -30,7 +30,7 @@ from flashstep.types import Tool
 WORDINGS = (
     *result.WORDINGS, *identity.WORDINGS, *(kind for f in SHORT_FAMILIES.values() for kind in f.wordings),
 )  # fmt: skip
-_MISSING_SHARE, _PLAIN_SHARE, _ANSWER_SHARE, _REQUIRED_SHARE = 0.2, 0.12, 0.4, 0.9
+_MISSING_SHARE, _PLAIN_SHARE, _ANSWER_SHARE, _REQUIRED_SHARE = 0.3, 0.12, 0.4, 0.9
 _NUM_OTHERS, _OTHERS_WEIGHTS = (0, 1, 2, 3, 4), (5, 5, 3, 2, 1)
 _WANTED = re.compile(r"\[(.+?)\]")
 
@@ -102,7 +102,12 @@ def make_request(
     chosen = rng.choice(entry.requests)
     text = chosen["text"] if isinstance(chosen, dict) else chosen
     fixed = {int(i): value for i, value in chosen.get("set", {}).items()} if isinstance(chosen, dict) else {}
-    values = [_value(rng, split, each) for each in entry.parameters]
+    values: list[Any] = []
+    for each in entry.parameters:
+        value = _value(rng, split, each)
+        while value in values and each["kind"] != "boolean":  # nobody drives from Oslo to Oslo
+            value = _value(rng, split, each)
+        values.append(value)
     arguments = {
         p.name: fixed.get(i, values[i])
         for i, p in enumerate(declared.parameters)
