@@ -29,7 +29,7 @@ def test_there_are_many_tools_and_requests():
     for split, least in (("train", 50), ("eval", 20)):
         tools = everyday_tools(split)
         assert len(tools) >= least
-        assert all(len(entry.requests) >= 6 for entry in tools)
+        assert all(len(entry.requests) >= 5 for entry in tools)
 
 
 def test_the_splits_share_no_tool_and_no_request():
