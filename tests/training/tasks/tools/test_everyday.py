@@ -7,18 +7,19 @@ from itertools import pairwise
 import pytest
 from jsonschema import Draft202012Validator, validate
 
-from flashstep.training.tasks.grammar import normalised
 from flashstep.training.tasks.tools import everyday
-from flashstep.training.tasks.tools.everyday import declare, everyday_tools, generate, make_request
+from flashstep.training.tasks.tools.everyday import (
+    SPLITS,
+    declare,
+    everyday_tools,
+    generate,
+    in_both_splits,
+    make_request,
+)
 from flashstep.training.tasks.tools.judge import NO_TOOL
 from flashstep.training.tasks.tools.parameters import SIMPLE_KINDS
 
-SPLITS = ["train", "eval"]
 KINDS = {*SIMPLE_KINDS, "enum", "value", "boolean"}
-
-
-def texts(entry):
-    return [request["text"] if isinstance(request, dict) else request for request in entry.requests]
 
 
 def every_tool():
@@ -33,12 +34,15 @@ def test_there_are_many_tools_and_requests():
 
 
 def test_the_splits_share_no_tool_and_no_request():
-    names, requests = ([], [])
-    for split in SPLITS:
-        names.append({name.lower() for entry in everyday_tools(split) for name in entry.names})
-        requests.append({normalised(text) for entry in everyday_tools(split) for text in texts(entry)})
-    assert not names[0] & names[1]
-    assert not requests[0] & requests[1]
+    assert in_both_splits() == []
+    names = [{name.lower() for entry in everyday_tools(split) for name in entry.names} for split in SPLITS]
+    assert names[0].isdisjoint(names[1])
+
+
+def test_what_both_splits_have_is_found(monkeypatch):
+    monkeypatch.setattr(everyday, "everyday_tools", lambda split: everyday_tools("eval")[:1])
+    [entry] = everyday_tools("eval")[:1]
+    assert len(in_both_splits()) == len(entry.names) + len(entry.requests)
 
 
 @pytest.mark.parametrize(("split", "entry"), every_tool(), ids=lambda x: getattr(x, "names", (x,))[0])
@@ -49,7 +53,7 @@ def test_entries_are_well_formed(split, entry):
         assert parameter["names"]
         assert ("options" in parameter) == (parameter["kind"] == "enum")
         assert ("values" in parameter) == (parameter["kind"] == "value")
-    for request, text in zip(entry.requests, texts(entry), strict=True):
+    for request, text in zip(entry.requests, entry.texts(), strict=True):
         assert text.isascii()
         assert len(re.findall(r"\[[^\[\]{}]+\]", text)) == 1 == text.count("["), text
         places = [int(place) for place in re.findall(r"\{(\d+)\}", text)]

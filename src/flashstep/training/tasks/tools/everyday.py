@@ -17,6 +17,7 @@ from typing import Any
 from flashstep.training.tasks import identity
 from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.dialogue import Dialogue, Truth
+from flashstep.training.tasks.grammar import normalised
 from flashstep.training.tasks.script import Script
 from flashstep.training.tasks.short_questions import SHORT_FAMILIES, short_example, small_talk
 from flashstep.training.tasks.tools import result, setting, trace
@@ -32,6 +33,7 @@ WORDINGS = (
 )  # fmt: skip
 _MISSING_SHARE, _PLAIN_SHARE, _ANSWER_SHARE, _REQUIRED_SHARE = 0.3, 0.12, 0.4, 0.9
 _NUM_OTHERS, _OTHERS_WEIGHTS = (0, 1, 2, 3, 4), (5, 5, 3, 2, 1)
+SPLITS: tuple[Split, ...] = ("train", "eval")
 _WANTED = re.compile(r"\[(.+?)\]")
 
 
@@ -45,6 +47,10 @@ class EverydayTool:
     parameters: tuple[dict[str, Any], ...]
     requests: tuple[Any, ...]
 
+    def texts(self) -> list[str]:
+        """The requests' words, with marks and placeholders."""
+        return [request["text"] if isinstance(request, dict) else request for request in self.requests]
+
 
 @cache
 def everyday_tools(split: Split) -> tuple[EverydayTool, ...]:
@@ -54,6 +60,17 @@ def everyday_tools(split: Split) -> tuple[EverydayTool, ...]:
         EverydayTool(**{key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()})
         for entry in json.loads(text)
     )
+
+
+def in_both_splits() -> list[str]:
+    """Names of tools and texts of requests that both splits have; there should be none."""
+    found = []
+    for texts_of in (lambda entry: entry.names, EverydayTool.texts):
+        train, held_out = (
+            {normalised(text) for entry in everyday_tools(s) for text in texts_of(entry)} for s in SPLITS
+        )
+        found += sorted(train & held_out)
+    return found
 
 
 def generate(rng: random.Random, split: Split) -> Dialogue:
