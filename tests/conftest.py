@@ -70,6 +70,7 @@ def built_in_prompts() -> Callable[..., list[list[int]]]:
 
     def make(num: int, seed: int) -> list[list[int]]:
         items = eval_items(tuple(FAMILIES), -(-num // len(FAMILIES)), seed=seed)[:num]
+        assert len(items) == num
         return [list(template.encode(next(item.begin()))) for item in items]
 
     return make

@@ -23,9 +23,7 @@ def begins_with(wanted):
 
     def begin():
         made = yield (Message("user", "Say something."),)
-        first = (made.reasoning or "")[
-            :1
-        ]  # empty when the answer is, which "in" takes for a part of any text
+        first = (made.reasoning or "")[:1]  # "" is in any text
         return None if first and first in wanted else "something else"
 
     return Item("begins", "begins", (), (), begin)

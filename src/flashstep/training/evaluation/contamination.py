@@ -7,7 +7,6 @@ from flashstep.training.tasks.base import Split, split_of
 from flashstep.training.tasks.grammar import normalised
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, FAMILIES
-from flashstep.training.tasks.tools.everyday import in_both_splits
 
 
 def find_contamination(items: Iterable[Item]) -> list[str]:
@@ -23,8 +22,9 @@ def find_contamination(items: Iterable[Item]) -> list[str]:
         for kind in _kinds(name):
             both = _normalised(kind, "train") & _normalised(kind, "eval")
             leaks += [f"{name}: wording '{wording}' is in both lists" for wording in sorted(both)]
-    if any(item.family == "tool_everyday" for item in items):
-        leaks += [f"tool_everyday: '{text}' is in both lists" for text in in_both_splits()]
+        family = DIALOGUE_FAMILIES.get(name)
+        if family and family.in_both_splits:
+            leaks += [f"{name}: '{text}' is in both lists" for text in family.in_both_splits()]
     for item in items:
         trained = [subject for subject in item.subjects if split_of(subject) == "train"]
         leaks += [f"{item.family}: subject '{subject}' belongs to the train split" for subject in trained]

@@ -2,8 +2,8 @@
 
 A small model that is given every family at once learns the short ones first and, for a long time, few of them
 well. "focus" is what an application meets most: letters, sums, tools, follow-ups. Of the other families' questions
-it has some as well, with a refusal for an answer. "polish" ends it: mostly spelling, which everything with
-words begins with.
+it has some as well, with a refusal for an answer. "polish" ends it: letter by letter for half of the
+documents, which everything with words begins with.
 """
 
 from flashstep.errors import ConfigError

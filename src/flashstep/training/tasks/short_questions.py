@@ -14,6 +14,8 @@ SHORT_FAMILIES: dict[str, Family] = {
     "comparison": Family(comparison.generate, comparison.verify, 0.15, ("comparison",)),
 }
 
+# The lists that their wordings come from.
+SHORT_WORDINGS = tuple(kind for family in SHORT_FAMILIES.values() for kind in family.wordings)
 
 _JUDGED = {
     **SHORT_FAMILIES,

@@ -53,11 +53,11 @@ def test_entries_are_well_formed(split, entry):
         assert parameter["names"]
         assert ("options" in parameter) == (parameter["kind"] == "enum")
         assert ("values" in parameter) == (parameter["kind"] == "value")
-    for request, text in zip(entry.requests, entry.texts(), strict=True):
+    for wish in entry.requests:
+        text, fixed = wish.text, wish.fixed.keys()
         assert text.isascii()
         assert len(re.findall(r"\[[^\[\]{}]+\]", text)) == 1 == text.count("["), text
         places = [int(place) for place in re.findall(r"\{(\d+)\}", text)]
-        fixed = {int(place) for place in request.get("set", {})} if isinstance(request, dict) else set()
         assert len(set(places)) == len(places), text
         assert required <= {*places, *fixed} <= set(range(len(entry.parameters))), text
         assert not fixed & set(places)

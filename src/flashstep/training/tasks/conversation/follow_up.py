@@ -9,14 +9,14 @@ from flashstep.training.tasks.dialogue import Dialogue
 from flashstep.training.tasks.letters import choose_letter, count_example, letter_noun
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.script import Script
-from flashstep.training.tasks.short_questions import SHORT_FAMILIES
+from flashstep.training.tasks.short_questions import SHORT_FAMILIES, SHORT_WORDINGS
 from flashstep.training.tasks.spelling import spell_example
 from flashstep.training.tasks.wording import quoted
 from flashstep.training.tasks.words import sample_word, written
 
 WORDINGS = (
     "follow_in_word", "follow_word", "follow_letter", "follow_pair", "follow_spell", "follow_reverse",
-    *(kind for family in SHORT_FAMILIES.values() for kind in family.wordings),
+    *SHORT_WORDINGS,
 )  # fmt: skip
 _WORD_FAMILIES = {"letters": letters, "spelling": spelling, "backwards": backwards}
 

@@ -6,9 +6,9 @@ from flashstep.training.tasks import identity
 from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.dialogue import Dialogue
 from flashstep.training.tasks.script import Script
-from flashstep.training.tasks.short_questions import SHORT_FAMILIES, short_example, small_talk
+from flashstep.training.tasks.short_questions import SHORT_WORDINGS, short_example, small_talk
 
-WORDINGS = (*identity.WORDINGS, *(kind for family in SHORT_FAMILIES.values() for kind in family.wordings))
+WORDINGS = (*identity.WORDINGS, *SHORT_WORDINGS)
 
 
 def generate(rng: random.Random, split: Split) -> Dialogue:

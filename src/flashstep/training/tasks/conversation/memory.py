@@ -6,11 +6,11 @@ from flashstep.training.tasks.base import Split, split_of
 from flashstep.training.tasks.dialogue import Dialogue, Truth
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.script import Script
-from flashstep.training.tasks.short_questions import SHORT_FAMILIES, short_example
+from flashstep.training.tasks.short_questions import SHORT_WORDINGS, short_example
 from flashstep.training.tasks.words import common_words, sample_word
 
 WORDINGS = (
-    "memory_tell", "memory_ask", *(kind for f in SHORT_FAMILIES.values() for kind in f.wordings)
+    "memory_tell", "memory_ask", *SHORT_WORDINGS
 )  # fmt: skip
 _THINGS = (
     "name", "dog", "cat", "favorite color", "favorite food", "favorite animal", "city", "street", "school",

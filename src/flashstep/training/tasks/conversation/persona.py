@@ -7,7 +7,7 @@ from flashstep.training.tasks.dialogue import Dialogue, Truth
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.script import Script
 from flashstep.training.tasks.short_questions import (
-    SHORT_FAMILIES,
+    SHORT_WORDINGS,
     answers_question,
     short_example,
     small_talk,
@@ -18,7 +18,7 @@ from flashstep.training.tasks.words import common_words, sample_word
 _KINDS = ("persona_name", "persona_begin", "persona_end", "persona_address")
 WORDINGS = (
     *_KINDS, "identity_self", "identity_greeting", "identity_other",
-    *(kind for family in SHORT_FAMILIES.values() for kind in family.wordings),
+    *SHORT_WORDINGS,
 )  # fmt: skip
 _TRACE = {
     "persona_begin": 'Begin with "{x}".',

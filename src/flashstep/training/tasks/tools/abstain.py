@@ -6,13 +6,13 @@ from flashstep.training.tasks import identity
 from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.dialogue import Dialogue, Truth
 from flashstep.training.tasks.script import Script
-from flashstep.training.tasks.short_questions import SHORT_FAMILIES, short_example, small_talk
+from flashstep.training.tasks.short_questions import SHORT_WORDINGS, short_example, small_talk
 from flashstep.training.tasks.tools import request, setting, trace
 from flashstep.training.tasks.tools.declaration import declare_some
 from flashstep.training.tasks.tools.judge import NO_TOOL
 
 WORDINGS = (
-    *request.WORDINGS, *identity.WORDINGS, *(kind for f in SHORT_FAMILIES.values() for kind in f.wordings),
+    *request.WORDINGS, *identity.WORDINGS, *SHORT_WORDINGS,
 )  # fmt: skip
 _TALK_SHARE, _QUESTION_SHARE = 0.08, 0.35
 

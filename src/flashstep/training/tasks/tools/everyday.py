@@ -19,7 +19,7 @@ from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.dialogue import Dialogue, Truth
 from flashstep.training.tasks.grammar import normalised
 from flashstep.training.tasks.script import Script
-from flashstep.training.tasks.short_questions import SHORT_FAMILIES, short_example, small_talk
+from flashstep.training.tasks.short_questions import SHORT_WORDINGS, short_example, small_talk
 from flashstep.training.tasks.tools import result, setting, trace
 from flashstep.training.tasks.tools.declaration import Declared
 from flashstep.training.tasks.tools.judge import NO_TOOL
@@ -29,7 +29,7 @@ from flashstep.training.tasks.wording import wrap
 from flashstep.types import Tool
 
 WORDINGS = (
-    *result.WORDINGS, *identity.WORDINGS, *(kind for f in SHORT_FAMILIES.values() for kind in f.wordings),
+    *result.WORDINGS, *identity.WORDINGS, *SHORT_WORDINGS,
 )  # fmt: skip
 _MISSING_SHARE, _PLAIN_SHARE, _ANSWER_SHARE, _REQUIRED_SHARE = 0.3, 0.12, 0.4, 0.9
 _NUM_OTHERS, _OTHERS_WEIGHTS = (0, 1, 2, 3, 4), (5, 5, 3, 2, 1)
@@ -45,11 +45,15 @@ class EverydayTool:
     names: tuple[str, ...]
     descriptions: tuple[str, ...]
     parameters: tuple[dict[str, Any], ...]
-    requests: tuple[Any, ...]
+    requests: tuple["Wish", ...]
 
-    def texts(self) -> list[str]:
-        """The requests' words, with marks and placeholders."""
-        return [request["text"] if isinstance(request, dict) else request for request in self.requests]
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """A request's words, with marks and placeholders, and the parameters that they set, by number."""
+
+    text: str
+    fixed: dict[int, Any]
 
 
 @cache
@@ -57,20 +61,25 @@ def everyday_tools(split: Split) -> tuple[EverydayTool, ...]:
     """All tools of one split."""
     text = resources.files(__package__).joinpath("everyday", f"{split}.json").read_text(encoding="utf-8")
     return tuple(
-        EverydayTool(**{key: tuple(v) if isinstance(v, list) else v for key, v in entry.items()})
+        EverydayTool(
+            entry["topic"], tuple(entry["names"]), tuple(entry["descriptions"]), tuple(entry["parameters"]),
+            tuple(map(_wish, entry["requests"])),
+        )
         for entry in json.loads(text)
-    )
+    )  # fmt: skip
 
 
 def in_both_splits() -> list[str]:
     """Names of tools and texts of requests that both splits have; there should be none."""
-    found = []
-    for texts_of in (lambda entry: entry.names, EverydayTool.texts):
-        train, held_out = (
-            {normalised(text) for entry in everyday_tools(s) for text in texts_of(entry)} for s in SPLITS
-        )
-        found += sorted(train & held_out)
-    return found
+    train, held_out = (
+        {
+            normalised(text)
+            for entry in everyday_tools(split)
+            for text in (*entry.names, *(wish.text for wish in entry.requests))
+        }
+        for split in SPLITS
+    )
+    return sorted(train & held_out)
 
 
 def generate(rng: random.Random, split: Split) -> Dialogue:
@@ -117,8 +126,6 @@ def make_request(
 ) -> tuple[str, Request]:
     """A request in words, and the call that it wants."""
     chosen = rng.choice(entry.requests)
-    text = chosen["text"] if isinstance(chosen, dict) else chosen
-    fixed = {int(i): value for i, value in chosen.get("set", {}).items()} if isinstance(chosen, dict) else {}
     values: list[Any] = []
     for each in entry.parameters:
         value = _value(rng, split, each)
@@ -126,13 +133,13 @@ def make_request(
             value = _value(rng, split, each)
         values.append(value)
     arguments = {
-        p.name: fixed.get(i, values[i])
+        p.name: chosen.fixed.get(i, values[i])
         for i, p in enumerate(declared.parameters)
-        if i in fixed or f"{{{i}}}" in text
+        if i in chosen.fixed or f"{{{i}}}" in chosen.text
     }
-    task = _WANTED.search(text)
-    assert task, f"nothing is marked in: {text}"
-    said = _WANTED.sub(r"\1", text).format(*values)
+    task = _WANTED.search(chosen.text)
+    assert task, f"nothing is marked in: {chosen.text}"
+    said = _WANTED.sub(r"\1", chosen.text).format(*values)
     return wrap(rng, split, said), Request(declared, arguments, _as_inside_a_sentence(task[1]))
 
 
@@ -148,10 +155,15 @@ def _round(
     asks = rng.random() < _ANSWER_SHARE
     given = result.make_result(rng, split, setting.parameter_words(list(tools)), asks=asks)
     script.user(result.with_question(rng, split, text, given))
-    lines = [*trace.search_lines(wish.task, tools, wish.declared), *trace.argument_lines(wish)]
-    script.call("\n".join(lines), [wish.call])
-    script.results(given.content(rng))
-    script.answer("\n".join(given.lines()), given.sentence(), Truth("\n".join(given.told_values())))
+    script.call("\n".join(trace.call_lines(wish.task, tools, wish)), [wish.call])
+    result.play(rng, script, given)
+
+
+def _wish(entry: str | dict[str, Any]) -> Wish:
+    """A request is its text; one that sets a flag in words is an object with `text` and `set`."""
+    if isinstance(entry, str):
+        return Wish(entry, {})
+    return Wish(entry["text"], {int(i): value for i, value in entry["set"].items()})
 
 
 def _some(rng: random.Random, split: Split, num: int) -> list[EverydayTool]:

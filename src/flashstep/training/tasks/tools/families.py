@@ -11,5 +11,7 @@ TOOL_FAMILIES: dict[str, DialogueFamily] = {
     "tool_chain": DialogueFamily(chain.generate, verify, 0.16, chain.WORDINGS, check_trace),
     "tool_retry": DialogueFamily(retry.generate, verify, 0.1, retry.WORDINGS, check_trace),
     "tool_abstain": DialogueFamily(abstain.generate, verify, 0.14, abstain.WORDINGS, check_trace),
-    "tool_everyday": DialogueFamily(everyday.generate, verify, 0.16, everyday.WORDINGS, check_trace),
+    "tool_everyday": DialogueFamily(
+        everyday.generate, verify, 0.16, everyday.WORDINGS, check_trace, everyday.in_both_splits
+    ),
 }

@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from flashstep.training.tasks.base import Split
+from flashstep.training.tasks.dialogue import Truth
 from flashstep.training.tasks.questions import wordings
+from flashstep.training.tasks.script import Script
 from flashstep.training.tasks.tools.parameters import (
     SIMPLE_KINDS,
     Parameter,
@@ -81,6 +83,12 @@ def with_question(rng: random.Random, split: Split, text: str, result: Result) -
         return text
     end = "" if text[-1] in ".?!" else "."  # or the sentence would seem to belong to the last value
     return f"{text}{end} {wordings('tool_tell', split).choose(rng).format(p=result.asked.words)}"
+
+
+def play(rng: random.Random, script: Script, result: Result) -> None:
+    """The tool gives the result, the model tells it."""
+    script.results(result.content(rng))
+    script.answer("\n".join(result.lines()), result.sentence(), Truth("\n".join(result.told_values())))
 
 
 def _field(rng: random.Random, split: Split, taken: set[str]) -> Parameter:

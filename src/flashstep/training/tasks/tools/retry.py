@@ -35,8 +35,7 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
     script = Script(setting.system_prompt(rng))
     text, task = request.asked_with_manners(rng, split, wish, tools)
     script.user(text)
-    lines = [*trace.search_lines(task, tools, declared), *trace.argument_lines(wish)]
-    script.call("\n".join(lines), [wish.call])
+    script.call("\n".join(trace.call_lines(task, tools, wish)), [wish.call])
     changeable = _changeable(wish)
     if rng.random() < 0.3:
         _give_up(rng, script, declared)
@@ -85,8 +84,7 @@ def _again(
 ) -> None:
     script.call("\n".join([reasoning, wish.declared.tool.name, *trace.argument_lines(wish)]), [wish.call])
     given = result.make_result(rng, split, setting.parameter_words(tools))
-    script.results(given.content(rng))
-    script.answer("\n".join(given.lines()), given.sentence(), Truth("\n".join(given.told_values())))
+    result.play(rng, script, given)
 
 
 def _error(rng: random.Random, text: str) -> str:

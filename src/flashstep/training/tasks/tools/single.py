@@ -3,7 +3,7 @@
 import random
 
 from flashstep.training.tasks.base import Split
-from flashstep.training.tasks.dialogue import Dialogue, Truth
+from flashstep.training.tasks.dialogue import Dialogue
 from flashstep.training.tasks.script import Script
 from flashstep.training.tasks.tools import request, result, setting, trace
 from flashstep.training.tasks.tools.declaration import Declared, declare_some
@@ -30,7 +30,5 @@ def _round(
     given = result.make_result(rng, split, setting.parameter_words(tools), asks=asks)
     text, task = request.asked_with_manners(rng, split, wish, tools)
     script.user(result.with_question(rng, split, text, given))
-    lines = [*trace.search_lines(task, tools, declared), *trace.argument_lines(wish)]
-    script.call("\n".join(lines), [wish.call])
-    script.results(given.content(rng))
-    script.answer("\n".join(given.lines()), given.sentence(), Truth("\n".join(given.told_values())))
+    script.call("\n".join(trace.call_lines(task, tools, wish)), [wish.call])
+    result.play(rng, script, given)

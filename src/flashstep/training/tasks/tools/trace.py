@@ -36,6 +36,11 @@ def argument_lines(request: Request) -> list[str]:
     ]
 
 
+def call_lines(task: str, tools: Sequence[Declared], request: Request) -> list[str]:
+    """The whole reasoning before one call."""
+    return [*search_lines(task, tools, request.declared), *argument_lines(request)]
+
+
 def numbered_lines(label: str, number: int, request: Request, tools: Sequence[Declared]) -> list[str]:
     """One of several calls: "Step 2: cancel the order.", the search, the arguments."""
     return [
@@ -54,6 +59,11 @@ def gloss(tool: Tool) -> str:
     return " ".join(sentence.split()[:MOST_WORDS])
 
 
+def verdict(tool: Tool, *, fits: bool) -> str:
+    """The line on one tool."""
+    return f"{tool.name} ({gloss(tool)}): {'yes' if fits else 'no'}"
+
+
 def shown(value: Any) -> str:
     """A value as the call will have it, strings in quotation marks."""
     return json.dumps(value, ensure_ascii=False) if not isinstance(value, bool) else str(value)
@@ -62,8 +72,7 @@ def shown(value: Any) -> str:
 def _looked_at(tools: Sequence[Declared], wanted: Declared | None) -> list[str]:
     lines = []
     for declared in tools:
-        verdict = "yes" if declared == wanted else "no"
-        lines.append(f"{declared.tool.name} ({gloss(declared.tool)}): {verdict}")
+        lines.append(verdict(declared.tool, fits=declared == wanted))
         if declared == wanted:
             break
     return lines

@@ -7,7 +7,7 @@ from typing import Any
 
 from flashstep.training.tasks.dialogue import Dialogue, same_calls
 from flashstep.training.tasks.tools.judge import NO_TOOL, says
-from flashstep.training.tasks.tools.trace import gloss
+from flashstep.training.tasks.tools.trace import verdict
 from flashstep.types import Message, Tool, ToolCall
 
 _VALUE = r'("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?)'
@@ -35,7 +35,7 @@ def check_trace(dialogue: Dialogue, turn: int, message: Message) -> bool:
 def traced_calls(reasoning: str, tools: Sequence[Tool]) -> list[ToolCall]:
     """The calls that a trace spells: a tool's name alone, behind a number or with "yes", then its arguments."""
     schemas = {tool.name: tool.parameters["properties"] for tool in tools}
-    found = {f"{tool.name} ({gloss(tool)}): yes": tool.name for tool in tools}
+    found = {verdict(tool, fits=True): tool.name for tool in tools}
     calls: list[ToolCall] = []
     for line in reasoning.split("\n"):
         key, _, value = line.partition(": ")
@@ -60,7 +60,7 @@ def _explains_words(reasoning: str, given: str, content: str, tools: Sequence[To
     reports; or it reads values from results that the answer has."""
     if reasoning.endswith("No tool fits."):
         refused = {line for line in reasoning.split("\n") if line.endswith(": no")}
-        return refused == {f"{tool.name} ({gloss(tool)}): no" for tool in tools} and NO_TOOL in content
+        return refused == {verdict(tool, fits=False) for tool in tools} and NO_TOOL in content
     if reasoning.startswith("Error: "):
         return all(error in content for error in _errors(reasoning))
     values = _result_values(reasoning.removeprefix("All done.\n").split("\n"))
