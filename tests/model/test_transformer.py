@@ -65,7 +65,7 @@ def test_only_relative_positions_matter_up_to_rounding(model):
 
 @pytest.mark.parametrize("layer", [1, 5], ids=["layer 1", "layer 5"])
 def test_a_sliding_layer_sees_exactly_its_window(model, layer):
-    from flashstep.model.attention import make_context
+    from flashstep.model.context import make_context
 
     spec = model.config.layers[layer]
     generator = torch.Generator().manual_seed(3)
@@ -84,7 +84,7 @@ def test_a_sliding_layer_sees_exactly_its_window(model, layer):
 def test_a_zero_head_gate_halves_every_head(model):
     import copy
 
-    from flashstep.model.attention import make_context
+    from flashstep.model.context import make_context
 
     spec = model.config.layers[0]
     attention = copy.deepcopy(model.layers[0].attention)
@@ -106,7 +106,7 @@ def test_module_two_reads_the_hidden_state_of_module_one(model):
         hidden = model(tokens)
         chained = model.draft_hidden(tokens, hidden)[1]
         context_tokens = torch.roll(torch.roll(tokens, -1, 1), -1, 1)
-        from flashstep.model.attention import make_context
+        from flashstep.model.context import make_context
 
         context = make_context(model.config.mtp, torch.arange(10).expand(1, 10), None)
         unchained = model.mtp[1](model.embedding(context_tokens), hidden, context)

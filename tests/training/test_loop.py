@@ -50,7 +50,7 @@ def test_a_phase_for_long_context_has_its_share_of_long_texts(tmp_path):
     long_phase = replace(smoke().phases[0], long_share=0.5, long_tokens=(600, 700))
     recipe = replace(smoke(), phases=(long_phase,), row_tokens=(256, 512, 1024))
     batches = make_trainer(recipe, tmp_path).batches
-    dialogues = batches.dialogues(1)
+    dialogues = [dialogue for [dialogue] in batches.dialogues(1)]
     assert len(dialogues) == 4
     assert all(dialogue.family in LONG_CONTEXT_FAMILIES for dialogue in dialogues[:2])
     assert dialogues[2:] == [document(0, 6), document(0, 7)]

@@ -3,78 +3,14 @@
 Shapes: B rows, T tokens, N query heads, G KV heads, H head width, D model width.
 """
 
-from typing import NamedTuple, TypeGuard
-
 import torch
 from torch import Tensor, nn
 
-from flashstep.model.config import LayerSpec, RopeSpec
+from flashstep.model.config import LayerSpec
+from flashstep.model.context import Context, in_blocks, key_blocks
 from flashstep.model.norm import RMSNorm
 from flashstep.model.precision import product_dtype
-from flashstep.model.rope import rope_tables, rotate
-
-
-class Context(NamedTuple):
-    """What attention layers read about the tokens, computed once per forward pass.
-
-    tables: cos and sin per kind of rotary embedding; masks: window -> True = may attend, bool [B, 1, T, T],
-    or in blocks, [B * T / W, 1, W, 2 W], see `in_blocks`. Made by `make_context`.
-    """
-
-    tables: dict[RopeSpec, tuple[Tensor, Tensor]]
-    masks: dict[int | None, Tensor]
-
-
-def make_context(specs: tuple[LayerSpec, ...], positions_BT: Tensor, documents_BT: Tensor | None) -> Context:
-    """Tables and masks for every kind of layer in `specs`.
-
-    A token sees tokens of its own document (None: the row is one document) that are not
-    later and, on sliding layers, fewer than `window` positions back: itself and window - 1
-    before it.
-    """
-    tables = {spec.rope: rope_tables(spec.rope, positions_BT) for spec in specs}
-    masks = {
-        window: _block_mask(positions_BT, documents_BT, window)
-        if in_blocks(positions_BT.shape[1], window)
-        else _visible(positions_BT, positions_BT, documents_BT, documents_BT, window).unsqueeze(1)
-        for window in {spec.window_tokens for spec in specs}
-    }
-    return Context(tables, masks)
-
-
-def in_blocks(num_tokens: int, window: int | None) -> TypeGuard[int]:
-    """True when a layer with this window attends block by block: W queries with the 2 W keys of their own
-    block and the one before, which hold every key they may see. That is 2 W / T of the work."""
-    return window is not None and num_tokens > 2 * window and num_tokens % window == 0
-
-
-def _visible(
-    queries: Tensor, keys: Tensor, query_docs: Tensor | None, key_docs: Tensor | None, window: int | None
-) -> Tensor:
-    """bool [..., Q, K] of positions [..., Q] and [..., K]: may the query see the key?"""
-    distance = queries.unsqueeze(-1) - keys.unsqueeze(-2)
-    visible = distance >= 0
-    if window is not None:
-        visible &= distance < window
-    if query_docs is not None and key_docs is not None:
-        visible &= query_docs.unsqueeze(-1) == key_docs.unsqueeze(-2)
-    return visible
-
-
-def _block_mask(positions_BT: Tensor, documents_BT: Tensor | None, window: int) -> Tensor:
-    """The mask of attention in blocks; the first block of a row has nothing before it."""
-    queries, keys = positions_BT.unflatten(1, (-1, window)), _with_previous(positions_BT, window)
-    docs = None if documents_BT is None else documents_BT.unflatten(1, (-1, window))
-    key_docs = None if documents_BT is None else _with_previous(documents_BT, window)
-    visible = _visible(queries, keys, docs, key_docs, window)
-    visible[:, 0, :, :window] = False
-    return visible.flatten(0, 1).unsqueeze(1)
-
-
-def _with_previous(x: Tensor, window: int) -> Tensor:
-    """[B, T, ...] -> [B, T / W, 2 W, ...]: each block with the one before it (the last before the first)."""
-    blocks = x.unflatten(1, (-1, window))
-    return torch.cat([blocks.roll(1, dims=1), blocks], dim=2)
+from flashstep.model.rope import rotate
 
 
 class Attention(nn.Module):
@@ -96,9 +32,11 @@ class Attention(nn.Module):
         """x: [B, T, D], already normed -> [B, T, D]."""
         spec = self.spec
         q, k, v = self.project(x, *context.tables[spec.rope])
-        if in_blocks(x.shape[1], window := spec.window_tokens):
+        window = spec.window_tokens
+        if in_blocks(window, x.shape[1]):
             q = q.unflatten(1, (-1, window)).flatten(0, 1)
-            k, v = (_with_previous(each, window).flatten(0, 1) for each in (k, v))
+            tails = context.tails.get(window)
+            k, v = key_blocks(k, window, tails), key_blocks(v, window, tails)
         is_lowered = q.device.type == "cpu" and product_dtype(q) == torch.bfloat16
         out = (attend_by_products if is_lowered else attend)(q, k, v, context.masks[window])
         return self.output(x, out.reshape(*x.shape[:2], spec.num_q_heads, spec.head_dim))

@@ -2,8 +2,9 @@
 
 from torch import Tensor, nn
 
-from flashstep.model.attention import Attention, Context
+from flashstep.model.attention import Attention
 from flashstep.model.config import DenseSpec, LayerSpec
+from flashstep.model.context import Context
 from flashstep.model.mlp import MLP
 from flashstep.model.moe import MoE
 from flashstep.model.norm import RMSNorm

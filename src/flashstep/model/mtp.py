@@ -9,9 +9,9 @@ for tokens [a b c d e], module 1 reads [b c d e -] and predicts [c d e - -]; mod
 import torch
 from torch import Tensor, nn
 
-from flashstep.model.attention import Context
 from flashstep.model.block import Block
 from flashstep.model.config import LayerSpec, ModelConfig
+from flashstep.model.context import Context
 from flashstep.model.norm import RMSNorm
 
 

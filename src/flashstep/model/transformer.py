@@ -7,9 +7,9 @@ architecture and what training runs; the engines hold caches.
 import torch
 from torch import Tensor, nn
 
-from flashstep.model.attention import make_context
 from flashstep.model.block import Block
 from flashstep.model.config import ModelConfig
+from flashstep.model.context import make_context
 from flashstep.model.mtp import MTPModule
 from flashstep.model.norm import RMSNorm
 
@@ -27,14 +27,19 @@ class Transformer(nn.Module):
         self.mtp = nn.ModuleList(MTPModule(spec, config) for spec in config.mtp)
 
     def forward(
-        self, tokens: Tensor, positions: Tensor | None = None, documents: Tensor | None = None
+        self,
+        tokens: Tensor,
+        positions: Tensor | None = None,
+        documents: Tensor | None = None,
+        prefixes: Tensor | None = None,
     ) -> Tensor:
         """tokens: int64 [B, T] -> PRE-norm hidden states [B, T, D] (what `logits` and MTP read).
 
         positions: int64 [B, T], default 0, 1, 2 ...; documents: int64 [B, T], tokens of different
-        documents do not see each other.
+        documents do not see each other; prefixes: int64 [B, T], the document that a token's own continues
+        and sees.
         """
-        context = make_context(self.config.layers, self._positions(tokens, positions), documents)
+        context = make_context(self.config.layers, self._positions(tokens, positions), documents, prefixes)
         h = self.embedding(tokens)
         for layer in self.layers:
             h = layer(h, context)

@@ -7,9 +7,10 @@ from torch.utils.data import DataLoader, Dataset
 
 from flashstep.chat.template import ChatTemplate
 from flashstep.chat.tokenizer import Tokenizer
-from flashstep.training.data import document, long_document
+from flashstep.training.data import alike, long_document
 from flashstep.training.packing import Rows, encode_dialogue, pack
 from flashstep.training.recipe import Phase, Recipe
+from flashstep.training.sharing import pack_alike
 from flashstep.training.tasks.dialogue import Dialogue
 
 # How many batches each process makes before the first of them is asked for.
@@ -38,24 +39,37 @@ class Batches(Dataset[list[Rows]]):
         return self.recipe.total_steps
 
     def __getitem__(self, step: int) -> list[Rows]:
-        """Rows of each width that is needed; what is longer than the widest row is left out."""
-        dialogues = self.dialogues(step)
-        encoded = [one for d in dialogues for one in encode_dialogue(d, self.template, self.tokenizer)]
-        widths = self.recipe.row_tokens
-        return pack([one for one in encoded if len(one.token_ids) <= widths[-1]], widths)
+        """Rows of each width that is needed; what is longer than the widest row is left out.
 
-    def dialogues(self, step: int) -> list[Dialogue]:
-        """What `step` trains on, the phase's long texts first."""
+        MTP modules read tokens ahead, which differ at the end of a beginning that is shared, so in their
+        phases nothing is.
+        """
+        widths = self.recipe.row_tokens
+        groups = [
+            [
+                one
+                for dialogue in group
+                for one in encode_dialogue(dialogue, self.template, self.tokenizer)
+                if len(one.token_ids) <= widths[-1]
+            ]
+            for group in self.dialogues(step)
+        ]
+        if self.recipe.locate(step)[0].mtp_depth:
+            return pack([one for group in groups for one in group], widths)
+        return pack_alike(groups, widths)
+
+    def dialogues(self, step: int) -> list[list[Dialogue]]:
+        """What `step` trains on, the phase's long texts first; those in one list may begin alike."""
         first, count = self.recipe.documents_of(step)
         phase, _ = self.recipe.locate(step)
         num_long = round(phase.long_share * count)
         return [
-            *(self._long(phase, i) for i in range(first, first + num_long)),
+            *([self._long(phase, i)] for i in range(first, first + num_long)),
             *(self._document(phase, i) for i in range(first + num_long, first + count)),
         ]
 
-    def _document(self, phase: Phase, index: int) -> Dialogue:
-        return document(self.recipe.seed, index, mixture=phase.mixture)
+    def _document(self, phase: Phase, index: int) -> list[Dialogue]:
+        return alike(self.recipe.seed, index, mixture=phase.mixture)
 
     def _long(self, phase: Phase, index: int) -> Dialogue:
         return long_document(self.recipe.seed, index, phase.long_tokens, self._count_tokens)

@@ -5,18 +5,26 @@ Document i is a pure function of (seed, split, mixture, i), so a run resumes any
 
 import itertools
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from flashstep.training.tasks.base import Example, Split
 from flashstep.training.tasks.dialogue import Dialogue
-from flashstep.training.tasks.long_context.families import LONG_CONTEXT_FAMILIES, LONG_GENERATORS
+from flashstep.training.tasks.long_context.families import (
+    LONG_CONTEXT_FAMILIES,
+    LONG_GENERATORS,
+    long_set,
+)
 from flashstep.training.tasks.long_context.haystack import CountTokens
 from flashstep.training.tasks.mixture import BEYOND, get_mixture
 from flashstep.training.tasks.outside import refusal
 from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, FAMILIES
 from flashstep.training.tasks.script import Script
+from flashstep.training.tasks.tools.tool_set import TOOL_SETS
 
 _SYSTEM_SHARE, _TWO_TURN_SHARE = 0.05, 0.04
+# What a mixture may have besides families: conversations that begin alike, with the same tools or text.
+SETS: dict[str, Callable[[random.Random, Split, int], list[Dialogue]]] = {**TOOL_SETS, "long_texts": long_set}
+_SET_SIZE = 4
 _SYSTEM_PROMPTS = (
     "You are a helpful assistant.",
     "You are a helpful assistant.",
@@ -48,13 +56,25 @@ def long_document(
 
 
 def document(seed: int, index: int, split: Split = "train", mixture: str = "all") -> Dialogue:
-    """Conversation number `index`, of a family drawn by the weights of `mixture`. A question with one answer
-    rarely has a system prompt in front, rarely another question behind it."""
+    """The first of the conversations of `alike`."""
+    return alike(seed, index, split, mixture)[0]
+
+
+def alike(seed: int, index: int, split: Split = "train", mixture: str = "all") -> list[Dialogue]:
+    """Number `index` of what `mixture` has, drawn by its weights: one conversation, or several that begin
+    alike."""
     rng = random.Random(f"{seed}:{split}:{index}")
     weights = get_mixture(mixture)
     name = _draw(rng, weights)
+    if name in SETS:
+        return SETS[name](rng, split, _SET_SIZE)
     if name in DIALOGUE_FAMILIES:
-        return DIALOGUE_FAMILIES[name].generate(rng, split)
+        return [DIALOGUE_FAMILIES[name].generate(rng, split)]
+    return [_questions(rng, split, name, weights)]
+
+
+def _questions(rng: random.Random, split: Split, name: str, weights: dict[str, float]) -> Dialogue:
+    """A question with one answer rarely has a system prompt in front, rarely another question behind it."""
     script = Script(rng.choice(_SYSTEM_PROMPTS) if rng.random() < _SYSTEM_SHARE else "")
     examples = [_example(rng, split, name, weights)]
     if rng.random() < _TWO_TURN_SHARE:

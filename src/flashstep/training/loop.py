@@ -120,7 +120,7 @@ class Trainer:
 
     def _loss(self, phase: Phase, rows: Rows) -> tuple[torch.Tensor, dict[str, float]]:
         with torch.set_grad_enabled(phase.train_trunk):
-            hidden = self.model(rows.tokens_BT, rows.positions_BT, rows.documents_BT)
+            hidden = self.model(rows.tokens_BT, rows.positions_BT, rows.documents_BT, rows.prefixes_BT)
         figures: dict[str, float] = {}
         loss = hidden.new_zeros(())
         if phase.train_trunk:

@@ -38,17 +38,30 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Packed rows. documents_BT: number of the document a token belongs to, -1 = padding.
-    positions_BT restart at 0 in every document. mask_BT is True where a token is a target."""
+    """Packed rows. documents_BT: number of the document a token belongs to, -1 = padding. positions_BT
+    restart at 0 in every document. mask_BT is True where a token is a target. prefixes_BT: number of the
+    document that a token's document continues, and therefore sees; None = none does (`sharing.py`)."""
 
     tokens_BT: Tensor
     positions_BT: Tensor
     documents_BT: Tensor
     mask_BT: Tensor
+    prefixes_BT: Tensor | None = None
 
     def to(self, device: torch.device) -> "Rows":
         """The same rows on `device`."""
-        return Rows(*(getattr(self, f.name).to(device, non_blocking=True) for f in fields(self)))
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved = {name: t.to(device, non_blocking=True) for name, t in tensors.items() if t is not None}
+        return Rows(**moved)
+
+    def put(self, row: int, place: slice, document: Document, begin: int, number: int) -> None:
+        """Write the tokens of `document` from its token `begin` on to `place` in `row`, as document
+        `number`."""
+        end = begin + place.stop - place.start
+        self.tokens_BT[row, place] = torch.tensor(document.token_ids[begin:end])
+        self.positions_BT[row, place] = torch.arange(begin, end)
+        self.documents_BT[row, place] = number
+        self.mask_BT[row, place] = torch.tensor(document.loss_mask[begin:end])
 
 
 def encode_document(
@@ -95,48 +108,55 @@ def _joined(earlier: Document, later: Document) -> Document | None:
 
 
 def pack(documents: Sequence[Document], row_tokens: Sequence[int]) -> list[Rows]:
-    """Rows of each width of `row_tokens` (ascending) that is needed, narrow ones first.
+    """Rows of each width of `row_tokens` (ascending) that is needed, narrow ones first. Documents longer than
+    the widest row are refused, never cut."""
+    sizes = [len(document.token_ids) for document in documents]
+    return [_fill(documents, rows, width) for width, rows in first_fit(sizes, row_tokens)]
 
-    First-fit, longest document first; what fits nowhere opens a row of the narrowest width that holds it, so
-    short documents do not pay for the attention of long rows. Documents longer than the widest row are
-    refused, never cut.
+
+def first_fit(sizes: Sequence[int], row_tokens: Sequence[int]) -> list[tuple[int, list[list[int]]]]:
+    """Of each width that is needed: which pieces, by number, go into each of its rows.
+
+    Longest piece first; what fits nowhere opens a row of the narrowest width that holds it, so short
+    documents do not pay for the attention of long rows.
     """
     rows: list[list[int]] = []
     widths: list[int] = []
     free: list[int] = []
-    for i in sorted(range(len(documents)), key=lambda i: -len(documents[i].token_ids)):
-        size = len(documents[i].token_ids)
-        assert size <= row_tokens[-1], f"a document has {size} tokens, a row holds {row_tokens[-1]}"
-        slot = next((r for r, left in enumerate(free) if left >= size), None)
+    for i in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
+        assert sizes[i] <= row_tokens[-1], f"a document has {sizes[i]} tokens, a row holds {row_tokens[-1]}"
+        slot = next((r for r, left in enumerate(free) if left >= sizes[i]), None)
         if slot is None:
             rows.append([])
-            widths.append(next(width for width in row_tokens if width >= size))
+            widths.append(next(width for width in row_tokens if width >= sizes[i]))
             free.append(widths[-1])
             slot = len(rows) - 1
         rows[slot].append(i)
-        free[slot] -= size
+        free[slot] -= sizes[i]
     return [
-        _fill(documents, [row for row, w in zip(rows, widths, strict=True) if w == width], width)
+        (width, [row for row, w in zip(rows, widths, strict=True) if w == width])
         for width in sorted(set(widths))
     ]
 
 
+def blank_rows(num_rows: int, row_tokens: int) -> Rows:
+    """Padding alone. Its positions count on, so that no row of the attention mask is empty."""
+    shape = (num_rows, row_tokens)
+    return Rows(
+        torch.zeros(shape, dtype=torch.int64),
+        torch.zeros(shape, dtype=torch.int64),
+        torch.full(shape, -1, dtype=torch.int64),
+        torch.zeros(shape, dtype=torch.bool),
+    )
+
+
 def _fill(documents: Sequence[Document], rows: list[list[int]], row_tokens: int) -> Rows:
-    shape = (len(rows), row_tokens)
-    tokens = torch.zeros(shape, dtype=torch.int64)
-    positions = torch.zeros(shape, dtype=torch.int64)
-    owner = torch.full(shape, -1, dtype=torch.int64)
-    mask = torch.zeros(shape, dtype=torch.bool)
+    filled = blank_rows(len(rows), row_tokens)
     for r, members in enumerate(rows):
         start = 0
         for i in members:
-            ids = documents[i].token_ids
-            end = start + len(ids)
-            tokens[r, start:end] = torch.tensor(ids)
-            positions[r, start:end] = torch.arange(len(ids))
-            owner[r, start:end] = i
-            mask[r, start:end] = torch.tensor(documents[i].loss_mask)
-            start = end
-        # Padding counts on, so that no row of the attention mask is empty.
-        positions[r, start:] = torch.arange(row_tokens - start)
-    return Rows(tokens, positions, owner, mask)
+            place = slice(start, start + len(documents[i].token_ids))
+            filled.put(r, place, documents[i], 0, i)
+            start = place.stop
+        filled.positions_BT[r, start:] = torch.arange(row_tokens - start)
+    return filled

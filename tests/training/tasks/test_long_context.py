@@ -17,7 +17,7 @@ from dialogue_checks import (
 
 from flashstep.training.packing import encode_dialogue
 from flashstep.training.tasks.long_context import haystack, prose
-from flashstep.training.tasks.long_context.families import LONG_CONTEXT_FAMILIES, LONG_GENERATORS
+from flashstep.training.tasks.long_context.families import LONG_CONTEXT_FAMILIES, LONG_GENERATORS, long_set
 from flashstep.types import Message
 
 SPLITS = ("train", "eval")
@@ -173,3 +173,19 @@ def test_needles_keep_their_order():
 def test_the_same_seed_gives_the_same_dialogue(family):
     assert some(family, num=10) == some(family, num=10)
     assert len({str(dialogue) for dialogue in some(family, num=50)}) == 50
+
+
+def test_questions_about_one_text_begin_with_it_and_are_right():
+    families = set()
+    for seed in range(100):
+        dialogues = long_set(random.Random(seed), "train", 4)
+        family = LONG_CONTEXT_FAMILIES[dialogues[0].family]
+        texts = [dialogue.messages[0].content.rpartition("\n\n")[0] for dialogue in dialogues]
+        assert len(set(texts)) == 1
+        assert len({dialogue.subjects for dialogue in dialogues}) == 4
+        for dialogue in dialogues:
+            assert family.check_trace(dialogue, 1, dialogue.messages[1])
+            assert family.verify(dialogue, 1, dialogue.messages[1])
+            check_split(dialogue, "train")
+        families.add(dialogues[0].family)
+    assert families == set(LONG_CONTEXT_FAMILIES)

@@ -40,12 +40,16 @@ def count_example(word: str, letter: str, question: str) -> Example:
         question=question,
         reasoning=f"Letter {letter}:\n{_marked(word, letter)}\n"
         f"So {letter} appears {count} time{'' if count == 1 else 's'}.",
-        answer=f"There is 1 '{letter}' in \"{lettered(word)}\"."
-        if count == 1
-        else f"There are {count} '{letter}'s in \"{lettered(word)}\".",
+        answer=count_sentence(word, letter, count),
         key=str(count),
         subject=word,
     )
+
+
+def count_sentence(word: str, letter: str, count: int) -> str:
+    """The answer for one number, right or wrong."""
+    said = f"is 1 '{letter}'" if count == 1 else f"are {count} '{letter}'s"
+    return f'There {said} in "{lettered(word)}".'
 
 
 def verify(example: Example, answer_text: str) -> bool:

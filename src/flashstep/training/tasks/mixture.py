@@ -3,7 +3,8 @@
 A small model that is given every family at once learns the short ones first and, for a long time, few of them
 well. "focus" is what an application meets most: letters, sums, tools, follow-ups. Of the other families' questions
 it has some as well, with a refusal for an answer. "polish" ends it: letter by letter for half of the
-documents, which everything with words begins with.
+documents, which everything with words begins with. "tools", "everyday_tools" and "long_texts" are sets: each
+draw is several conversations that begin alike (`data.py`).
 """
 
 from flashstep.errors import ConfigError
@@ -13,19 +14,19 @@ from flashstep.training.tasks.registry import WEIGHTS
 BEYOND = "beyond"
 
 _FOCUS = {
-    "letters": 0.095, "spelling": 0.055, "backwards": 0.06, "comparison": 0.035, "sums": 0.06, "identity": 0.03,
-    "outside": 0.08, BEYOND: 0.03, "repeat": 0.06, "nth_letter": 0.045, "letter_positions": 0.035, "vowels": 0.035,
-    "word_length": 0.02, "edits": 0.045, "talk_follow_up": 0.03, "talk_form": 0.025, "talk_correction": 0.015,
-    "talk_persona": 0.02, "talk_memory": 0.02, "talk_manners": 0.01, "tool_single": 0.06, "tool_everyday": 0.05, "tool_abstain": 0.03,
-    "tool_parallel": 0.025, "tool_chain": 0.02, "tool_retry": 0.01,
+    "letters": 0.095, "spelling": 0.06, "backwards": 0.06, "comparison": 0.03, "sums": 0.055, "identity": 0.03,
+    "outside": 0.07, BEYOND: 0.03, "repeat": 0.055, "nth_letter": 0.05, "letter_positions": 0.04, "vowels": 0.035,
+    "word_length": 0.025, "edits": 0.06, "talk_follow_up": 0.035, "talk_form": 0.03, "talk_correction": 0.02,
+    "talk_persona": 0.025, "talk_memory": 0.025, "talk_manners": 0.015, "tools": 0.075, "everyday_tools": 0.06,
+    "long_texts": 0.02, "tool_parallel": 0.01, "tool_chain": 0.015,
 }  # fmt: skip
 
 _POLISH = {
-    "letters": 0.14, "spelling": 0.12, "backwards": 0.10, "comparison": 0.03, "sums": 0.05, "identity": 0.03,
-    "outside": 0.055, BEYOND: 0.025, "repeat": 0.04, "nth_letter": 0.05, "letter_positions": 0.035, "vowels": 0.03,
-    "word_length": 0.025, "edits": 0.05, "talk_follow_up": 0.025, "talk_form": 0.02, "talk_correction": 0.01,
-    "talk_persona": 0.015, "talk_memory": 0.015, "talk_manners": 0.005, "tool_single": 0.03, "tool_everyday": 0.06,
-    "tool_abstain": 0.02, "tool_parallel": 0.01, "tool_chain": 0.005, "tool_retry": 0.005,
+    "letters": 0.15, "spelling": 0.125, "backwards": 0.105, "comparison": 0.03, "sums": 0.05, "identity": 0.035,
+    "outside": 0.065, BEYOND: 0.03, "repeat": 0.035, "nth_letter": 0.05, "letter_positions": 0.04, "vowels": 0.03,
+    "word_length": 0.025, "edits": 0.055, "talk_follow_up": 0.025, "talk_form": 0.025, "talk_correction": 0.01,
+    "talk_persona": 0.02, "talk_memory": 0.02, "talk_manners": 0.015, "tools": 0.03, "everyday_tools": 0.03,
+    "long_texts": 0.005,
 }  # fmt: skip
 
 MIXTURES: dict[str, dict[str, float]] = {"all": WEIGHTS, "focus": _FOCUS, "polish": _POLISH}

@@ -18,6 +18,7 @@ from flashstep.training.tasks.tools.everyday import (
 )
 from flashstep.training.tasks.tools.judge import NO_TOOL
 from flashstep.training.tasks.tools.parameters import SIMPLE_KINDS
+from flashstep.training.tasks.tools.summary import inside_a_sentence, plain_words
 
 KINDS = {*SIMPLE_KINDS, "enum", "value", "boolean"}
 
@@ -90,6 +91,6 @@ def test_tools_of_one_topic_are_not_declared_together():
 
 
 def test_a_task_loses_the_capital_of_its_sentence():
-    assert everyday._as_inside_a_sentence("Search the web") == "search the web"
-    assert everyday._as_inside_a_sentence("SQL query") == "SQL query"
-    assert everyday._words("startDate") == everyday._words("start_date") == "start date"
+    assert inside_a_sentence("Search the web") == "search the web"
+    assert inside_a_sentence("SQL query") == "SQL query"
+    assert plain_words("startDate") == plain_words("start_date") == "start date"

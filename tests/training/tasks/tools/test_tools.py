@@ -181,11 +181,17 @@ def test_the_reasoning_alone_gives_the_calls_and_the_values_of_the_answer(family
             assert not check_trace(dialogue, turn, replace(message, reasoning=""))
             lines = message.reasoning.split("\n")
             for number, line in enumerate(lines):
-                if re.search(': ["\\d]|: yes|: no$', line):
-                    wrong = re.sub('(.*): ("?)(yes$|no$|.)', r"\g<1>: \g<2>7x", line, count=1)
+                if wrong := spoilt(line):
                     reasoning = "\n".join([*lines[:number], wrong, *lines[number + 1 :]])
-                    is_scan = line.endswith(": no") and message.tool_calls
-                    assert check_trace(dialogue, turn, replace(message, reasoning=reasoning)) == bool(is_scan)
+                    assert not check_trace(dialogue, turn, replace(message, reasoning=reasoning))
+
+
+def spoilt(line: str) -> str:
+    """The line with a wrong value or a wrong verdict; nothing when it has neither."""
+    if line.startswith("- "):
+        head, _, last = line.rpartition(" ")
+        return f"{head} {'yes' if last == 'no' else 'no'}"
+    return re.sub('(.*): ("?).', r"\g<1>: \g<2>7x", line, count=1) if re.search(': ["\\d]', line) else ""
 
 
 def test_a_trace_with_a_value_that_nobody_gave_is_wrong():

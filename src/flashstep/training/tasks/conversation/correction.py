@@ -1,12 +1,11 @@
 """The user doubts an answer, rightly or not, or meant something else: it is worked out again."""
 
 import random
-import re
 
 from flashstep.training.tasks.base import Example, Split
 from flashstep.training.tasks.conversation.follow_up import asked_letter
 from flashstep.training.tasks.dialogue import Dialogue
-from flashstep.training.tasks.letters import count_example
+from flashstep.training.tasks.letters import count_example, count_sentence
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.script import Script
 from flashstep.training.tasks.short_questions import SHORT_FAMILIES, truth_of
@@ -61,7 +60,7 @@ def _other_number(rng: random.Random, example: Example) -> str:
 
 
 def _restated(example: Example, said: str) -> str:
-    """The answer with another number in the place of the right one, which is its first or its last."""
+    """The answer with another number; its grammar is that of this number, so that nothing else tells."""
     if example.family == "arithmetic":
         return example.answer.removesuffix(example.key) + said
-    return re.sub(r"\d+", said, example.answer, count=1)
+    return count_sentence(example.subject, asked_letter(example), int(said))

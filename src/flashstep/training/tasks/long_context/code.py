@@ -1,15 +1,14 @@
 """Code: the value of a constant, and the last of several values that a variable is given."""
 
 import random
+from collections.abc import Collection
 
 from flashstep.training.tasks.base import Split
-from flashstep.training.tasks.dialogue import Dialogue
 from flashstep.training.tasks.long_context import names
 from flashstep.training.tasks.long_context.haystack import (
-    DEFAULT_TOKENS,
     CountTokens,
-    asked_about,
-    estimated_tokens,
+    Haystack,
+    LookUp,
     filler_lines,
     scattered,
 )
@@ -24,39 +23,48 @@ MAX_ASSIGNMENTS = 5
 
 
 def constant(
-    rng: random.Random, split: Split, num_tokens: int = DEFAULT_TOKENS,
-    count_tokens: CountTokens = estimated_tokens,
-) -> Dialogue:  # fmt: skip
-    """Ask for the value of a name that is set once."""
+    rng: random.Random, split: Split, num: int, num_tokens: int, count_tokens: CountTokens
+) -> Haystack:
+    """Asked for the value of a name that is set once."""
     make = _loud if rng.random() < 0.5 else names.identifier
     taken: set[str] = set()
-    wanted, value = names.of_split(rng, split, make, taken), _literal(rng)
-    needle = f"{wanted} = {value}"
-    needles = [f"{other} = {_literal(rng)}" for other in names.several(rng, make, rng.randint(1, 5), taken)]
-    needles.insert(rng.randint(0, len(needles)), needle)
-    lines = filler_lines(lambda: _line(rng, wanted), needles, num_tokens, count_tokens)
-    return asked_about(
-        rng, split, "long_code", "\n".join(scattered(rng, lines, needles)),
-        reasoning=f"Found: {needle}\n{wanted}: {value}", answer=f"{wanted} is {value}.",
-        key=value.strip('"'), subject=wanted, o=wanted,
-    )  # fmt: skip
+    values = {names.of_split(rng, split, make, taken): _literal(rng) for _ in range(num)}
+    others = names.several(rng, make, rng.randint(1, 5), taken)
+    needles = [f"{name} = {value}" for name, value in (values | {o: _literal(rng) for o in others}).items()]
+    rng.shuffle(needles)
+    lines = filler_lines(lambda: _line(rng, values), needles, num_tokens, count_tokens)
+    questions = (
+        LookUp(
+            f"Found: {name} = {value}\n{name}: {value}",
+            f"{name} is {value}.",
+            value.strip('"'),
+            name,
+            {"o": name},
+        )
+        for name, value in values.items()
+    )
+    return Haystack("\n".join(scattered(rng, lines, needles)), tuple(questions))
 
 
 def last_value(
-    rng: random.Random, split: Split, num_tokens: int = DEFAULT_TOKENS,
-    count_tokens: CountTokens = estimated_tokens,
-) -> Dialogue:  # fmt: skip
-    """Ask for the value that a variable has in the end, after one to five assignments."""
-    wanted = names.of_split(rng, split, names.identifier, set())
-    values = [_literal(rng) for _ in range(rng.randint(1, MAX_ASSIGNMENTS))]
-    needles = [f"{wanted} = {value}" for value in values]
-    lines = filler_lines(lambda: _line(rng, wanted), needles, num_tokens, count_tokens)
-    return asked_about(
-        rng, split, "long_last", "\n".join(scattered(rng, lines, needles)),
-        reasoning="\n".join(["Found:", *needles, f"Last: {values[-1]}"]),
-        answer=f"The last value of {wanted} is {values[-1]}.",
-        key=values[-1].strip('"'), subject=wanted, o=wanted,
-    )  # fmt: skip
+    rng: random.Random, split: Split, num: int, num_tokens: int, count_tokens: CountTokens
+) -> Haystack:
+    """Asked for the value that a variable has in the end, after one to five assignments."""
+    taken: set[str] = set()
+    variables = [names.of_split(rng, split, names.identifier, taken) for _ in range(num)]
+    order = [name for name in variables for _ in range(rng.randint(1, MAX_ASSIGNMENTS))]
+    rng.shuffle(order)
+    assigned = [(name, _literal(rng)) for name in order]
+    needles = [f"{name} = {value}" for name, value in assigned]
+    lines = filler_lines(lambda: _line(rng, variables), needles, num_tokens, count_tokens)
+    questions = (_last(name, [v for other, v in assigned if other == name]) for name in variables)
+    return Haystack("\n".join(scattered(rng, lines, needles)), tuple(questions))
+
+
+def _last(name: str, values: list[str]) -> LookUp:
+    lines = ["Found:", *(f"{name} = {value}" for value in values), f"Last: {values[-1]}"]
+    answer = f"The last value of {name} is {values[-1]}."
+    return LookUp("\n".join(lines), answer, values[-1].strip('"'), name, {"o": name})
 
 
 def _loud(rng: random.Random) -> str:
@@ -68,10 +76,10 @@ def _literal(rng: random.Random) -> str:
     return value if value.isdigit() else f'"{value}"'
 
 
-def _line(rng: random.Random, without: str) -> str:
-    """A line of code that makes no sense and does not touch that name."""
+def _line(rng: random.Random, without: Collection[str]) -> str:
+    """A line of code that makes no sense and does not touch those names."""
     while True:
         words = [names.word(rng) for _ in range(3)]
         text = rng.choice(_LINES).format(*words, n=rng.randrange(1000), i=names.identifier(rng))
-        if without not in text:
+        if all(name not in text for name in without):
             return text

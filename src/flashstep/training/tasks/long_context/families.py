@@ -1,18 +1,24 @@
 """The families of look-up in long texts by name."""
 
 import random
-from collections.abc import Callable
 
 from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.dialogue import Dialogue, DialogueFamily
 from flashstep.training.tasks.long_context import code, items, logs, prose, records
-from flashstep.training.tasks.long_context.haystack import CountTokens
+from flashstep.training.tasks.long_context.haystack import (
+    Generate,
+    Make,
+    asked_one,
+    asked_several,
+    estimated_tokens,
+)
 from flashstep.training.tasks.long_context.trace_check import check_trace
 from flashstep.training.tasks.tools.judge import says
 from flashstep.types import Message
 
-# Each makes a dialogue of at most, and nearly, so many tokens; the function counts those of a text.
-LONG_GENERATORS: dict[str, Callable[[random.Random, Split, int, CountTokens], Dialogue]] = {
+_SET_TOKENS = (300, 1100)
+
+MAKERS: dict[str, Make] = {
     "long_fact": prose.fact,
     "long_count": prose.count,
     "long_log": logs.field,
@@ -21,6 +27,12 @@ LONG_GENERATORS: dict[str, Callable[[random.Random, Split, int, CountTokens], Di
     "long_last": code.last_value,
     "long_item": items.item,
 }
+# Each makes a dialogue of at most, and nearly, so many tokens; the function counts those of a text.
+LONG_GENERATORS: dict[str, Generate] = {name: asked_one(make, name) for name, make in MAKERS.items()}
+_WEIGHTS = {
+    "long_fact": 0.2, "long_count": 0.15, "long_log": 0.15, "long_entry": 0.15, "long_code": 0.12,
+    "long_last": 0.13, "long_item": 0.1,
+}  # fmt: skip
 
 
 def verify(dialogue: Dialogue, turn: int, message: Message) -> bool:
@@ -30,11 +42,14 @@ def verify(dialogue: Dialogue, turn: int, message: Message) -> bool:
 
 # The same at the shortest length, about a thousand tokens.
 LONG_CONTEXT_FAMILIES: dict[str, DialogueFamily] = {
-    "long_fact": DialogueFamily(prose.fact, verify, 0.2, ("long_fact",), check_trace),
-    "long_count": DialogueFamily(prose.count, verify, 0.15, ("long_count",), check_trace),
-    "long_log": DialogueFamily(logs.field, verify, 0.15, ("long_log",), check_trace),
-    "long_entry": DialogueFamily(records.entry, verify, 0.15, ("long_entry",), check_trace),
-    "long_code": DialogueFamily(code.constant, verify, 0.12, ("long_code",), check_trace),
-    "long_last": DialogueFamily(code.last_value, verify, 0.13, ("long_last",), check_trace),
-    "long_item": DialogueFamily(items.item, verify, 0.1, ("long_item",), check_trace),
+    name: DialogueFamily(generate, verify, _WEIGHTS[name], (name,), check_trace)
+    for name, generate in LONG_GENERATORS.items()
 }
+
+
+def long_set(rng: random.Random, split: Split, num: int) -> list[Dialogue]:
+    """`num` questions about one text, which is short enough for a row of training with all of them."""
+    name = rng.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
+    num_tokens = rng.randint(*_SET_TOKENS)
+    haystack = MAKERS[name](rng, split, num, num_tokens, estimated_tokens)
+    return asked_several(rng, split, name, haystack)

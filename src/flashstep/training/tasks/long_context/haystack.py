@@ -2,14 +2,38 @@
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.dialogue import Dialogue, Truth
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.script import Script
 
+
+@dataclass(frozen=True, slots=True)
+class LookUp:
+    """A question about a text. slots: what its wording needs."""
+
+    reasoning: str
+    answer: str
+    key: str
+    subject: str
+    slots: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Haystack:
+    """A long text and what can be asked about it."""
+
+    text: str
+    questions: tuple[LookUp, ...]
+
+
 # The number of tokens of a text. Generators know no tokenizer; evaluation hands its own in.
 CountTokens = Callable[[str], int]
+# A text of at most, and nearly, so many tokens, with so many questions.
+Make = Callable[[random.Random, Split, int, int, CountTokens], Haystack]
+Generate = Callable[..., Dialogue]
 DEFAULT_TOKENS = 1024
 # Left free for the question, which may stand there twice, the words around the text and the answer.
 _RESERVED_TOKENS = 120
@@ -54,17 +78,38 @@ def scattered(rng: random.Random, lines: Sequence[str], needles: Sequence[str]) 
     return whole
 
 
-def asked_about(
-    rng: random.Random, split: Split, family: str, text: str, *, reasoning: str, answer: str, key: str,
-    subject: str, **slots: object,
-) -> Dialogue:  # fmt: skip
-    """The dialogue: the text with the question behind it, at times before it, or both."""
-    question = wordings(family, split).choose(rng).format(**slots)
-    text = f"{rng.choice(_LABELS)}\n{text}".strip()
-    order = rng.choices(("after", "before", "both"), (7, 2, 1))[0]
+def asked_one(make: Make, family: str) -> Generate:
+    """A generator of dialogues with one question each."""
+
+    def generate(
+        rng: random.Random, split: Split, num_tokens: int = DEFAULT_TOKENS,
+        count_tokens: CountTokens = estimated_tokens,
+    ) -> Dialogue:  # fmt: skip
+        haystack = make(rng, split, 1, num_tokens, count_tokens)
+        order = rng.choices(("after", "before", "both"), (7, 2, 1))[0]
+        return _dialogue(rng, split, family, haystack.questions[0], _labelled(rng, haystack.text), order)
+
+    return generate
+
+
+def asked_several(rng: random.Random, split: Split, family: str, haystack: Haystack) -> list[Dialogue]:
+    """A dialogue for each question, all of which begin with the text (`training/sharing.py`)."""
+    text = _labelled(rng, haystack.text)
+    return [_dialogue(rng, split, family, each, text, "after") for each in haystack.questions]
+
+
+def _labelled(rng: random.Random, text: str) -> str:
+    return f"{rng.choice(_LABELS)}\n{text}".strip()
+
+
+def _dialogue(
+    rng: random.Random, split: Split, family: str, asked: LookUp, text: str, order: str
+) -> Dialogue:
+    """The text with the question behind it, at times before it, or both."""
+    question = wordings(family, split).choose(rng).format(**asked.slots)
     before = [question] if order != "after" else []
     after = [question] if order != "before" else []
     script = Script()
     script.user("\n\n".join([*before, text, *after]))
-    script.answer(reasoning, answer, Truth(key))
-    return script.dialogue(family, [subject])
+    script.answer(asked.reasoning, asked.answer, Truth(asked.key))
+    return script.dialogue(family, [asked.subject])

@@ -3,14 +3,13 @@
 import random
 
 from flashstep.training.tasks.base import Split
-from flashstep.training.tasks.dialogue import Dialogue
 from flashstep.training.tasks.long_context import names
 from flashstep.training.tasks.long_context.haystack import (
-    DEFAULT_TOKENS,
     CountTokens,
-    asked_about,
-    estimated_tokens,
+    Haystack,
+    LookUp,
     filler_lines,
+    scattered,
 )
 
 _FIELDS = (
@@ -31,30 +30,30 @@ _STAMP_TOKENS = 4  # digits of a line number
 _LEVELS = ("INFO", "INFO", "WARN", "DEBUG", "ERROR")
 
 
-def field(
-    rng: random.Random, split: Split, num_tokens: int = DEFAULT_TOKENS,
-    count_tokens: CountTokens = estimated_tokens,
-) -> Dialogue:  # fmt: skip
-    """Ask for what a log says of one user, who occurs in one line."""
-    taken: set[str] = set()
-    user = names.of_split(rng, split, _user, taken)
+def field(rng: random.Random, split: Split, num: int, num_tokens: int, count_tokens: CountTokens) -> Haystack:
+    """Asked for what a log says of a user, who occurs in one line."""
+    users: set[str] = set()
     fields = rng.sample(_FIELDS, rng.randint(1, 2))
-    values = {name: names.value(rng) for name in fields}
-    asked = rng.choice(fields)
-    needle = _line(rng, user, values)
+    needles, questions = [], []
+    for _ in range(num):
+        user, values = names.of_split(rng, split, _user, users), {name: names.value(rng) for name in fields}
+        needles.append(_line(rng, user, values))
+        asked = rng.choice(fields)
+        questions.append(_question(needles[-1], user, asked, values[asked]))
     stamp = rng.randrange(1000) if rng.random() < 0.5 else None
     extra = 0 if stamp is None else _STAMP_TOKENS
     lines = filler_lines(
-        lambda: _other_line(rng, user, fields), [needle], num_tokens, lambda text: count_tokens(text) + extra
+        lambda: _other_line(rng, users, fields), needles, num_tokens, lambda text: count_tokens(text) + extra
     )
-    lines.insert(rng.randint(0, len(lines)), needle)
+    lines = scattered(rng, lines, needles)
     if stamp is not None:
         lines = [f"{number} {line}" for number, line in enumerate(lines, stamp)]
-    return asked_about(
-        rng, split, "long_log", "\n".join(lines),
-        reasoning=f"Found: {needle}\n{asked}: {values[asked]}", answer=f"The {asked} of {user} is {values[asked]}.",
-        key=values[asked], subject=user, k=asked, o=user,
-    )  # fmt: skip
+    return Haystack("\n".join(lines), tuple(questions))
+
+
+def _question(needle: str, user: str, asked: str, value: str) -> LookUp:
+    reasoning, answer = f"Found: {needle}\n{asked}: {value}", f"The {asked} of {user} is {value}."
+    return LookUp(reasoning, answer, value, user, {"k": asked, "o": user})
 
 
 def _user(rng: random.Random) -> str:
@@ -66,8 +65,8 @@ def _line(rng: random.Random, user: str, values: dict[str, str]) -> str:
     return f"{rng.choice(_LEVELS)} {names.word(rng)} user={user} {told}"
 
 
-def _other_line(rng: random.Random, user: str, fields: list[str]) -> str:
+def _other_line(rng: random.Random, users: set[str], fields: list[str]) -> str:
     while True:
         other = _user(rng)
-        if other != user:
+        if other not in users:
             return _line(rng, other, {name: names.value(rng) for name in fields})

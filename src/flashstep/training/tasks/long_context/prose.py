@@ -1,15 +1,15 @@
 """Prose: one fact among many sentences, and the number of sentences that mention a word."""
 
 import random
+from collections.abc import Collection
+from itertools import permutations
 
 from flashstep.training.tasks.base import Split
-from flashstep.training.tasks.dialogue import Dialogue
 from flashstep.training.tasks.long_context import names
 from flashstep.training.tasks.long_context.haystack import (
-    DEFAULT_TOKENS,
     CountTokens,
-    asked_about,
-    estimated_tokens,
+    Haystack,
+    LookUp,
     filler_lines,
     scattered,
 )
@@ -30,54 +30,65 @@ _SENTENCES = (
     "Nothing is more {0} than the {1}.", "The story of the {0} is long.",
 )  # fmt: skip
 MAX_MENTIONS = 5
+_NUM_MENTIONS = (0, 1, 2, 2, 3, 3, 4, MAX_MENTIONS)
 
 
-def fact(
-    rng: random.Random, split: Split, num_tokens: int = DEFAULT_TOKENS,
-    count_tokens: CountTokens = estimated_tokens,
-) -> Dialogue:  # fmt: skip
-    """Ask for something that one sentence says of someone. Others say it of others, or other things."""
+def fact(rng: random.Random, split: Split, num: int, num_tokens: int, count_tokens: CountTokens) -> Haystack:
+    """Asked for something that one sentence says of someone. Others say it of others, or other things."""
     taken: set[str] = set()
-    owner, thing = names.of_split(rng, split, names.person, taken), rng.choice(_THINGS)
-    others = names.several(rng, names.person, rng.randint(1, 4), taken)
-    wanted = names.value(rng)
+    owners, thing = [names.of_split(rng, split, names.person, taken) for _ in range(num)], rng.choice(_THINGS)
     form = rng.choice(_FACTS)
-    needle = form.format(k=thing, o=owner, v=wanted)
+    questions = [_question(form, thing, owner, names.value(rng)) for owner in owners]
+    others = names.several(rng, names.person, rng.randint(1, 4), taken)
     needles = [form.format(k=thing, o=other, v=names.value(rng)) for other in others]
     for other_thing in rng.sample([t for t in _THINGS if t != thing], rng.randint(0, 2)):
-        needles.append(rng.choice(_FACTS).format(k=other_thing, o=owner, v=names.value(rng)))
-    needles.insert(rng.randint(0, len(needles)), needle)
+        needles.append(rng.choice(_FACTS).format(k=other_thing, o=owners[0], v=names.value(rng)))
+    needles += [question.reasoning.split("\n")[0].removeprefix("Found: ") for question in questions]
+    rng.shuffle(needles)
     lines = filler_lines(lambda: sentence(rng), needles, num_tokens, count_tokens)
-    return asked_about(
-        rng, split, "long_fact", paragraphs(rng, scattered(rng, lines, needles)),
-        reasoning=f"Found: {needle}\n{thing}: {wanted}", answer=f"The {thing} of {owner} is {wanted}.",
-        key=wanted, subject=owner, k=thing, o=owner,
-    )  # fmt: skip
+    return Haystack(paragraphs(rng, scattered(rng, lines, needles)), tuple(questions))
 
 
-def count(
-    rng: random.Random, split: Split, num_tokens: int = DEFAULT_TOKENS,
-    count_tokens: CountTokens = estimated_tokens,
-) -> Dialogue:  # fmt: skip
-    """Ask how many sentences have a word: none to five."""
-    wanted = rng.choice(common_words(split))
-    number = rng.choice((0, 1, 2, 2, 3, 3, 4, MAX_MENTIONS))
-    needles = [_mention(rng, wanted) for _ in range(number)]
-    lines = filler_lines(lambda: sentence(rng, without=wanted), needles, num_tokens, count_tokens)
+def _question(form: str, thing: str, owner: str, value: str) -> LookUp:
+    needle = form.format(k=thing, o=owner, v=value)
+    answer = f"The {thing} of {owner} is {value}."
+    return LookUp(f"Found: {needle}\n{thing}: {value}", answer, value, owner, {"k": thing, "o": owner})
+
+
+def count(rng: random.Random, split: Split, num: int, num_tokens: int, count_tokens: CountTokens) -> Haystack:
+    """Asked how many sentences have a word: none to five."""
+    wanted = _words_apart(rng, split, num)
+    mentions = [
+        (word, _mention(rng, word, wanted)) for word in wanted for _ in range(rng.choice(_NUM_MENTIONS))
+    ]
+    rng.shuffle(mentions)
+    needles = [needle for _, needle in mentions]
+    lines = filler_lines(lambda: sentence(rng, wanted), needles, num_tokens, count_tokens)
+    questions = (_count(word, [needle for other, needle in mentions if other == word]) for word in wanted)
+    return Haystack(paragraphs(rng, scattered(rng, lines, needles)), tuple(questions))
+
+
+def _words_apart(rng: random.Random, split: Split, num: int) -> list[str]:
+    """Words of which none is part of another."""
+    while True:
+        words = rng.sample(common_words(split), num)
+        if not any(one in other for one, other in permutations(words, 2)):
+            return words
+
+
+def _count(wanted: str, needles: list[str]) -> LookUp:
+    number = len(needles)
     found = [f"{i}. {needle}" for i, needle in enumerate(needles, 1)]
-    return asked_about(
-        rng, split, "long_count", paragraphs(rng, scattered(rng, lines, needles)),
-        reasoning="\n".join([f"Mentions of {wanted}:", *found, f"So {number}."]),
-        answer=f"The word {wanted} is mentioned {number} time{'' if number == 1 else 's'}.",
-        key=str(number), subject=wanted, w=wanted,
-    )  # fmt: skip
+    reasoning = "\n".join([f"Mentions of {wanted}:", *found, f"So {number}."])
+    answer = f"The word {wanted} is mentioned {number} time{'' if number == 1 else 's'}."
+    return LookUp(reasoning, answer, str(number), wanted, {"w": wanted})
 
 
-def sentence(rng: random.Random, without: str = "") -> str:
-    """A sentence that means little, without that word."""
+def sentence(rng: random.Random, without: Collection[str] = ()) -> str:
+    """A sentence that means little, without those words."""
     while True:
         text = rng.choice(_SENTENCES).format(*(names.word(rng) for _ in range(3)))
-        if not without or without not in text.lower():
+        if all(word not in text.lower() for word in without):
             return text
 
 
@@ -89,11 +100,11 @@ def paragraphs(rng: random.Random, sentences: list[str]) -> str:
     return "\n".join(" ".join(sentences[i : i + size]) for i in range(0, len(sentences), size))
 
 
-def _mention(rng: random.Random, wanted: str) -> str:
-    """A sentence with the word in it, once."""
+def _mention(rng: random.Random, wanted: str, all_wanted: Collection[str]) -> str:
+    """A sentence with the word in it, once, and none of the others."""
     while True:
         words = [wanted, names.word(rng), names.word(rng)]
         rng.shuffle(words)
         text = rng.choice(_SENTENCES).format(*words)
-        if text.lower().count(wanted) == 1:
+        if sum(text.lower().count(word) for word in all_wanted) == 1:
             return text

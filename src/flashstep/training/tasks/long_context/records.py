@@ -4,14 +4,13 @@ import json
 import random
 
 from flashstep.training.tasks.base import Split
-from flashstep.training.tasks.dialogue import Dialogue
 from flashstep.training.tasks.long_context import names
 from flashstep.training.tasks.long_context.haystack import (
-    DEFAULT_TOKENS,
     CountTokens,
-    asked_about,
-    estimated_tokens,
+    Haystack,
+    LookUp,
     filler_lines,
+    scattered,
 )
 
 _MEMBERS = (
@@ -32,31 +31,30 @@ _MEMBERS = (
 _NO_ID = '"id": 1000'  # as long as most ids
 
 
-def entry(
-    rng: random.Random, split: Split, num_tokens: int = DEFAULT_TOKENS,
-    count_tokens: CountTokens = estimated_tokens,
-) -> Dialogue:  # fmt: skip
-    """Ask for a member of the entry that has a name, or an id; entries differ in both."""
-    owner = names.of_split(rng, split, names.person, set())
+def entry(rng: random.Random, split: Split, num: int, num_tokens: int, count_tokens: CountTokens) -> Haystack:
+    """Asked for a member of the entry that has a name, or an id; entries differ in both."""
+    owners: set[str] = set()
     members = rng.sample(_MEMBERS, rng.randint(1, 2))
+    targets = [_record(rng, names.of_split(rng, split, names.person, owners), members) for _ in range(num)]
     first_id = rng.randrange(1, 900)
-    target = _record(rng, owner, members)
 
     def other() -> str:
-        return _record(rng, names.several(rng, names.person, 1, {owner})[0], members)
+        return _record(rng, names.several(rng, names.person, 1, set(owners))[0], members)
 
     # One token more an entry: the comma.
-    lines = filler_lines(other, [target], num_tokens, lambda text: count_tokens(text) + 1)
-    lines.insert(rng.randint(0, len(lines)), target)
+    lines = filler_lines(other, targets, num_tokens, lambda text: count_tokens(text) + 1)
+    lines = scattered(rng, lines, targets)
     lines = [text.replace(_NO_ID, f'"id": {number}', 1) for number, text in enumerate(lines, first_id)]
-    found = next(text for text in lines if json.loads(text)["name"] == owner)
-    record, asked = json.loads(found), rng.choice(members)
-    by = rng.choice(("id", "name"))
-    return asked_about(
-        rng, split, "long_entry", "[" + ",\n".join(lines) + "]",
-        reasoning=f"Found: {found}\n{asked}: {record[asked]}",
-        answer=f"The {asked} of the entry with {by} {record[by]} is {record[asked]}.",
-        key=str(record[asked]), subject=owner, k=asked, i=by, v=record[by],
+    found = [text for text in lines if json.loads(text)["name"] in owners]
+    return Haystack("[" + ",\n".join(lines) + "]", tuple(_question(rng, text, members) for text in found))
+
+
+def _question(rng: random.Random, found: str, members: list[str]) -> LookUp:
+    record, asked, by = json.loads(found), rng.choice(members), rng.choice(("id", "name"))
+    return LookUp(
+        f"Found: {found}\n{asked}: {record[asked]}",
+        f"The {asked} of the entry with {by} {record[by]} is {record[asked]}.",
+        key=str(record[asked]), subject=record["name"], slots={"k": asked, "i": by, "v": record[by]},
     )  # fmt: skip
 
 

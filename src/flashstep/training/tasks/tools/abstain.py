@@ -8,7 +8,7 @@ from flashstep.training.tasks.dialogue import Dialogue, Truth
 from flashstep.training.tasks.script import Script
 from flashstep.training.tasks.short_questions import SHORT_WORDINGS, short_example, small_talk
 from flashstep.training.tasks.tools import request, setting, trace
-from flashstep.training.tasks.tools.declaration import declare_some
+from flashstep.training.tasks.tools.declaration import Declared, declare_some
 from flashstep.training.tasks.tools.judge import NO_TOOL
 
 WORDINGS = (
@@ -21,7 +21,18 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
     """Ask for what no declared tool does, or something that needs none."""
     missing = declare_some(rng, split, 1, [])[0]
     tools = declare_some(rng, split, rng.choice((1, 2, 2, 3, 4)), [missing])
-    script = Script(setting.system_prompt(rng))
+    return _dialogue(rng, split, missing, tools, setting.system_prompt(rng))
+
+
+def about(rng: random.Random, split: Split, tools: list[Declared], system: str) -> Dialogue:
+    """The same with tools that there are."""
+    return _dialogue(rng, split, declare_some(rng, split, 1, tools)[0], tools, system)
+
+
+def _dialogue(
+    rng: random.Random, split: Split, missing: Declared, tools: list[Declared], system: str
+) -> Dialogue:
+    script = Script(system)
     draw = rng.random()
     if draw < _TALK_SHARE:
         script.example(small_talk(rng, split, "greeting", "thanks", "self", "abilities"))
@@ -31,7 +42,7 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
         wish = request.make_request(rng, split, missing)
         text, task = request.asked_with_manners(rng, split, wish, [missing, *tools])
         script.user(text)
-        reasoning = "\n".join(trace.search_lines(task, tools, None))
+        reasoning = "\n".join(trace.search_lines(task, tools, None, wish.parts_of(task)))
         purpose = f"to {task}" if task == wish.task else f"for {task}"
         script.answer(reasoning, f"I have {NO_TOOL} {purpose}.", Truth(NO_TOOL))
     return setting.staged(rng, script, "tool_abstain", tools)

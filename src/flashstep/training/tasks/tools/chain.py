@@ -24,11 +24,35 @@ def generate(rng: random.Random, split: Split, num_calls: int | None = None) -> 
     num = num_calls or rng.choices(range(2, MAX_CALLS + 1), (4, 4, 2, 1))[0]
     links, steps = _steps(rng, split, num)
     tools = setting.among_others(rng, split, steps)
+    return _dialogue(rng, split, links, steps, tools, setting.system_prompt(rng))
+
+
+def about(rng: random.Random, split: Split, tools: list[Declared], system: str) -> Dialogue | None:
+    """The same with tools that there are; None when no two of them can follow each other."""
+    first, *others = rng.sample(tools, len(tools))
+    steps: list[Declared] = [first]
+    links: list[Parameter] = []
+    for step in others[: MAX_CALLS - 1]:
+        known = {link.words for link in links}
+        suited = [p for p in step.parameters if p.kind in _LINK_KINDS and p.words not in known]
+        if suited:
+            links.append(rng.choice(suited))
+            steps.append(step)
+    if not links:
+        return None
+    num = min(len(links), rng.choice((1, 1, 2, 3)))
+    return _dialogue(rng, split, links[:num], steps[: num + 1], tools, system)
+
+
+def _dialogue(
+    rng: random.Random, split: Split, links: list[Parameter], steps: list[Declared], tools: list[Declared],
+    system: str,
+) -> Dialogue:  # fmt: skip
     taken = setting.parameter_words(tools)
     results = [result.make_result(rng, split, taken, link=link) for link in links]
     results.append(result.make_result(rng, split, taken, asks=rng.random() < 0.7))
     wishes = _wishes(rng, split, steps, links, results)
-    script = Script(setting.system_prompt(rng))
+    script = Script(system)
     text = wrap(rng, split, _asked(rng, split, wishes, links, tools))
     script.user(result.with_question(rng, split, text, results[-1]))
     _play(rng, script, wishes, results, tools)

@@ -7,6 +7,7 @@ from typing import Any
 from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.tools import vocabulary
 from flashstep.training.tasks.tools.parameters import Parameter, joined, make_parameter
+from flashstep.training.tasks.tools.summary import has_words, summary
 from flashstep.types import Tool
 
 _DESCRIPTIONS = (
@@ -29,11 +30,11 @@ _PARAMETER_DESCRIPTIONS = ("The {}.", "{} to use", "{}", "the {} as given")
 
 @dataclass(frozen=True, slots=True)
 class Declared:
-    """A tool with what it is made of. verbs: the one in its name and the one in its description; `reads`
-    says that it only looks something up."""
+    """A tool with what it is made of. verbs: the one in its name and the one in its description, none when
+    it was not made of words; `reads` says that it only looks something up."""
 
     tool: Tool
-    verbs: tuple[str, str]
+    verbs: tuple[str, ...]
     nouns: tuple[str, ...]
     parameters: tuple[Parameter, ...]
     reads: bool
@@ -63,7 +64,8 @@ def declare(
     """A tool. like: one that it shares the verb or the noun with, though not both. link: a parameter that
     it must have. num_parameters: how many others; None = 0 to 4."""
     slot = rng.choice(("do", "read"))
-    verbs, nouns = vocabulary.verbs(rng, split, slot), vocabulary.nouns(rng, split)
+    verbs: tuple[str, ...] = vocabulary.verbs(rng, split, slot)
+    nouns = vocabulary.nouns(rng, split)
     if like is not None and rng.random() < 0.5:
         verbs, slot = like.verbs, "read" if like.reads else "do"
     elif like is not None:
@@ -93,8 +95,14 @@ def declare_some(rng: random.Random, split: Split, num: int, others: list[Declar
 
 def is_different(one: Declared, other: Declared) -> bool:
     """True when no request can mean both."""
-    shares_verb = bool(set(one.verbs) & set(other.verbs))
-    return one.tool.name != other.tool.name and not (shares_verb and overlap(one.noun, other.noun))
+    return one.tool.name != other.tool.name and not _is_meant(one, other) and not _is_meant(other, one)
+
+
+def _is_meant(one: Declared, asked: Declared) -> bool:
+    """True when a request for `asked` could be for `one`, by the words that its declaration has."""
+    words = summary(one.tool)
+    has_verb = any(verb in one.verbs or has_words(words, verb) for verb in asked.verbs)
+    return has_verb and (overlap(one.noun, asked.noun) or has_words(words, asked.noun))
 
 
 def overlap(one: str, other: str) -> bool:
@@ -108,7 +116,7 @@ def _name(rng: random.Random, verb: str, noun: str, *, is_camel: bool) -> str:
     return name.replace("_", "-") if rng.random() < 0.05 else name
 
 
-def _description(rng: random.Random, verbs: tuple[str, str], noun: str, *, reads: bool) -> str:
+def _description(rng: random.Random, verbs: tuple[str, ...], noun: str, *, reads: bool) -> str:
     """What the tool does, usually with the verb that is not in its name; at times a sentence more."""
     verb = verbs[1] if rng.random() < 0.7 else verbs[0]
     forms = _READING_DESCRIPTIONS if reads and rng.random() < 0.2 else _DESCRIPTIONS

@@ -25,6 +25,7 @@ from flashstep.training.tasks.tools.declaration import Declared
 from flashstep.training.tasks.tools.judge import NO_TOOL
 from flashstep.training.tasks.tools.parameters import Parameter, simple_value
 from flashstep.training.tasks.tools.request import Request
+from flashstep.training.tasks.tools.summary import inside_a_sentence, plain_words
 from flashstep.training.tasks.wording import wrap
 from flashstep.types import Tool
 
@@ -90,12 +91,36 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
     declared = declare(rng, wanted)
     tools = [*([declared] if is_declared else []), *(declare(rng, other) for other in others)]
     rng.shuffle(tools)
-    script = Script(setting.system_prompt(rng))
-    if _MISSING_SHARE <= draw < _MISSING_SHARE + _PLAIN_SHARE:
+    is_plain = _MISSING_SHARE <= draw < _MISSING_SHARE + _PLAIN_SHARE
+    system = setting.system_prompt(rng)
+    return _dialogue(rng, split, None if is_plain else (wanted, declared), tools, system)
+
+
+def generate_set(rng: random.Random, split: Split, num: int) -> list[Dialogue]:
+    """`num` conversations with the same tools declared."""
+    missing, *entries = _some(rng, split, 2 + rng.choices(_NUM_OTHERS, _OTHERS_WEIGHTS)[0])
+    declared = [(entry, declare(rng, entry)) for entry in entries]
+    tools, system = [tool for _, tool in declared], setting.system_prompt(rng)
+    dialogues = []
+    for _ in range(num):
+        draw = rng.random()
+        wanted = (missing, declare(rng, missing)) if draw < _MISSING_SHARE else rng.choice(declared)
+        is_plain = draw > 1 - _PLAIN_SHARE
+        dialogues.append(_dialogue(rng, split, None if is_plain else wanted, tools, system))
+    return dialogues
+
+
+def _dialogue(
+    rng: random.Random, split: Split, wanted: tuple[EverydayTool, Declared] | None, tools: Sequence[Declared],
+    system: str,
+) -> Dialogue:  # fmt: skip
+    """wanted: the tool that is asked for; None = a question that needs none."""
+    script = Script(system)
+    if wanted is None:
         kinds = ("greeting", "thanks", "self", "abilities")
         script.example(small_talk(rng, split, *kinds) if rng.random() < 0.3 else short_example(rng, split))
     else:
-        _round(rng, split, script, make_request(rng, split, wanted, declared), tools)
+        _round(rng, split, script, make_request(rng, split, *wanted), tools)
     return script.dialogue("tool_everyday", (), [declared.tool for declared in tools])
 
 
@@ -105,7 +130,7 @@ def declare(rng: random.Random, entry: EverydayTool) -> Declared:
     for each in entry.parameters:
         name, kind = rng.choice(each["names"]), each["kind"]
         parameter = Parameter(
-            _words(name), name, kind, tuple(each.get("options", ())), (), each.get("required", False)
+            plain_words(name), name, kind, tuple(each.get("options", ())), (), each.get("required", False)
         )
         parameters.append(parameter)
         properties[name] = parameter.schema()
@@ -118,7 +143,7 @@ def declare(rng: random.Random, entry: EverydayTool) -> Declared:
     name, description = rng.choice(entry.names), rng.choice(entry.descriptions)
     function = {"name": name, "description": description, "parameters": schema}
     tool = Tool(name, description, schema, {"type": "function", "function": function})
-    return Declared(tool, ("", ""), (entry.topic,), tuple(parameters), True, False)
+    return Declared(tool, (), (entry.topic,), tuple(parameters), True, False)
 
 
 def make_request(
@@ -140,7 +165,7 @@ def make_request(
     task = _WANTED.search(chosen.text)
     assert task, f"nothing is marked in: {chosen.text}"
     said = _WANTED.sub(r"\1", chosen.text).format(*values)
-    return wrap(rng, split, said), Request(declared, arguments, _as_inside_a_sentence(task[1]))
+    return wrap(rng, split, said), Request(declared, arguments, inside_a_sentence(task[1]))
 
 
 def _round(
@@ -185,13 +210,3 @@ def _value(rng: random.Random, split: Split, parameter: dict[str, Any]) -> Any:
         case "integer":
             return rng.randint(1, rng.choice((9, 30, 200)))
     return simple_value(rng, split, parameter["kind"])
-
-
-def _words(name: str) -> str:
-    """ "start_date" and "startDate" as people say it: "start date"."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).replace("_", " ").lower()
-
-
-def _as_inside_a_sentence(task: str) -> str:
-    """Without the capital that it has at the beginning of a message ("SQL" keeps it)."""
-    return task[0].lower() + task[1:] if task[1:2].islower() or task[1:2] == " " else task

@@ -26,7 +26,25 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
     wishes, text = make(rng, split)
     wanted = list({wish.declared.tool.name: wish.declared for wish in wishes}.values())
     tools = setting.among_others(rng, split, wanted)
-    script = Script(setting.system_prompt(rng))
+    return _dialogue(rng, split, wishes, text, tools, setting.system_prompt(rng))
+
+
+def about(rng: random.Random, split: Split, tools: list[Declared], system: str) -> Dialogue | None:
+    """The same with tools that there are; None when they do not allow it."""
+    suited = [(declared, p) for declared in tools for p in declared.parameters if p.kind in _EACH_KINDS]
+    if suited and rng.random() < _EACH_SHARE:
+        wishes, text = _for_each_value(rng, split, *rng.choice(suited))
+    elif len(tools) > 1:
+        wishes, text = _listed(rng, split, rng.sample(tools, min(len(tools), rng.choice((2, 2, 3, 4)))))
+    else:
+        return None
+    return _dialogue(rng, split, wishes, text, tools, system)
+
+
+def _dialogue(
+    rng: random.Random, split: Split, wishes: list[Request], text: str, tools: list[Declared], system: str
+) -> Dialogue:
+    script = Script(system)
     results = _results(rng, split, wishes, tools)
     script.user(result.with_question(rng, split, wrap(rng, split, text), results[0]))
     script.call("\n".join(_call_lines(wishes, tools)), [wish.call for wish in wishes])
@@ -48,7 +66,10 @@ def _call_lines(wishes: list[Request], tools: list[Declared]) -> list[str]:
 
 def _different(rng: random.Random, split: Split) -> tuple[list[Request], str]:
     """Requests for different tools, as a list."""
-    wanted = declare_some(rng, split, rng.choice((2, 2, 3, 4)), [])
+    return _listed(rng, split, declare_some(rng, split, rng.choice((2, 2, 3, 4)), []))
+
+
+def _listed(rng: random.Random, split: Split, wanted: list[Declared]) -> tuple[list[Request], str]:
     wishes = [request.make_request(rng, split, declared) for declared in wanted]
     tasks = [_task(rng, split, wish) for wish in wishes]
     text = rng.choice((_as_sentence, _as_lines))(rng, tasks)
@@ -61,7 +82,15 @@ def _one_for_each(rng: random.Random, split: Split) -> tuple[list[Request], str]
     varied = make_parameter(rng, split, is_camel=rng.random() < 0.2, taken=set(), kind=kind)
     varied = replace(varied, is_required=True)
     declared = declare(rng, split, link=varied, num_parameters=rng.choice((0, 0, 1, 2)))
-    values = list(dict.fromkeys(simple_value(rng, split, kind) for _ in range(rng.choice((2, 3, 3, 4)))))
+    return _for_each_value(rng, split, declared, varied)
+
+
+def _for_each_value(
+    rng: random.Random, split: Split, declared: Declared, varied: Parameter
+) -> tuple[list[Request], str]:
+    values = list(
+        dict.fromkeys(simple_value(rng, split, varied.kind) for _ in range(rng.choice((2, 3, 3, 4))))
+    )
     first = request.make_request(rng, split, declared, **{varied.name: values[0]})
     wishes = [replace(first, arguments={**first.arguments, varied.name: value}) for value in values]
     return wishes, _said_for_each(rng, split, first, varied, values)

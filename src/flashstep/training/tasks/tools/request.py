@@ -36,6 +36,14 @@ class Request:
         """Name and arguments."""
         return self.declared.tool.name, self.arguments
 
+    def parts_of(self, task: str) -> tuple[str, ...]:
+        """The words of `task`, which names this request, that only a tool that fits has: the verb, if it is
+        there, and the noun. None when the request is in other words than the tool."""
+        if not self.declared.verbs:
+            return ()
+        verb = next((verb for verb in self.declared.verbs if task.startswith(f"{verb} ")), None)
+        return (verb, self.declared.noun) if verb else (self.declared.noun,)
+
 
 def make_request(rng: random.Random, split: Split, declared: Declared, **fixed: Any) -> Request:
     """Random arguments for `declared`: all required ones, some of the others. fixed: arguments given."""

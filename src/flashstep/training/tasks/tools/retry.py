@@ -32,7 +32,22 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
     declared = declare(rng, split, num_parameters=rng.choice((1, 2, 2, 3)))
     wish = request.make_request(rng, split, declared)
     tools = setting.among_others(rng, split, [declared])
-    script = Script(setting.system_prompt(rng))
+    return _dialogue(rng, split, wish, tools, setting.system_prompt(rng))
+
+
+def about(rng: random.Random, split: Split, tools: list[Declared], system: str) -> Dialogue | None:
+    """The same with tools that there are; None when none of them has a parameter."""
+    suited = [declared for declared in tools if declared.parameters]
+    if not suited:
+        return None
+    return _dialogue(rng, split, request.make_request(rng, split, rng.choice(suited)), tools, system)
+
+
+def _dialogue(
+    rng: random.Random, split: Split, wish: Request, tools: list[Declared], system: str
+) -> Dialogue:
+    declared = wish.declared
+    script = Script(system)
     text, task = request.asked_with_manners(rng, split, wish, tools)
     script.user(text)
     script.call("\n".join(trace.call_lines(task, tools, wish)), [wish.call])

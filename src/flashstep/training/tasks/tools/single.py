@@ -16,7 +16,19 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
     """Ask for something that one of the declared tools does."""
     wanted = declare_some(rng, split, 2 if rng.random() < _SECOND_SHARE else 1, [])
     tools = setting.among_others(rng, split, wanted)
-    script = Script(setting.system_prompt(rng))
+    return _dialogue(rng, split, wanted, tools, setting.system_prompt(rng))
+
+
+def about(rng: random.Random, split: Split, tools: list[Declared], system: str) -> Dialogue:
+    """The same with tools that there are."""
+    wanted = rng.sample(tools, 2 if len(tools) > 1 and rng.random() < _SECOND_SHARE else 1)
+    return _dialogue(rng, split, wanted, tools, system)
+
+
+def _dialogue(
+    rng: random.Random, split: Split, wanted: list[Declared], tools: list[Declared], system: str
+) -> Dialogue:
+    script = Script(system)
     for declared in wanted:
         _round(rng, split, script, declared, tools)
     return setting.staged(rng, script, "tool_single", tools)

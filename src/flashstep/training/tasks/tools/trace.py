@@ -1,30 +1,39 @@
 """The reasoning before a call: which tool fits, then every argument as the text has it.
 
 Asked: book the table.
-get_weather (Current weather in a city): no
-book_table (Reserve a table): yes
+- get weather, current weather in a city: book no
+- cancel table, call off a table: book no
+- book table, reserve a table: book yes, table yes
+book_table
 city: "Oslo"
 guests: 4
 urgent: not given
 
-A tool's line repeats what its description says, so that the decision is between words that stand side by side.
+A tool's line says in plain words, one spelling for all, what its name and its description say, so that the
+decision is between words that stand side by side. What is asked is then looked for in it word by word: first what
+to do, then with what. Where a request has other words than the tool (`meant`), the line ends with the
+verdict alone: "- get weather, current weather in a city: yes".
 """
 
+import itertools
 import json
 from collections.abc import Sequence
 from typing import Any
 
 from flashstep.training.tasks.tools.declaration import Declared
 from flashstep.training.tasks.tools.request import Request
+from flashstep.training.tasks.tools.summary import has_words, summary
 from flashstep.types import Tool
 
-# Of a description this much is repeated.
-MOST_WORDS = 12
+# Words of a request, each of which a tool that fits must have.
+Parts = Sequence[str]
 
 
-def search_lines(task: str, tools: Sequence[Declared], wanted: Declared | None) -> list[str]:
-    """The declared tools one by one until one fits; None = none does."""
-    lines = [f"Asked: {task}.", *_looked_at(tools, wanted)]
+def search_lines(
+    task: str, tools: Sequence[Declared], wanted: Declared | None, parts: Parts = ()
+) -> list[str]:
+    """The declared tools one by one until one fits; None = none does. parts: see `verdict`."""
+    lines = [f"Asked: {task}.", *_looked_at(tools, wanted, parts)]
     return lines if wanted else [*lines, "No tool fits."]
 
 
@@ -38,14 +47,14 @@ def argument_lines(request: Request) -> list[str]:
 
 def call_lines(task: str, tools: Sequence[Declared], request: Request) -> list[str]:
     """The whole reasoning before one call."""
-    return [*search_lines(task, tools, request.declared), *argument_lines(request)]
+    lines = search_lines(task, tools, request.declared, request.parts_of(task))
+    return [*lines, *argument_lines(request)]
 
 
 def numbered_lines(label: str, number: int, request: Request, tools: Sequence[Declared]) -> list[str]:
     """One of several calls: "Step 2: cancel the order.", the search, the arguments."""
-    return [
-        f"{label} {number}: {request.task}.", *_looked_at(tools, request.declared), *argument_lines(request)
-    ]  # fmt: skip
+    looked_at = _looked_at(tools, request.declared, request.parts_of(request.task))
+    return [f"{label} {number}: {request.task}.", *looked_at, *argument_lines(request)]
 
 
 def once_more_lines(label: str, number: int, request: Request) -> list[str]:
@@ -53,15 +62,15 @@ def once_more_lines(label: str, number: int, request: Request) -> list[str]:
     return [f"{label} {number}: {request.declared.tool.name}", *argument_lines(request)]
 
 
-def gloss(tool: Tool) -> str:
-    """The first sentence of a tool's description, at most MOST_WORDS words of it."""
-    sentence = tool.description.split(". ")[0].rstrip(".")
-    return " ".join(sentence.split()[:MOST_WORDS])
-
-
-def verdict(tool: Tool, *, fits: bool) -> str:
-    """The line on one tool."""
-    return f"{tool.name} ({gloss(tool)}): {'yes' if fits else 'no'}"
+def verdict(tool: Tool, *, fits: bool, parts: Parts = ()) -> str:
+    """The line on one tool. parts: the words of the request that a tool that fits must have; the first that
+    it lacks refuses it. None = the words do not tell."""
+    words = summary(tool)
+    if not parts:
+        return f"- {words}: {'yes' if fits else 'no'}"
+    num_found = len(list(itertools.takewhile(lambda part: has_words(words, part), parts)))
+    found = [f"{part} yes" for part in parts[:num_found]]
+    return f"- {words}: {', '.join([*found, *(f'{part} no' for part in parts[num_found : num_found + 1])])}"
 
 
 def shown(value: Any) -> str:
@@ -69,10 +78,10 @@ def shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if not isinstance(value, bool) else str(value)
 
 
-def _looked_at(tools: Sequence[Declared], wanted: Declared | None) -> list[str]:
+def _looked_at(tools: Sequence[Declared], wanted: Declared | None, parts: Parts) -> list[str]:
     lines = []
     for declared in tools:
-        lines.append(verdict(declared.tool, fits=declared == wanted))
+        lines.append(verdict(declared.tool, fits=declared == wanted, parts=parts))
         if declared == wanted:
-            break
+            return [*lines, wanted.tool.name]
     return lines

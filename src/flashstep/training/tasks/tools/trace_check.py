@@ -1,5 +1,6 @@
 """Is the reasoning of a turn the way to it? Calls and answers are made again from the trace alone."""
 
+import itertools
 import json
 import re
 from collections.abc import Sequence
@@ -7,7 +8,7 @@ from typing import Any
 
 from flashstep.training.tasks.dialogue import Dialogue, same_calls
 from flashstep.training.tasks.tools.judge import NO_TOOL, says
-from flashstep.training.tasks.tools.trace import verdict
+from flashstep.training.tasks.tools.summary import has_words, summary
 from flashstep.types import Message, Tool, ToolCall
 
 _VALUE = r'("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?)'
@@ -33,13 +34,12 @@ def check_trace(dialogue: Dialogue, turn: int, message: Message) -> bool:
 
 
 def traced_calls(reasoning: str, tools: Sequence[Tool]) -> list[ToolCall]:
-    """The calls that a trace spells: a tool's name alone, behind a number or with "yes", then its arguments."""
+    """The calls that a trace spells: a tool's name alone or behind a number, then its arguments."""
     schemas = {tool.name: tool.parameters["properties"] for tool in tools}
-    found = {verdict(tool, fits=True): tool.name for tool in tools}
     calls: list[ToolCall] = []
     for line in reasoning.split("\n"):
         key, _, value = line.partition(": ")
-        name = found.get(line) or re.sub(r"^Call \d+: ", "", line)
+        name = re.sub(r"^Call \d+: ", "", line)
         if name in schemas:
             calls.append(ToolCall("", name, {}))
         elif calls and key in schemas[calls[-1].name] and value != "not given":
@@ -50,6 +50,8 @@ def traced_calls(reasoning: str, tools: Sequence[Tool]) -> list[ToolCall]:
 def _explains_calls(reasoning: str, given: str, made: Sequence[ToolCall], tools: Sequence[Tool]) -> bool:
     """The trace spells these calls, with strings that were given and the change that it announces."""
     calls = traced_calls(reasoning, tools)
+    if not _is_well_chosen(reasoning, tools):
+        return False
     if not same_calls(calls, made) or not all(_is_given(call.arguments, given) for call in calls):
         return False
     return all(calls[0].arguments.get(key) == _read(value) for key, value in _CHANGE.findall(reasoning))
@@ -59,12 +61,42 @@ def _explains_words(reasoning: str, given: str, content: str, tools: Sequence[To
     """The trace refuses every tool and so does the answer; or it ends with an error that the answer
     reports; or it reads values from results that the answer has."""
     if reasoning.endswith("No tool fits."):
-        refused = {line for line in reasoning.split("\n") if line.endswith(": no")}
-        return refused == {verdict(tool, fits=False) for tool in tools} and NO_TOOL in content
+        verdicts = _verdicts(reasoning, tools)
+        is_refused = all(fits is False for _, fits in verdicts)
+        return is_refused and {name for name, _ in verdicts} == {t.name for t in tools} and NO_TOOL in content
     if reasoning.startswith("Error: "):
         return all(error in content for error in _errors(reasoning))
     values = _result_values(reasoning.removeprefix("All done.\n").split("\n"))
     return bool(values) and all(value in given and says(content, value) for value in values)
+
+
+def _is_well_chosen(reasoning: str, tools: Sequence[Tool]) -> bool:
+    """Every line on a tool is true of it, and the one that fits is named next."""
+    lines = reasoning.split("\n")
+    verdicts = iter(_verdicts(reasoning, tools))
+    for line, after in itertools.pairwise(lines):
+        if line.startswith("- "):
+            name, fits = next(verdicts)
+            if fits is None or fits != (after == name):
+                return False
+    return not lines[-1].startswith("- ")
+
+
+def _verdicts(reasoning: str, tools: Sequence[Tool]) -> list[tuple[str, bool | None]]:
+    """Of each line on a tool: the tool's name, and whether it fits; None = the line is not true of any tool."""
+    return [_verdict(line, tools) for line in reasoning.split("\n") if line.startswith("- ")]
+
+
+def _verdict(line: str, tools: Sequence[Tool]) -> tuple[str, bool | None]:
+    tool = next((tool for tool in tools if line.startswith(f"- {summary(tool)}: ")), None)
+    if tool is None:
+        return "", None
+    said = line.removeprefix(f"- {summary(tool)}: ").split(", ")
+    if said[0] in ("yes", "no"):
+        return tool.name, said == ["yes"]
+    found = [(part, answer == "yes") for part, _, answer in (each.rpartition(" ") for each in said)]
+    is_true = all(has_words(summary(tool), part) == is_found for part, is_found in found)
+    return tool.name, all(is_found for _, is_found in found) if is_true else None
 
 
 def _errors(reasoning: str) -> list[str]:

@@ -1,0 +1,88 @@
+"""Documents that begin alike, in one row with one beginning: a prompt with tools, several requests behind it.
+
+Nine tenths of a conversation with tools are their declarations. Conversations that declare the same are laid
+out as a tree: what they share once, then the rest of each, which sees the beginning and itself. Positions go
+on as if it stood alone, so every token sees what it would see in a row of its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import count, takewhile
+
+import torch
+
+from flashstep.training.packing import Document, Rows, blank_rows, first_fit
+
+# Shorter beginnings are not worth a row that sliding layers cannot attend to block by block.
+_FEWEST_SHARED = 128
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Documents whose first `num_shared` tokens are the same; none of those is trained on."""
+
+    documents: tuple[Document, ...]
+    num_shared: int
+
+    @property
+    def num_tokens(self) -> int:
+        """What it takes of a row."""
+        return self.num_shared + sum(len(d.token_ids) - self.num_shared for d in self.documents)
+
+
+def pack_alike(groups: Sequence[Sequence[Document]], row_tokens: Sequence[int]) -> list[Rows]:
+    """Rows of all documents; those of one group share their beginning if it is long. Documents longer than
+    the widest row are refused."""
+    trees = [tree for group in groups for tree in _planted(group, row_tokens[-1])]
+    made = []
+    for width, rows in first_fit([tree.num_tokens for tree in trees], row_tokens):
+        for is_shared in (False, True):
+            chosen = [row for row in rows if any(trees[i].num_shared for i in row) == is_shared]
+            filled = _fill(trees, chosen, width)
+            made += [filled if is_shared else replace(filled, prefixes_BT=None)] if chosen else []
+    return made
+
+
+def _num_shared(group: Sequence[Document]) -> int:
+    """How many tokens all of `group` begin with; never as many as any prompt has, so that the first trained
+    token of each is foretold in a place of its own."""
+    columns = zip(*(d.token_ids[: d.prompt_tokens - 1] for d in group), strict=False)
+    return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
+
+
+def _planted(group: Sequence[Document], most_tokens: int) -> list[Tree]:
+    """As few trees as hold the documents in rows of `most_tokens`; one for each if they hardly share
+    anything."""
+    num_shared = _num_shared(group)
+    if len(group) < 2 or num_shared < _FEWEST_SHARED:
+        return [Tree((document,), 0) for document in group]
+    trees: list[Tree] = []
+    for document in group:
+        grown = Tree((*(trees[-1].documents if trees else ()), document), num_shared)
+        if trees and grown.num_tokens <= most_tokens:
+            trees[-1] = grown
+        else:
+            trees.append(Tree((document,), num_shared))
+    return trees
+
+
+def _fill(trees: Sequence[Tree], rows: Sequence[Sequence[int]], row_tokens: int) -> Rows:
+    """A beginning is a document of its own; `prefixes_BT` has its number for what continues it."""
+    filled = blank_rows(len(rows), row_tokens)
+    prefixes = torch.full_like(filled.documents_BT, -1)
+    numbers = count()
+    for r, members in enumerate(rows):
+        start = 0
+        for tree in (trees[i] for i in members):
+            beginning = next(numbers)
+            place = slice(start, start + tree.num_shared)
+            filled.put(r, place, tree.documents[0], 0, beginning)
+            prefixes[r, place] = beginning
+            for document in tree.documents:
+                number = next(numbers)
+                place = slice(place.stop, place.stop + len(document.token_ids) - tree.num_shared)
+                filled.put(r, place, document, tree.num_shared, number)
+                prefixes[r, place] = beginning if tree.num_shared else number
+            start = place.stop
+        filled.positions_BT[r, start:] = torch.arange(row_tokens - start)
+    return replace(filled, prefixes_BT=prefixes)
