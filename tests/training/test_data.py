@@ -7,8 +7,9 @@ from itertools import islice
 import pytest
 
 from flashstep.errors import ConfigError
-from flashstep.training.data import document, documents, long_document
+from flashstep.training.data import alike, document, documents, long_document
 from flashstep.training.tasks.base import split_of
+from flashstep.training.tasks.long_context.families import LONG_CONTEXT_FAMILIES
 from flashstep.training.tasks.mixture import MIXTURES
 from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, PLAIN_FAMILIES
 from flashstep.training.tasks.words import common_words
@@ -40,10 +41,20 @@ def test_long_documents_have_the_lengths_that_are_asked_for():
 def test_documents_are_of_every_family_as_often_as_their_weights_say(mixture):
     num, weights = 4000, MIXTURES[mixture]
     assert sum(weights.values()) == pytest.approx(1.0)
-    families = Counter(document(0, index, mixture=mixture).family for index in range(num))
+    families = Counter(drawn(alike(0, index, mixture=mixture)) for index in range(num))
     assert families.keys() == weights.keys()
     for name, weight in weights.items():
         assert abs(families[name] / num - weight) < 4 * (weight / num) ** 0.5
+
+
+def drawn(dialogues):
+    """What a mixture calls that which became `dialogues`."""
+    family = dialogues[0].family
+    if len(dialogues) == 1:
+        return family
+    return {"tool_everyday": "everyday_tools"}.get(
+        family, "long_texts" if family in LONG_CONTEXT_FAMILIES else "tools"
+    )
 
 
 def test_questions_beyond_a_mixture_are_refused():

@@ -171,15 +171,15 @@ def nano_focus() -> Recipe:
         seed=58,
         phases=(
             Phase(
-                name="focus", steps=1600, documents_per_step=48, learning_rate=1.8e-3,
+                name="focus", steps=1450, documents_per_step=48, learning_rate=1.8e-3,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=0.95, mixture="focus",
             ),
             Phase(
-                name="polish", steps=450, documents_per_step=64, learning_rate=6e-4,
+                name="polish", steps=400, documents_per_step=64, learning_rate=6e-4,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=1.0, mixture="polish",
             ),
             Phase(
-                name="mtp-3", steps=300, documents_per_step=48, learning_rate=2e-3, mixture="focus",
+                name="mtp-3", steps=250, documents_per_step=48, learning_rate=2e-3, mixture="focus",
                 train_trunk=False, mtp_depth=3, mtp_weight=1.0, warmup_steps=10, decay_fraction=0.7,
             ),
         ),

@@ -42,7 +42,7 @@ def _dialogue(
         wish = request.make_request(rng, split, missing)
         text, task = request.asked_with_manners(rng, split, wish, [missing, *tools])
         script.user(text)
-        reasoning = "\n".join(trace.search_lines(task, tools, None, wish.parts_of(task)))
+        reasoning = "\n".join(trace.search_lines(task, tools, None, wish.marks_of(task)))
         purpose = f"to {task}" if task == wish.task else f"for {task}"
         script.answer(reasoning, f"I have {NO_TOOL} {purpose}.", Truth(NO_TOOL))
     return setting.staged(rng, script, "tool_abstain", tools)

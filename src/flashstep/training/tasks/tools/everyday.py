@@ -174,7 +174,7 @@ def _round(
     text, wish = asked
     if wish.declared not in tools:
         script.user(text)
-        lines = trace.search_lines(wish.task, tools, None)
+        lines = trace.search_lines(wish.task, tools, None, {})
         script.answer("\n".join(lines), f"I have {NO_TOOL} for that.", Truth(NO_TOOL))
         return
     asks = rng.random() < _ANSWER_SHARE

@@ -36,13 +36,13 @@ class Request:
         """Name and arguments."""
         return self.declared.tool.name, self.arguments
 
-    def parts_of(self, task: str) -> tuple[str, ...]:
-        """The words of `task`, which names this request, that only a tool that fits has: the verb, if it is
-        there, and the noun. None when the request is in other words than the tool."""
+    def marks_of(self, task: str) -> dict[str, str]:
+        """The words of `task`, which names this request, that only a tool that fits has, with their marks: "*"
+        the noun, "+" the verb, if it is there. None when the request is in other words than the tool."""
         if not self.declared.verbs:
-            return ()
+            return {}
         verb = next((verb for verb in self.declared.verbs if task.startswith(f"{verb} ")), None)
-        return (verb, self.declared.noun) if verb else (self.declared.noun,)
+        return {self.declared.noun: "*", **({verb: "+"} if verb else {})}
 
 
 def make_request(rng: random.Random, split: Split, declared: Declared, **fixed: Any) -> Request:

@@ -1,39 +1,37 @@
 """The reasoning before a call: which tool fits, then every argument as the text has it.
 
-Asked: book the table.
-- get weather, current weather in a city: book no
-- cancel table, call off a table: book no
-- book table, reserve a table: book yes, table yes
+Asked: book+ the table*.
+- get weather, current weather in a city: no
+- cancel table*, call off a table*: no
+- book+ table*, reserve a table*: yes
 book_table
 city: "Oslo"
 guests: 4
 urgent: not given
 
-A tool's line says in plain words, one spelling for all, what its name and its description say, so that the
-decision is between words that stand side by side. What is asked is then looked for in it word by word: first what
-to do, then with what. Where a request has other words than the tool (`meant`), the line ends with the
-verdict alone: "- get weather, current weather in a city: yes".
+A tool's line says in plain words, one spelling for all, what its name and its description say. What is to be
+done and with what are marked where they are asked for and wherever they come again: whether a word was marked
+when it was last seen is all that has to be looked up, and a tool fits whose line has both marks. Nothing is
+marked when a request has other words than the tools.
 """
 
-import itertools
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flashstep.training.tasks.tools.declaration import Declared
 from flashstep.training.tasks.tools.request import Request
-from flashstep.training.tasks.tools.summary import has_words, summary
+from flashstep.training.tasks.tools.summary import summary
 from flashstep.types import Tool
 
-# Words of a request, each of which a tool that fits must have.
-Parts = Sequence[str]
+# Words of a request, each of which a tool that fits must have, and the mark behind them.
+Marks = Mapping[str, str]
 
 
-def search_lines(
-    task: str, tools: Sequence[Declared], wanted: Declared | None, parts: Parts = ()
-) -> list[str]:
-    """The declared tools one by one until one fits; None = none does. parts: see `verdict`."""
-    lines = [f"Asked: {task}.", *_looked_at(tools, wanted, parts)]
+def search_lines(task: str, tools: Sequence[Declared], wanted: Declared | None, marks: Marks) -> list[str]:
+    """The declared tools one by one until one fits; None = none does."""
+    lines = [f"Asked: {marked(task, marks)}.", *_looked_at(tools, wanted, marks)]
     return lines if wanted else [*lines, "No tool fits."]
 
 
@@ -47,14 +45,15 @@ def argument_lines(request: Request) -> list[str]:
 
 def call_lines(task: str, tools: Sequence[Declared], request: Request) -> list[str]:
     """The whole reasoning before one call."""
-    lines = search_lines(task, tools, request.declared, request.parts_of(task))
+    lines = search_lines(task, tools, request.declared, request.marks_of(task))
     return [*lines, *argument_lines(request)]
 
 
 def numbered_lines(label: str, number: int, request: Request, tools: Sequence[Declared]) -> list[str]:
     """One of several calls: "Step 2: cancel the order.", the search, the arguments."""
-    looked_at = _looked_at(tools, request.declared, request.parts_of(request.task))
-    return [f"{label} {number}: {request.task}.", *looked_at, *argument_lines(request)]
+    marks = request.marks_of(request.task)
+    looked_at = _looked_at(tools, request.declared, marks)
+    return [f"{label} {number}: {marked(request.task, marks)}.", *looked_at, *argument_lines(request)]
 
 
 def once_more_lines(label: str, number: int, request: Request) -> list[str]:
@@ -62,15 +61,16 @@ def once_more_lines(label: str, number: int, request: Request) -> list[str]:
     return [f"{label} {number}: {request.declared.tool.name}", *argument_lines(request)]
 
 
-def verdict(tool: Tool, *, fits: bool, parts: Parts = ()) -> str:
-    """The line on one tool. parts: the words of the request that a tool that fits must have; the first that
-    it lacks refuses it. None = the words do not tell."""
-    words = summary(tool)
-    if not parts:
-        return f"- {words}: {'yes' if fits else 'no'}"
-    num_found = len(list(itertools.takewhile(lambda part: has_words(words, part), parts)))
-    found = [f"{part} yes" for part in parts[:num_found]]
-    return f"- {words}: {', '.join([*found, *(f'{part} no' for part in parts[num_found : num_found + 1])])}"
+def verdict(tool: Tool, marks: Marks, *, fits: bool) -> str:
+    """The line on one tool."""
+    return f"- {marked(summary(tool), marks)}: {'yes' if fits else 'no'}"
+
+
+def marked(text: str, marks: Marks) -> str:
+    """The text with its marks."""
+    for words, mark in marks.items():
+        text = re.sub(rf"\b{re.escape(words)}\b", words + mark, text)
+    return text
 
 
 def shown(value: Any) -> str:
@@ -78,10 +78,10 @@ def shown(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False) if not isinstance(value, bool) else str(value)
 
 
-def _looked_at(tools: Sequence[Declared], wanted: Declared | None, parts: Parts) -> list[str]:
+def _looked_at(tools: Sequence[Declared], wanted: Declared | None, marks: Marks) -> list[str]:
     lines = []
     for declared in tools:
-        lines.append(verdict(declared.tool, fits=declared == wanted, parts=parts))
+        lines.append(verdict(declared.tool, marks, fits=declared == wanted))
         if declared == wanted:
             return [*lines, wanted.tool.name]
     return lines

@@ -9,12 +9,15 @@ from typing import Any
 from flashstep.training.tasks.dialogue import Dialogue, same_calls
 from flashstep.training.tasks.tools.judge import NO_TOOL, says
 from flashstep.training.tasks.tools.summary import has_words, summary
+from flashstep.training.tasks.tools.trace import verdict
 from flashstep.types import Message, Tool, ToolCall
 
 _VALUE = r'("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?)'
 # A line on a result: "price: 4.5", "Result 2: price: 4.5, status: "ok"".
 _RESULT = re.compile(rf"(?:Result \d+: )?[\w ]+: {_VALUE}(?:, [\w ]+: {_VALUE})*")
 _ERROR = re.compile(r"^Error: (.*?)\. (?:No second try helps|The same again|Again with)", re.MULTILINE)
+# What is asked for, with the marks of verb and noun.
+_ASKED = re.compile(r"(?:Asked|(?:Call|Step) \d+): (?:(.+)\+ )?(?:(?:the|an?|my|our) )?(?:(.+)\*)?.*\.")
 _CHANGE = re.compile(r"^Error: .*\. Again with (\w+): (.*)$", re.MULTILINE)
 
 
@@ -84,19 +87,22 @@ def _is_well_chosen(reasoning: str, tools: Sequence[Tool]) -> bool:
 
 def _verdicts(reasoning: str, tools: Sequence[Tool]) -> list[tuple[str, bool | None]]:
     """Of each line on a tool: the tool's name, and whether it fits; None = the line is not true of any tool."""
-    return [_verdict(line, tools) for line in reasoning.split("\n") if line.startswith("- ")]
+    verdicts, marks = [], dict[str, str]()
+    for line in reasoning.split("\n"):
+        if asked := _ASKED.fullmatch(line):
+            marks = {words: mark for words, mark in ((asked[2], "*"), (asked[1], "+")) if words}
+        elif line.startswith("- "):
+            verdicts.append(_verdict(line, marks, tools))
+    return verdicts
 
 
-def _verdict(line: str, tools: Sequence[Tool]) -> tuple[str, bool | None]:
-    tool = next((tool for tool in tools if line.startswith(f"- {summary(tool)}: ")), None)
-    if tool is None:
-        return "", None
-    said = line.removeprefix(f"- {summary(tool)}: ").split(", ")
-    if said[0] in ("yes", "no"):
-        return tool.name, said == ["yes"]
-    found = [(part, answer == "yes") for part, _, answer in (each.rpartition(" ") for each in said)]
-    is_true = all(has_words(summary(tool), part) == is_found for part, is_found in found)
-    return tool.name, all(is_found for _, is_found in found) if is_true else None
+def _verdict(line: str, marks: dict[str, str], tools: Sequence[Tool]) -> tuple[str, bool | None]:
+    for tool in tools:
+        for fits in (True, False):
+            if line == verdict(tool, marks, fits=fits):
+                is_true = not marks or fits == all(has_words(summary(tool), words) for words in marks)
+                return tool.name, fits if is_true else None
+    return "", None
 
 
 def _errors(reasoning: str) -> list[str]:
