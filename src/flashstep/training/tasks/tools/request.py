@@ -13,8 +13,9 @@ from flashstep.training.tasks.tools.parameters import Parameter
 from flashstep.training.tasks.wording import wrap
 
 WORDINGS = (
-    "tool_call", "tool_call_bare", "tool_what", "tool_argument", "tool_flag_on", "tool_flag_off", "tool_place",
-    "tool_person", "tool_date", "tool_email", "tool_time", "tool_enum", "tool_integer", "tool_text", "tool_sought",
+    "tool_call", "tool_call_bare", "tool_what", "tool_argument", "tool_flag_on", "tool_flag_off",
+    "tool_place", "tool_person", "tool_date", "tool_email", "tool_time", "tool_enum", "tool_integer",
+    "tool_text", "tool_sought",
 )  # fmt: skip
 # Kinds of arguments that people name without the parameter's name.
 _NATURAL_KINDS = ("place", "person", "date", "email", "time", "enum", "integer", "text")
@@ -37,12 +38,13 @@ class Request:
         return self.declared.tool.name, self.arguments
 
     def marks_of(self, task: str) -> dict[str, str]:
-        """The words of `task`, which names this request, that only a tool that fits has, with their marks: "*"
-        the noun, "+" the verb, if it is there. None when the request is in other words than the tool."""
+        """The words of `task`, which names this request, that only a tool that fits has, with their marks:
+        "*" the noun and "+" the verb, or "#" a noun without a verb, which is enough. None when the request is
+        in other words than the tool."""
         if not self.declared.verbs:
             return {}
         verb = next((verb for verb in self.declared.verbs if task.startswith(f"{verb} ")), None)
-        return {self.declared.noun: "*", **({verb: "+"} if verb else {})}
+        return {self.declared.noun: "*", verb: "+"} if verb else {self.declared.noun: "#"}
 
 
 def make_request(rng: random.Random, split: Split, declared: Declared, **fixed: Any) -> Request:

@@ -11,8 +11,8 @@ urgent: not given
 
 A tool's line says in plain words, one spelling for all, what its name and its description say. What is to be
 done and with what are marked where they are asked for and wherever they come again: whether a word was marked
-when it was last seen is all that has to be looked up, and a tool fits whose line has both marks. Nothing is
-marked when a request has other words than the tools.
+when it was last seen is all that has to be looked up, and a tool fits whose line has both marks (or "#", for a noun
+without a verb: "Asked: the table#."). Nothing is marked when a request has other words than the tools.
 """
 
 import json

@@ -17,7 +17,7 @@ _VALUE = r'("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?)'
 _RESULT = re.compile(rf"(?:Result \d+: )?[\w ]+: {_VALUE}(?:, [\w ]+: {_VALUE})*")
 _ERROR = re.compile(r"^Error: (.*?)\. (?:No second try helps|The same again|Again with)", re.MULTILINE)
 # What is asked for, with the marks of verb and noun.
-_ASKED = re.compile(r"(?:Asked|(?:Call|Step) \d+): (?:(.+)\+ )?(?:(?:the|an?|my|our) )?(?:(.+)\*)?.*\.")
+_ASKED = re.compile(r"(?:Asked|(?:Call|Step) \d+): (?:(.+)\+ )?(?:(?:the|an?|my|our) )?(?:(.+)([*#]))?.*\.")
 _CHANGE = re.compile(r"^Error: .*\. Again with (\w+): (.*)$", re.MULTILINE)
 
 
@@ -90,7 +90,7 @@ def _verdicts(reasoning: str, tools: Sequence[Tool]) -> list[tuple[str, bool | N
     verdicts, marks = [], dict[str, str]()
     for line in reasoning.split("\n"):
         if asked := _ASKED.fullmatch(line):
-            marks = {words: mark for words, mark in ((asked[2], "*"), (asked[1], "+")) if words}
+            marks = {words: mark for words, mark in ((asked[2], asked[3]), (asked[1], "+")) if words}
         elif line.startswith("- "):
             verdicts.append(_verdict(line, marks, tools))
     return verdicts
