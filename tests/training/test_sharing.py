@@ -70,6 +70,7 @@ def test_what_begins_otherwise_is_packed_by_itself():
     rows = pack_alike([others, group(), [Document(BEGINNING, 9)]], [64, 256])
     assert [each.prefixes_BT is None for each in rows] == [True, False]
     assert foretold(rows) == foretold(pack([*others, *group(), Document(BEGINNING, 9)], [256]))
+    assert all(each.prefixes_BT is None for each in pack_alike([group()], [256], window=len(BEGINNING) + 1))
 
 
 def test_a_group_too_long_for_a_row_makes_several_trees():

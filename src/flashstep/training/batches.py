@@ -56,7 +56,8 @@ class Batches(Dataset[list[Rows]]):
         ]
         if self.recipe.locate(step)[0].mtp_depth:
             return pack([one for group in groups for one in group], widths)
-        return pack_alike(groups, widths)
+        windows = (layer.window_tokens or 0 for layer in self.recipe.model_config.layers)
+        return pack_alike(groups, widths, max(windows))
 
     def dialogues(self, step: int) -> list[list[Dialogue]]:
         """What `step` trains on, the phase's long texts first; those in one list may begin alike."""

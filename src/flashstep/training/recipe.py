@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from flashstep.errors import ConfigError
+from flashstep.model import presets
+from flashstep.model.config import ModelConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,11 @@ class Recipe:
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     checkpoint_steps: int = 100
+
+    @property
+    def model_config(self) -> ModelConfig:
+        """The model that it trains."""
+        return ModelConfig.from_hf({**getattr(presets, self.preset)(), "vocab_size": self.vocab_size})
 
     @property
     def total_steps(self) -> int:
@@ -175,11 +182,11 @@ def nano_focus() -> Recipe:
                 adam_scale=0.75, warmup_steps=10, decay_fraction=0.95, mixture="focus",
             ),
             Phase(
-                name="polish", steps=400, documents_per_step=64, learning_rate=6e-4,
+                name="polish", steps=350, documents_per_step=64, learning_rate=6e-4,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=1.0, mixture="polish",
             ),
             Phase(
-                name="mtp-3", steps=250, documents_per_step=48, learning_rate=2e-3, mixture="focus",
+                name="mtp-3", steps=180, documents_per_step=48, learning_rate=2e-3, mixture="focus",
                 train_trunk=False, mtp_depth=3, mtp_weight=1.0, warmup_steps=10, decay_fraction=0.7,
             ),
         ),

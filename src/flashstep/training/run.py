@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flashstep.chat.template import builtin_template
-from flashstep.model import presets
 from flashstep.model.attention import Attention
 from flashstep.model.config import ModelConfig
 from flashstep.model.init import init_weights
@@ -72,8 +71,7 @@ def make_trainer(recipe: Recipe, out: Path, compute: Compute | None = None) -> T
     if not (out / "tokenizer.json").exists():
         corpus = itertools.islice(tokenizer_corpus(recipe.tokenizer_documents), recipe.tokenizer_documents)
         save_tokenizer(train_tokenizer(corpus, recipe.vocab_size), out, builtin_template())
-    preset = getattr(presets, recipe.preset)()
-    model = Transformer(ModelConfig.from_hf({**preset, "vocab_size": recipe.vocab_size}))
+    model = Transformer(recipe.model_config)
     init_weights(model, recipe.seed)
     return Trainer(recipe, model, out, compute)
 

@@ -1,6 +1,6 @@
 """Documents that begin alike, in one row with one beginning: a prompt with tools, several requests behind it.
 
-Nine tenths of a conversation with tools are their declarations. Conversations that declare the same are laid
+Most of a conversation with tools are their declarations. Conversations that declare the same are laid
 out as a tree: what they share once, then the rest of each, which sees the beginning and itself. Positions go
 on as if it stood alone, so every token sees what it would see in a row of its own.
 """
@@ -13,7 +13,7 @@ import torch
 
 from flashstep.training.packing import Document, Rows, blank_rows, first_fit
 
-# Shorter beginnings are not worth a row that sliding layers cannot attend to block by block.
+# What is shorter is not worth sharing.
 _FEWEST_SHARED = 128
 
 
@@ -30,10 +30,14 @@ class Tree:
         return self.num_shared + sum(len(d.token_ids) - self.num_shared for d in self.documents)
 
 
-def pack_alike(groups: Sequence[Sequence[Document]], row_tokens: Sequence[int]) -> list[Rows]:
-    """Rows of all documents; those of one group share their beginning if it is long. Documents longer than
-    the widest row are refused."""
-    trees = [tree for group in groups for tree in _planted(group, row_tokens[-1])]
+def pack_alike(
+    groups: Sequence[Sequence[Document]], row_tokens: Sequence[int], window: int = 0
+) -> list[Rows]:
+    """Rows of all documents; those of one group share their beginning if it is long, longer than `window`:
+    that of the model's sliding layers (`model/context.py`). Documents longer than the widest row are
+    refused."""
+    fewest = max(_FEWEST_SHARED, window)
+    trees = [tree for group in groups for tree in _planted(group, row_tokens[-1], fewest)]
     made = []
     for width, rows in first_fit([tree.num_tokens for tree in trees], row_tokens):
         for is_shared in (False, True):
@@ -50,11 +54,11 @@ def _num_shared(group: Sequence[Document]) -> int:
     return sum(1 for _ in takewhile(lambda column: len(set(column)) == 1, columns))
 
 
-def _planted(group: Sequence[Document], most_tokens: int) -> list[Tree]:
+def _planted(group: Sequence[Document], most_tokens: int, fewest_shared: int) -> list[Tree]:
     """As few trees as hold the documents in rows of `most_tokens`; one for each if they hardly share
     anything."""
     num_shared = _num_shared(group)
-    if len(group) < 2 or num_shared < _FEWEST_SHARED:
+    if len(group) < 2 or num_shared < fewest_shared:
         return [Tree((document,), 0) for document in group]
     trees: list[Tree] = []
     for document in group:
