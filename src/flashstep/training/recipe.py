@@ -186,7 +186,7 @@ def nano_focus() -> Recipe:
                 adam_scale=0.75, warmup_steps=10, decay_fraction=1.0, mixture="polish",
             ),
             Phase(
-                name="mtp-3", steps=180, documents_per_step=48, learning_rate=2e-3, mixture="focus",
+                name="mtp-3", steps=135, documents_per_step=48, learning_rate=2e-3, mixture="focus",
                 train_trunk=False, mtp_depth=3, mtp_weight=1.0, warmup_steps=10, decay_fraction=0.7,
             ),
         ),
