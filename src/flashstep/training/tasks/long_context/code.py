@@ -29,10 +29,10 @@ def constant(
     make = _loud if rng.random() < 0.5 else names.identifier
     taken: set[str] = set()
     values = {names.of_split(rng, split, make, taken): _literal(rng) for _ in range(num)}
-    others = names.several(rng, make, rng.randint(1, 5), taken)
-    needles = [f"{name} = {value}" for name, value in (values | {o: _literal(rng) for o in others}).items()]
-    rng.shuffle(needles)
-    lines = filler_lines(lambda: _line(rng, values), needles, num_tokens, count_tokens)
+    others = [f"{name} = {_literal(rng)}" for name in names.several(rng, make, rng.randint(1, 5), taken)]
+    needles = [f"{name} = {value}" for name, value in values.items()]
+    lines = filler_lines(lambda: _line(rng, values), needles, num_tokens, count_tokens, others)
+    needles = rng.sample([*needles, *others], len(needles) + len(others))
     questions = (
         LookUp(
             f"Found: {name} = {value}\n{name}: {value}",

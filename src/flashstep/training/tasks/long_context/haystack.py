@@ -55,11 +55,13 @@ def estimated_tokens(text: str) -> int:
 
 
 def filler_lines(
-    make: Callable[[], str], needles: Sequence[str], num_tokens: int, count_tokens: CountTokens
-) -> list[str]:
+    make: Callable[[], str], needles: Sequence[str], num_tokens: int, count_tokens: CountTokens,
+    others: Sequence[str] = (),
+) -> list[str]:  # fmt: skip
     """So many lines of `make` that the whole dialogue has at most, and nearly, `num_tokens`. Needles count
-    twice: the reasoning quotes them."""
-    left = num_tokens - _RESERVED_TOKENS - 2 * sum(count_tokens(needle) + 1 for needle in needles)
+    twice, since the reasoning quotes them; `others` are lines that the text has besides."""
+    left = num_tokens - _RESERVED_TOKENS
+    left -= sum(count_tokens(line) + 1 for line in (*needles, *needles, *others))
     lines: list[str] = []
     while left > 0:
         line = make()

@@ -40,12 +40,12 @@ def fact(rng: random.Random, split: Split, num: int, num_tokens: int, count_toke
     form = rng.choice(_FACTS)
     questions = [_question(form, thing, owner, names.value(rng)) for owner in owners]
     others = names.several(rng, names.person, rng.randint(1, 4), taken)
-    needles = [form.format(k=thing, o=other, v=names.value(rng)) for other in others]
+    besides = [form.format(k=thing, o=other, v=names.value(rng)) for other in others]
     for other_thing in rng.sample([t for t in _THINGS if t != thing], rng.randint(0, 2)):
-        needles.append(rng.choice(_FACTS).format(k=other_thing, o=owners[0], v=names.value(rng)))
-    needles += [question.reasoning.split("\n")[0].removeprefix("Found: ") for question in questions]
-    rng.shuffle(needles)
-    lines = filler_lines(lambda: sentence(rng), needles, num_tokens, count_tokens)
+        besides.append(rng.choice(_FACTS).format(k=other_thing, o=owners[0], v=names.value(rng)))
+    needles = [question.reasoning.split("\n")[0].removeprefix("Found: ") for question in questions]
+    lines = filler_lines(lambda: sentence(rng), needles, num_tokens, count_tokens, besides)
+    needles = rng.sample([*needles, *besides], len(needles) + len(besides))
     return Haystack(paragraphs(rng, scattered(rng, lines, needles)), tuple(questions))
 
 
