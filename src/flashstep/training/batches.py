@@ -27,6 +27,7 @@ class Batches(Dataset[list[Rows]]):
     def _load(self) -> None:
         self.tokenizer = Tokenizer.load(self.path)
         self.template = ChatTemplate.load(self.path, self.tokenizer)
+        self.window = max(layer.window_tokens or 0 for layer in self.recipe.model_config.layers)
 
     def __getstate__(self) -> tuple[Recipe, Path]:
         return self.recipe, self.path  # a compiled template cannot be sent to another process
@@ -56,8 +57,7 @@ class Batches(Dataset[list[Rows]]):
         ]
         if self.recipe.locate(step)[0].mtp_depth:
             return pack([one for group in groups for one in group], widths)
-        windows = (layer.window_tokens or 0 for layer in self.recipe.model_config.layers)
-        return pack_alike(groups, widths, max(windows))
+        return pack_alike(groups, widths, self.window)
 
     def dialogues(self, step: int) -> list[list[Dialogue]]:
         """What `step` trains on, the phase's long texts first; those in one list may begin alike."""

@@ -54,14 +54,17 @@ class Rows:
         moved = {name: t.to(device, non_blocking=True) for name, t in tensors.items() if t is not None}
         return Rows(**moved)
 
-    def put(self, row: int, place: slice, document: Document, begin: int, number: int) -> None:
-        """Write the tokens of `document` from its token `begin` on to `place` in `row`, as document
-        `number`."""
-        end = begin + place.stop - place.start
-        self.tokens_BT[row, place] = torch.tensor(document.token_ids[begin:end])
-        self.positions_BT[row, place] = torch.arange(begin, end)
-        self.documents_BT[row, place] = number
-        self.mask_BT[row, place] = torch.tensor(document.loss_mask[begin:end])
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """The tokens of `document` from its token `begin` to before `end`, as document `number` of some rows.
+    prefix: number of the one that it continues; its own when it continues none."""
+
+    document: Document
+    begin: int
+    end: int
+    number: int
+    prefix: int
 
 
 def encode_document(
@@ -110,8 +113,11 @@ def _joined(earlier: Document, later: Document) -> Document | None:
 def pack(documents: Sequence[Document], row_tokens: Sequence[int]) -> list[Rows]:
     """Rows of each width of `row_tokens` (ascending) that is needed, narrow ones first. Documents longer than
     the widest row are refused, never cut."""
-    sizes = [len(document.token_ids) for document in documents]
-    return [_fill(documents, rows, width) for width, rows in first_fit(sizes, row_tokens)]
+    pieces = [Piece(document, 0, len(document.token_ids), i, i) for i, document in enumerate(documents)]
+    return [
+        lay_out([[pieces[i] for i in row] for row in rows], width)
+        for width, rows in first_fit([piece.end for piece in pieces], row_tokens)
+    ]
 
 
 def first_fit(sizes: Sequence[int], row_tokens: Sequence[int]) -> list[tuple[int, list[list[int]]]]:
@@ -139,24 +145,24 @@ def first_fit(sizes: Sequence[int], row_tokens: Sequence[int]) -> list[tuple[int
     ]
 
 
-def blank_rows(num_rows: int, row_tokens: int) -> Rows:
-    """Padding alone. Its positions count on, so that no row of the attention mask is empty."""
-    shape = (num_rows, row_tokens)
-    return Rows(
-        torch.zeros(shape, dtype=torch.int64),
-        torch.zeros(shape, dtype=torch.int64),
-        torch.full(shape, -1, dtype=torch.int64),
-        torch.zeros(shape, dtype=torch.bool),
-    )
-
-
-def _fill(documents: Sequence[Document], rows: list[list[int]], row_tokens: int) -> Rows:
-    filled = blank_rows(len(rows), row_tokens)
-    for r, members in enumerate(rows):
+def lay_out(rows: Sequence[Sequence[Piece]], row_tokens: int) -> Rows:
+    """The pieces of each row one behind the other."""
+    shape = (len(rows), row_tokens)
+    tokens = torch.zeros(shape, dtype=torch.int64)
+    positions = torch.zeros(shape, dtype=torch.int64)
+    owner = torch.full(shape, -1, dtype=torch.int64)
+    prefixes = torch.full(shape, -1, dtype=torch.int64)
+    mask = torch.zeros(shape, dtype=torch.bool)
+    for r, pieces in enumerate(rows):
         start = 0
-        for i in members:
-            place = slice(start, start + len(documents[i].token_ids))
-            filled.put(r, place, documents[i], 0, i)
+        for piece in pieces:
+            place, part = slice(start, start + piece.end - piece.begin), slice(piece.begin, piece.end)
+            tokens[r, place] = torch.tensor(piece.document.token_ids[part])
+            positions[r, place] = torch.arange(piece.begin, piece.end)
+            owner[r, place], prefixes[r, place] = piece.number, piece.prefix
+            mask[r, place] = torch.tensor(piece.document.loss_mask[part])
             start = place.stop
-        filled.positions_BT[r, start:] = torch.arange(row_tokens - start)
-    return filled
+        # Padding counts on, so that no row of the attention mask is empty.
+        positions[r, start:] = torch.arange(row_tokens - start)
+    is_continued = any(piece.prefix != piece.number for pieces in rows for piece in pieces)
+    return Rows(tokens, positions, owner, mask, prefixes if is_continued else None)

@@ -5,13 +5,11 @@ out as a tree: what they share once, then the rest of each, which sees the begin
 on as if it stood alone, so every token sees what it would see in a row of its own.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import count, takewhile
 
-import torch
-
-from flashstep.training.packing import Document, Rows, blank_rows, first_fit
+from flashstep.training.packing import Document, Piece, Rows, first_fit, lay_out
 
 # What is shorter is not worth sharing.
 _FEWEST_SHARED = 128
@@ -29,6 +27,20 @@ class Tree:
         """What it takes of a row."""
         return self.num_shared + sum(len(d.token_ids) - self.num_shared for d in self.documents)
 
+    def pieces(self, numbers: Iterator[int]) -> list[Piece]:
+        """The beginning, a document of its own, and what continues it; the documents alone if nothing is
+        shared."""
+        if not self.num_shared:
+            return [
+                Piece(d, 0, len(d.token_ids), n, n) for d, n in zip(self.documents, numbers, strict=False)
+            ]
+        first = next(numbers)
+        beginning = Piece(self.documents[0], 0, self.num_shared, first, first)
+        return [
+            beginning,
+            *(Piece(d, self.num_shared, len(d.token_ids), next(numbers), first) for d in self.documents),
+        ]
+
 
 def pack_alike(
     groups: Sequence[Sequence[Document]], row_tokens: Sequence[int], window: int = 0
@@ -38,12 +50,15 @@ def pack_alike(
     refused."""
     fewest = max(_FEWEST_SHARED, window)
     trees = [tree for group in groups for tree in _planted(group, row_tokens[-1], fewest)]
+    numbers = count()
+    pieces = [tree.pieces(numbers) for tree in trees]
     made = []
     for width, rows in first_fit([tree.num_tokens for tree in trees], row_tokens):
         for is_shared in (False, True):
             chosen = [row for row in rows if any(trees[i].num_shared for i in row) == is_shared]
-            filled = _fill(trees, chosen, width)
-            made += [filled if is_shared else replace(filled, prefixes_BT=None)] if chosen else []
+            made += (
+                [lay_out([[p for i in row for p in pieces[i]] for row in chosen], width)] if chosen else []
+            )
     return made
 
 
@@ -68,25 +83,3 @@ def _planted(group: Sequence[Document], most_tokens: int, fewest_shared: int) ->
         else:
             trees.append(Tree((document,), num_shared))
     return trees
-
-
-def _fill(trees: Sequence[Tree], rows: Sequence[Sequence[int]], row_tokens: int) -> Rows:
-    """A beginning is a document of its own; `prefixes_BT` has its number for what continues it."""
-    filled = blank_rows(len(rows), row_tokens)
-    prefixes = torch.full_like(filled.documents_BT, -1)
-    numbers = count()
-    for r, members in enumerate(rows):
-        start = 0
-        for tree in (trees[i] for i in members):
-            beginning = next(numbers)
-            place = slice(start, start + tree.num_shared)
-            filled.put(r, place, tree.documents[0], 0, beginning)
-            prefixes[r, place] = beginning
-            for document in tree.documents:
-                number = next(numbers)
-                place = slice(place.stop, place.stop + len(document.token_ids) - tree.num_shared)
-                filled.put(r, place, document, tree.num_shared, number)
-                prefixes[r, place] = beginning if tree.num_shared else number
-            start = place.stop
-        filled.positions_BT[r, start:] = torch.arange(row_tokens - start)
-    return replace(filled, prefixes_BT=prefixes)

@@ -31,4 +31,13 @@ def inside_a_sentence(text: str) -> str:
 
 def has_words(text: str, words: str) -> bool:
     """True when `text` has the words as they are, next to each other."""
-    return re.search(rf"\b{re.escape(words)}\b", text) is not None
+    return _whole(words).search(text) is not None
+
+
+def mark_words(text: str, words: str, mark: str) -> str:
+    """`text` with the mark behind the words, wherever it has them."""
+    return _whole(words).sub(lambda found: found[0] + mark, text)
+
+
+def _whole(words: str) -> re.Pattern[str]:
+    return re.compile(rf"\b{re.escape(words)}\b")

@@ -16,13 +16,12 @@ without a verb: "Asked: the table#."). Nothing is marked when a request has othe
 """
 
 import json
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flashstep.training.tasks.tools.declaration import Declared
 from flashstep.training.tasks.tools.request import Request
-from flashstep.training.tasks.tools.summary import summary
+from flashstep.training.tasks.tools.summary import mark_words, summary
 from flashstep.types import Tool
 
 # Words of a request, each of which a tool that fits must have, and the mark behind them.
@@ -69,7 +68,7 @@ def verdict(tool: Tool, marks: Marks, *, fits: bool) -> str:
 def marked(text: str, marks: Marks) -> str:
     """The text with its marks."""
     for words, mark in marks.items():
-        text = re.sub(rf"\b{re.escape(words)}\b", words + mark, text)
+        text = mark_words(text, words, mark)
     return text
 
 
