@@ -12,12 +12,13 @@ from flashstep.errors import ConfigError
 from flashstep.training.evaluation import contamination
 from flashstep.training.evaluation.contamination import find_contamination
 from flashstep.training.evaluation.evaluate import evaluate
-from flashstep.training.evaluation.gym import FIRST_EVAL_SEED, gym_families, gym_items, readings
+from flashstep.training.evaluation.gym import gym_families, gym_items, readings
 from flashstep.training.evaluation.item import dialogue_item, question_item
 from flashstep.training.evaluation.report import Failure, Outcome, Report
 from flashstep.training.evaluation.suites import SUITES, eval_items, families_of
 from flashstep.training.tasks.base import LETTER_BREAK, Example
 from flashstep.training.tasks.dialogue import without_breaks
+from flashstep.training.tasks.gym.dialogues import FIRST_EVAL_SEED
 from flashstep.training.tasks.questions import Wordings
 from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, FAMILIES, TRACE_CHECKS
 from flashstep.types import Message

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from flashstep.training.tasks.base import Example, Split
 from flashstep.training.tasks.dialogue import Dialogue
+from flashstep.training.tasks.gym.dialogues import gym_set
 from flashstep.training.tasks.long_context.families import (
     LONG_CONTEXT_FAMILIES,
     LONG_GENERATORS,
@@ -22,8 +23,10 @@ from flashstep.training.tasks.script import Script
 from flashstep.training.tasks.tools.tool_set import TOOL_SETS
 
 _SYSTEM_SHARE, _TWO_TURN_SHARE = 0.05, 0.04
-# What a mixture may have besides families: conversations that begin alike, with the same tools or text.
-SETS: dict[str, Callable[[random.Random, Split, int], list[Dialogue]]] = {**TOOL_SETS, "long_texts": long_set}
+# What a mixture may have besides families: conversations that begin alike, with the same tools, text or task.
+SETS: dict[str, Callable[[random.Random, Split, int], list[Dialogue]]] = {
+    **TOOL_SETS, "long_texts": long_set, "gym": gym_set,
+}  # fmt: skip
 _SET_SIZE = 4
 _SYSTEM_PROMPTS = (
     "You are a helpful assistant.",

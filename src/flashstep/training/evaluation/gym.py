@@ -3,16 +3,18 @@
 Its generators take a seed. Those of evaluation lie above every seed that training may use.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
-from typing import Any
 
 from flashstep.errors import ConfigError
 from flashstep.training.evaluation.item import Item, Play
+from flashstep.training.tasks.base import LETTER_BREAK
+from flashstep.training.tasks.gym.dialogues import FIRST_EVAL_SEED
+from flashstep.training.tasks.gym.solved import Entry, Solver, TooLong
+from flashstep.training.tasks.gym.solvers import SOLVERS
 from flashstep.types import Message
 
 PREFIX = "gym/"
-FIRST_EVAL_SEED = 1_000_000
 _NO_TASK = "composite"  # a mixture of others, to be told which
 # Scorers read, and some evaluate, what the model wrote; an answer they cannot read is wrong.
 _UNREADABLE = (
@@ -62,16 +64,29 @@ def readings(content: str) -> list[str]:
     return list(dict.fromkeys(reading for reading in (*found, *bare) if reading))
 
 
-def _item(family: str, score: Callable[..., float], entry: dict[str, Any]) -> Item:
+def _item(family: str, score: Callable[..., float], entry: Entry) -> Item:
     def begin() -> Play:
         made = yield (Message("user", entry["question"]),)
         is_right = any(_scored(score, reading, entry) >= _RIGHT for reading in readings(made.content))
         return None if is_right else str(entry["answer"])
 
-    return Item(family, family, (), (), begin)
+    solver = SOLVERS.get(family.removeprefix(PREFIX))
+
+    def is_sound(prompt: Sequence[Message], turn: Message) -> bool:
+        assert solver is not None, "only asked where there is a solver"
+        return turn.reasoning == _reasoning(solver, entry)
+
+    return Item(family, family, (), (), begin, is_sound if solver else None)
 
 
-def _scored(score: Callable[..., float], reading: str, entry: dict[str, Any]) -> float:
+def _reasoning(solver: Solver, entry: Entry) -> str | None:
+    try:
+        return solver(entry).reasoning.replace(LETTER_BREAK, "")
+    except TooLong:
+        return None
+
+
+def _scored(score: Callable[..., float], reading: str, entry: Entry) -> float:
     try:
         return float(score(answer=reading, entry=entry))
     except _UNREADABLE:

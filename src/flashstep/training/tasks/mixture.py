@@ -14,18 +14,18 @@ from flashstep.training.tasks.registry import WEIGHTS
 BEYOND = "beyond"
 
 _FOCUS = {
-    "letters": 0.09, "spelling": 0.06, "backwards": 0.06, "comparison": 0.03, "sums": 0.05, "identity": 0.025,
-    "outside": 0.065, BEYOND: 0.03, "repeat": 0.05, "nth_letter": 0.05, "letter_positions": 0.04, "vowels": 0.035,
-    "word_length": 0.025, "edits": 0.06, "talk_follow_up": 0.035, "talk_form": 0.03, "talk_correction": 0.02,
-    "talk_persona": 0.025, "talk_memory": 0.025, "talk_manners": 0.015, "tools": 0.075, "everyday_tools": 0.06,
+    "letters": 0.085, "spelling": 0.06, "backwards": 0.06, "comparison": 0.03, "sums": 0.05, "identity": 0.025,
+    "outside": 0.055, BEYOND: 0.03, "repeat": 0.045, "nth_letter": 0.05, "letter_positions": 0.04, "vowels": 0.035,
+    "word_length": 0.025, "edits": 0.055, "talk_follow_up": 0.035, "talk_form": 0.03, "talk_correction": 0.02,
+    "talk_persona": 0.025, "talk_memory": 0.025, "talk_manners": 0.015, "tools": 0.09, "everyday_tools": 0.07,
     "long_texts": 0.02, "tool_parallel": 0.01, "tool_chain": 0.015,
 }  # fmt: skip
 
 _POLISH = {
-    "letters": 0.145, "spelling": 0.125, "backwards": 0.105, "comparison": 0.03, "sums": 0.05, "identity": 0.035,
-    "outside": 0.065, BEYOND: 0.03, "repeat": 0.035, "nth_letter": 0.05, "letter_positions": 0.04, "vowels": 0.03,
+    "letters": 0.14, "spelling": 0.12, "backwards": 0.09, "comparison": 0.03, "sums": 0.05, "identity": 0.035,
+    "outside": 0.055, BEYOND: 0.03, "repeat": 0.035, "nth_letter": 0.05, "letter_positions": 0.04, "vowels": 0.03,
     "word_length": 0.025, "edits": 0.055, "talk_follow_up": 0.025, "talk_form": 0.025, "talk_correction": 0.01,
-    "talk_persona": 0.02, "talk_memory": 0.02, "talk_manners": 0.015, "tools": 0.03, "everyday_tools": 0.03,
+    "talk_persona": 0.02, "talk_memory": 0.02, "talk_manners": 0.015, "tools": 0.05, "everyday_tools": 0.045,
     "long_texts": 0.005,
 }  # fmt: skip
 

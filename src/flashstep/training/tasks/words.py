@@ -1,8 +1,10 @@
 """Samples words to count, spell and reverse: real words, invented ones, and random strings.
 
 Every word is 3 to 12 letters a-z and belongs to the wanted split. Invented words are pieces of real
-*train* words glued together, or syllables; they teach what letters each vocabulary piece has. Random
-strings over a small alphabet make high letter counts common, runs of one letter teach to keep count.
+*train* words glued together, or syllables; they teach what letters each vocabulary piece has. So do, in
+training, the words that our texts themselves are written with (tools, names, instructions): many are one entry of the
+vocabulary, and nobody would ask for their letters otherwise. Random strings over a small alphabet make high letter
+counts common, runs of one letter teach to keep count.
 """
 
 import random
@@ -19,6 +21,7 @@ _ONSETS = "b c d f g h j k l m n p r s t v w y z bl br ch cl cr dr fl gr pl pr q
 _VOWELS = "a e i o u ai ea ee ie oa oo ou"
 _CODAS = "- - - b ck d g l ll m n nd ng nt p r rd rr s ss st t tt x"  # "-" is none
 _ENDINGS = "s ed er est ing ly ness less ful able y ment"
+_OWN_SHARE = 0.3
 
 
 @cache
@@ -40,8 +43,16 @@ def _words_of_wordings(split: Split) -> tuple[str, ...]:
     return tuple(sorted(word for word in fitting if split_of(word) == split))
 
 
+@cache
+def _own_words() -> tuple[str, ...]:
+    """Words of our own texts, of either split."""
+    return tuple(resources.files(__package__).joinpath("own_words.txt").read_text(encoding="ascii").split())
+
+
 def sample_word(rng: random.Random, split: Split) -> str:
     """A lower-case word of `split`; about two in five are real."""
+    if split == "train" and rng.random() < _OWN_SHARE:
+        return _own_word(rng)
     draw = rng.random()
     if draw < 0.35:
         return rng.choice(common_words(split))
@@ -57,9 +68,19 @@ def sample_word(rng: random.Random, split: Split) -> str:
 def written(rng: random.Random, word: str) -> str:
     """`word` as a person may type it: mostly lower case, at times Capitalised or UPPER."""
     draw = rng.random()
-    if draw < 0.80:
+    if draw < (0.55 if word in _own_words() else 0.80):  # names, and what begins a sentence
         return word
     return word.capitalize() if draw < 0.93 else word.upper()
+
+
+def _own_word(rng: random.Random) -> str:
+    """A word of our texts that belongs to training, or becomes one that does by an ending."""
+    while True:
+        word = rng.choice(_own_words())
+        if split_of(word) != "train":
+            word += rng.choice(_ENDINGS.split())
+        if len(word) <= MAX_LETTERS and split_of(word) == "train":
+            return word
 
 
 def _spliced(rng: random.Random) -> str:

@@ -6,8 +6,9 @@ from typing import Any
 
 from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.tools import vocabulary
+from flashstep.training.tasks.tools.marks import has_words
 from flashstep.training.tasks.tools.parameters import Parameter, joined, make_parameter
-from flashstep.training.tasks.tools.summary import has_words, summary
+from flashstep.training.tasks.tools.summary import summary
 from flashstep.types import Tool
 
 _DESCRIPTIONS = (

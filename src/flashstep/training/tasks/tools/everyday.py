@@ -32,7 +32,7 @@ from flashstep.types import Tool
 WORDINGS = (
     *result.WORDINGS, *identity.WORDINGS, *SHORT_WORDINGS,
 )  # fmt: skip
-_MISSING_SHARE, _PLAIN_SHARE, _ANSWER_SHARE, _REQUIRED_SHARE = 0.3, 0.12, 0.4, 0.9
+_MISSING_SHARE, _PLAIN_SHARE, _ANSWER_SHARE, _REQUIRED_SHARE = 0.2, 0.1, 0.4, 0.9
 _NUM_OTHERS, _OTHERS_WEIGHTS = (0, 1, 2, 3, 4), (5, 5, 3, 2, 1)
 SPLITS: tuple[Split, ...] = ("train", "eval")
 _WANTED = re.compile(r"\[(.+?)\]")
@@ -157,10 +157,10 @@ def make_request(
         while value in values and each["kind"] != "boolean":  # nobody drives from Oslo to Oslo
             value = _value(rng, split, each)
         values.append(value)
+    named = {i: chosen.text.find(f"{{{i}}}") for i in range(len(values)) if f"{{{i}}}" in chosen.text}
+    named |= {i: _place(chosen.text, declared.parameters[i], value) for i, value in chosen.fixed.items()}
     arguments = {
-        p.name: chosen.fixed.get(i, values[i])
-        for i, p in enumerate(declared.parameters)
-        if i in chosen.fixed or f"{{{i}}}" in chosen.text
+        declared.parameters[i].name: chosen.fixed.get(i, values[i]) for i in sorted(named, key=named.__getitem__)
     }
     task = _WANTED.search(chosen.text)
     assert task, f"nothing is marked in: {chosen.text}"
@@ -174,7 +174,7 @@ def _round(
     text, wish = asked
     if wish.declared not in tools:
         script.user(text)
-        lines = trace.search_lines(wish.task, tools, None, {})
+        lines = trace.search_lines(wish.task, tools, None, wish.marks_of(wish.task))
         script.answer("\n".join(lines), f"I have {NO_TOOL} for that.", Truth(NO_TOOL))
         return
     asks = rng.random() < _ANSWER_SHARE
@@ -182,6 +182,13 @@ def _round(
     script.user(result.with_question(rng, split, text, given))
     script.call("\n".join(trace.call_lines(wish.task, tools, wish)), [wish.call])
     result.play(rng, script, given)
+
+
+def _place(text: str, parameter: Parameter, value: Any) -> int:
+    """Where a request says in its own words that a parameter has a value: the end where no word tells."""
+    words = [str(value), *parameter.words.split()]
+    places = [text.lower().find(word.lower()) for word in words]
+    return next((place for place in places if place >= 0), len(text))
 
 
 def _wish(entry: str | dict[str, Any]) -> Wish:

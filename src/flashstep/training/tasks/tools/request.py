@@ -9,6 +9,7 @@ from typing import Any
 from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.questions import has_eval_wordings, wordings
 from flashstep.training.tasks.tools.declaration import Declared, overlap
+from flashstep.training.tasks.tools.marks import marks_of_words
 from flashstep.training.tasks.tools.parameters import Parameter
 from flashstep.training.tasks.wording import wrap
 
@@ -26,7 +27,7 @@ _NATURAL_SHARE, _QUOTED_SHARE, _OPTIONAL_SHARE = 0.5, 0.55, 0.6
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call that is wanted: the tool, its arguments in the schema's order, the task in words."""
+    """One call that is wanted: the tool, its arguments in the order in which they are said, the task in words."""
 
     declared: Declared
     arguments: dict[str, Any]
@@ -38,22 +39,23 @@ class Request:
         return self.declared.tool.name, self.arguments
 
     def marks_of(self, task: str) -> dict[str, str]:
-        """The words of `task`, which names this request, that only a tool that fits has, with their marks:
-        "*" the noun and "+" the verb, or "#" a noun without a verb, which is enough. None when the request is
-        in other words than the tool."""
+        """The words of `task`, which names this request, that are marked: verb and noun, both of which a made-up
+        tool that fits has, or of an everyday request every word that says what it is about."""
         if not self.declared.verbs:
-            return {}
+            return marks_of_words(task)
         verb = next((verb for verb in self.declared.verbs if task.startswith(f"{verb} ")), None)
         return {self.declared.noun: "*", verb: "+"} if verb else {self.declared.noun: "#"}
 
 
 def make_request(rng: random.Random, split: Split, declared: Declared, **fixed: Any) -> Request:
-    """Random arguments for `declared`: all required ones, some of the others. fixed: arguments given."""
-    arguments = {
-        p.name: fixed[p.name] if p.name in fixed else p.sample(rng, split)
-        for p in declared.parameters
-        if p.name in fixed or p.is_required or rng.random() < _OPTIONAL_SHARE
-    }
+    """Random arguments for `declared`, in any order: all required ones, some of the others. fixed: arguments
+    given, which come first."""
+    others = [
+        p for p in declared.parameters
+        if p.name not in fixed and (p.is_required or rng.random() < _OPTIONAL_SHARE)
+    ]  # fmt: skip
+    rng.shuffle(others)
+    arguments = {**fixed, **{p.name: p.sample(rng, split) for p in others}}
     article = rng.choice(("the ", "the ", indefinite(declared.noun), "my ", "our ", ""))
     return Request(declared, arguments, f"{rng.choice(declared.shown_verbs)} {article}{declared.noun}")
 
@@ -95,9 +97,9 @@ def asked_with_manners(
 
 
 def said_arguments(rng: random.Random, split: Split, request: Request, *, without: str = "") -> str:
-    """All arguments but `without` in words, in any order: "city Oslo, days 3 and not urgent"."""
-    given = [p for p in request.declared.parameters if p.name in request.arguments and p.name != without]
-    rng.shuffle(given)
+    """All arguments but `without` in words: "city Oslo, days 3 and not urgent"."""
+    parameters = {p.name: p for p in request.declared.parameters}
+    given = [parameters[name] for name in request.arguments if name != without]
     return listing([_said(rng, split, p, request) for p in given], rng)
 
 

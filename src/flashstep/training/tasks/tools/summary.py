@@ -27,17 +27,3 @@ def plain_words(name: str) -> str:
 def inside_a_sentence(text: str) -> str:
     """Without the capital that it has at the beginning ("SQL" keeps it)."""
     return text[:1].lower() + text[1:] if text[1:2].islower() or text[1:2] == " " else text
-
-
-def has_words(text: str, words: str) -> bool:
-    """True when `text` has the words as they are, next to each other."""
-    return _whole(words).search(text) is not None
-
-
-def mark_words(text: str, words: str, mark: str) -> str:
-    """`text` with the mark behind the words, wherever it has them."""
-    return _whole(words).sub(lambda found: found[0] + mark, text)
-
-
-def _whole(words: str) -> re.Pattern[str]:
-    return re.compile(rf"\b{re.escape(words)}\b")

@@ -5,27 +5,27 @@ Asked: book+ the table*.
 - cancel table*, call off a table*: no
 - book+ table*, reserve a table*: yes
 book_table
-city: "Oslo"
 guests: 4
-urgent: not given
+city: "Oslo"
 
 A tool's line says in plain words, one spelling for all, what its name and its description say. What is to be
 done and with what are marked where they are asked for and wherever they come again: whether a word was marked
-when it was last seen is all that has to be looked up, and a tool fits whose line has both marks (or "#", for a noun
-without a verb: "Asked: the table#."). Nothing is marked when a request has other words than the tools.
+when it was last seen is all that has to be looked up. A made-up tool fits whose line has both marks (or "#", for a
+noun without a verb: "Asked: the table#."); of everyday tools also one that says the same in other words.
+
+The arguments come in the order of the request, so each is looked for behind the one before; what the request does
+not give is not mentioned.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from flashstep.training.tasks.tools.declaration import Declared
+from flashstep.training.tasks.tools.marks import Marks, marked
 from flashstep.training.tasks.tools.request import Request
-from flashstep.training.tasks.tools.summary import mark_words, summary
+from flashstep.training.tasks.tools.summary import summary
 from flashstep.types import Tool
-
-# Words of a request, each of which a tool that fits must have, and the mark behind them.
-Marks = Mapping[str, str]
 
 
 def search_lines(task: str, tools: Sequence[Declared], wanted: Declared | None, marks: Marks) -> list[str]:
@@ -35,11 +35,8 @@ def search_lines(task: str, tools: Sequence[Declared], wanted: Declared | None, 
 
 
 def argument_lines(request: Request) -> list[str]:
-    """Every parameter of the tool in the schema's order, with its value or "not given"."""
-    return [
-        f"{p.name}: {shown(request.arguments[p.name]) if p.name in request.arguments else 'not given'}"
-        for p in request.declared.parameters
-    ]
+    """Every argument, in the order in which the request names them."""
+    return [f"{name}: {shown(value)}" for name, value in request.arguments.items()]
 
 
 def call_lines(task: str, tools: Sequence[Declared], request: Request) -> list[str]:
@@ -63,13 +60,6 @@ def once_more_lines(label: str, number: int, request: Request) -> list[str]:
 def verdict(tool: Tool, marks: Marks, *, fits: bool) -> str:
     """The line on one tool."""
     return f"- {marked(summary(tool), marks)}: {'yes' if fits else 'no'}"
-
-
-def marked(text: str, marks: Marks) -> str:
-    """The text with its marks."""
-    for words, mark in marks.items():
-        text = mark_words(text, words, mark)
-    return text
 
 
 def shown(value: Any) -> str:

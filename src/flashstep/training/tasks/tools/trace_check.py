@@ -8,7 +8,8 @@ from typing import Any
 
 from flashstep.training.tasks.dialogue import Dialogue, same_calls
 from flashstep.training.tasks.tools.judge import NO_TOOL, says
-from flashstep.training.tasks.tools.summary import has_words, summary
+from flashstep.training.tasks.tools.marks import Marks, has_words, marks_of_words
+from flashstep.training.tasks.tools.summary import summary
 from flashstep.training.tasks.tools.trace import verdict
 from flashstep.types import Message, Tool, ToolCall
 
@@ -16,8 +17,11 @@ _VALUE = r'("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?)'
 # A line on a result: "price: 4.5", "Result 2: price: 4.5, status: "ok"".
 _RESULT = re.compile(rf"(?:Result \d+: )?[\w ]+: {_VALUE}(?:, [\w ]+: {_VALUE})*")
 _ERROR = re.compile(r"^Error: (.*?)\. (?:No second try helps|The same again|Again with)", re.MULTILINE)
-# What is asked for, with the marks of verb and noun.
-_ASKED = re.compile(r"(?:Asked|(?:Call|Step) \d+): (?:(.+)\+ )?(?:(?:the|an?|my|our) )?(?:(.+)([*#]))?.*\.")
+# What is asked for; verb and noun in it, with their marks.
+_ASKED = re.compile(r"(?:Asked|(?:Call|Step) \d+): (.*)\.")
+_PHRASES = re.compile(r"(?:(.+)\+ )?(?:(?:the|an?|my|our) )?(?:(.+)([*#]))?.*")
+# A family whose tools fit by what they mean; of the others a tool fits when it has all that is marked.
+_BY_MEANING = "tool_everyday"
 _CHANGE = re.compile(r"^Error: .*\. Again with (\w+): (.*)$", re.MULTILINE)
 
 
@@ -31,9 +35,16 @@ def check_trace(dialogue: Dialogue, turn: int, message: Message) -> bool:
     given = "\n".join(m.content for m in dialogue.messages[:turn])
     if any(error not in given for error in _errors(reasoning)):
         return False
+    verdicts = _verdicts(reasoning, dialogue.tools, by_meaning=dialogue.family == _BY_MEANING)
     if message.tool_calls:
-        return _explains_calls(reasoning, given, message.tool_calls, dialogue.tools)
-    return _explains_words(reasoning, given, message.content, dialogue.tools)
+        return _is_well_chosen(reasoning, verdicts) and _explains_calls(
+            reasoning, given, message.tool_calls, dialogue.tools
+        )
+    if reasoning.endswith("No tool fits."):
+        is_refused = all(fits is False for _, fits in verdicts)
+        are_all = {name for name, _ in verdicts} == {tool.name for tool in dialogue.tools}
+        return is_refused and are_all and NO_TOOL in message.content
+    return _explains_words(reasoning, given, message.content)
 
 
 def traced_calls(reasoning: str, tools: Sequence[Tool]) -> list[ToolCall]:
@@ -45,7 +56,7 @@ def traced_calls(reasoning: str, tools: Sequence[Tool]) -> list[ToolCall]:
         name = re.sub(r"^Call \d+: ", "", line)
         if name in schemas:
             calls.append(ToolCall("", name, {}))
-        elif calls and key in schemas[calls[-1].name] and value != "not given":
+        elif calls and key in schemas[calls[-1].name]:
             calls[-1].arguments[key] = _read(value)
     return calls
 
@@ -53,55 +64,59 @@ def traced_calls(reasoning: str, tools: Sequence[Tool]) -> list[ToolCall]:
 def _explains_calls(reasoning: str, given: str, made: Sequence[ToolCall], tools: Sequence[Tool]) -> bool:
     """The trace spells these calls, with strings that were given and the change that it announces."""
     calls = traced_calls(reasoning, tools)
-    if not _is_well_chosen(reasoning, tools):
-        return False
     if not same_calls(calls, made) or not all(_is_given(call.arguments, given) for call in calls):
         return False
     return all(calls[0].arguments.get(key) == _read(value) for key, value in _CHANGE.findall(reasoning))
 
 
-def _explains_words(reasoning: str, given: str, content: str, tools: Sequence[Tool]) -> bool:
-    """The trace refuses every tool and so does the answer; or it ends with an error that the answer
-    reports; or it reads values from results that the answer has."""
-    if reasoning.endswith("No tool fits."):
-        verdicts = _verdicts(reasoning, tools)
-        is_refused = all(fits is False for _, fits in verdicts)
-        return is_refused and {name for name, _ in verdicts} == {t.name for t in tools} and NO_TOOL in content
+def _explains_words(reasoning: str, given: str, content: str) -> bool:
+    """The trace ends with an error that the answer reports, or it reads values from results that the answer
+    has."""
     if reasoning.startswith("Error: "):
         return all(error in content for error in _errors(reasoning))
     values = _result_values(reasoning.removeprefix("All done.\n").split("\n"))
     return bool(values) and all(value in given and says(content, value) for value in values)
 
 
-def _is_well_chosen(reasoning: str, tools: Sequence[Tool]) -> bool:
+# Of a line on a tool: the tool's name, and whether it fits; None = the line is not true of any tool.
+Verdict = tuple[str, bool | None]
+
+
+def _is_well_chosen(reasoning: str, verdicts: Sequence[Verdict]) -> bool:
     """Every line on a tool is true of it, and the one that fits is named next."""
-    lines = reasoning.split("\n")
-    verdicts = iter(_verdicts(reasoning, tools))
+    lines, left = reasoning.split("\n"), iter(verdicts)
     for line, after in itertools.pairwise(lines):
         if line.startswith("- "):
-            name, fits = next(verdicts)
+            name, fits = next(left)
             if fits is None or fits != (after == name):
                 return False
     return not lines[-1].startswith("- ")
 
 
-def _verdicts(reasoning: str, tools: Sequence[Tool]) -> list[tuple[str, bool | None]]:
-    """Of each line on a tool: the tool's name, and whether it fits; None = the line is not true of any tool."""
-    verdicts, marks = [], dict[str, str]()
+def _verdicts(reasoning: str, tools: Sequence[Tool], *, by_meaning: bool) -> list[Verdict]:
+    verdicts: list[Verdict] = []
+    marks: Marks = {}
     for line in reasoning.split("\n"):
         if asked := _ASKED.fullmatch(line):
-            marks = {words: mark for words, mark in ((asked[2], asked[3]), (asked[1], "+")) if words}
+            marks = marks_of_words(re.sub(r"[+*#]", "", asked[1])) if by_meaning else _marks_of_phrases(asked[1])
         elif line.startswith("- "):
-            verdicts.append(_verdict(line, marks, tools))
+            verdicts.append(_verdict(line, marks, tools, by_meaning=by_meaning))
     return verdicts
 
 
-def _verdict(line: str, marks: dict[str, str], tools: Sequence[Tool]) -> tuple[str, bool | None]:
+def _marks_of_phrases(task: str) -> Marks:
+    """Verb and noun with their marks."""
+    found = _PHRASES.fullmatch(task)
+    assert found  # every group of it may be missing
+    return {words: mark for words, mark in ((found[2], found[3]), (found[1], "+")) if words}
+
+
+def _verdict(line: str, marks: Marks, tools: Sequence[Tool], *, by_meaning: bool) -> Verdict:
     for tool in tools:
         for fits in (True, False):
             if line == verdict(tool, marks, fits=fits):
-                is_true = not marks or fits == all(has_words(summary(tool), words) for words in marks)
-                return tool.name, fits if is_true else None
+                has_all = all(has_words(summary(tool), words) for words in marks)
+                return tool.name, fits if by_meaning or fits == has_all else None
     return "", None
 
 

@@ -1,0 +1,1 @@
+"""Tasks of reasoning-gym that the model learns: its questions, our way to the answer."""

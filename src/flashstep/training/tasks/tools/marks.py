@@ -1,0 +1,59 @@
+"""Marks behind words that are asked for, wherever they come: "book+ the table*", "- book+ table*, reserve a table*".
+
+"+" stands behind what is to be done and "*" behind with what; "#" behind a thing that is named without a verb.
+Whole words count, one or several of them.
+"""
+
+import re
+from collections.abc import Mapping
+
+# Words of a request and the mark behind each.
+Marks = Mapping[str, str]
+
+_WORD = re.compile(r"(?<![\w'-])[A-Za-z]{2,}(?![\w'-])")
+# Words that any request has, whatever it is about.
+_COMMON = frozenset(
+    "a about again all already am an and any anyone anything are as at away back be been by can could did do does down for"
+    " from going had has have he her here him his how i if in into is it its let like many may me more much my need new no"
+    " not now of off on one or our out over please she should so some someone something somewhere than that the"
+    " their them then there these they this those through to too up us want was we were what when where which who"
+    " whom whose why will with would you your".split()
+)
+# A request that begins with one of these says what is to be done.
+_VERBS = frozenset(
+    "add answer arrange ask assign block book build buy calculate call cancel change charge check clear close complete"
+    " compose compute convert count create delete deploy download draw email enter erase exchange explain fetch file"
+    " find fly follow forward generate get give hear hold invite keep launch list listen locate lock log look mail make"
+    " mark measure message move notify open order pause pay pick place plan play post prepare print pull push put query"
+    " raise read reboot recommend record register remember remind remove rename rent reply report request reserve"
+    " reset resolve restart restore return ring roll run save scan schedule search see sell send set share ship shoot"
+    " show shut sign solve start stop submit suggest sum switch take tell text throw track transfer translate turn"
+    " unlock update write".split()
+)
+
+
+def marked(text: str, marks: Marks) -> str:
+    """The text with its marks."""
+    for words, mark in marks.items():
+        text = _whole(words).sub(lambda found, mark=mark: found[0] + mark, text)
+    return text
+
+
+def has_words(text: str, words: str) -> bool:
+    """True when `text` has the words next to each other."""
+    return _whole(words).search(text) is not None
+
+
+def marks_of_words(task: str) -> dict[str, str]:
+    """Every word of `task` that says what it is about, each with a mark of its own: "book me a flight" has "book"
+    and "flight"."""
+    words = [word for word in dict.fromkeys(_WORD.findall(task)) if word.lower() not in _COMMON]
+    if not words or not task.startswith(words[0]) or words[0].lower() not in _VERBS:
+        return dict.fromkeys(words, "#")
+    return {words[0]: "+", **dict.fromkeys(words[1:], "*")}
+
+
+def _whole(words: str) -> re.Pattern[str]:
+    """One and many are the same thing: "order", "orders"."""
+    is_plural = len(words) > 4 and words.endswith("s") and not words.endswith("ss")
+    return re.compile(rf"\b{re.escape(words[:-1] if is_plural else words)}s?\b", re.IGNORECASE)

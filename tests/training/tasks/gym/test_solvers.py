@@ -1,0 +1,45 @@
+"""Every solver's answer is what the task's own scorer calls right, and the way to it fits a small model."""
+
+import random
+
+import pytest
+
+from flashstep.training.evaluation.gym import readings
+from flashstep.training.tasks.base import LETTER_BREAK
+from flashstep.training.tasks.gym.dialogues import gym_dialogue, gym_set
+from flashstep.training.tasks.gym.solved import TooLong
+from flashstep.training.tasks.gym.solvers import SOLVERS
+
+reasoning_gym = pytest.importorskip("reasoning_gym")
+NUM_ENTRIES, LEAST_SOLVED, MOST_TOKENS = 40, 0.7, 700
+
+
+@pytest.mark.parametrize("name", SOLVERS)
+def test_answers_are_right_by_the_tasks_own_scorer(name, tokenizer):
+    dataset = reasoning_gym.create_dataset(name, size=NUM_ENTRIES, seed=7)
+    num_solved = 0
+    for entry in dataset:
+        try:
+            solved = SOLVERS[name](entry)
+        except TooLong:
+            continue
+        num_solved += 1
+        answer = solved.answer.replace(LETTER_BREAK, "")
+        assert answer in readings(answer)
+        assert dataset.score_answer(answer=answer, entry=entry) >= 0.99, entry["question"]
+        assert len(tokenizer.encode(solved.reasoning)) <= MOST_TOKENS
+    assert num_solved >= LEAST_SOLVED * NUM_ENTRIES
+
+
+def test_training_and_evaluation_have_other_questions():
+    name = "word_sequence_reversal"
+    train, held_out = (
+        {gym_dialogue(random.Random(i), split, name).messages[0].content for i in range(50)}
+        for split in ("train", "eval")
+    )
+    assert train.isdisjoint(held_out)
+
+
+def test_questions_of_a_set_begin_alike():
+    one, other = (dialogue.messages[0].content for dialogue in gym_set(random.Random(0), "train", 2))
+    assert one != other and one[:20] == other[:20]
