@@ -52,7 +52,7 @@ def drawn(dialogues):
     family = dialogues[0].family
     if len(dialogues) == 1:
         return family
-    return {"tool_everyday": "everyday_tools"}.get(
+    return {"tool_everyday": "everyday_tools", "gym": "gym"}.get(
         family, "long_texts" if family in LONG_CONTEXT_FAMILIES else "tools"
     )
 

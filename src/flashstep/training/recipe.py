@@ -178,11 +178,11 @@ def nano_focus() -> Recipe:
         seed=61,
         phases=(
             Phase(
-                name="focus", steps=1250, documents_per_step=48, learning_rate=1.8e-3,
+                name="focus", steps=930, documents_per_step=40, learning_rate=1.8e-3,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=0.95, mixture="focus",
             ),
             Phase(
-                name="polish", steps=400, documents_per_step=64, learning_rate=6e-4,
+                name="polish", steps=330, documents_per_step=56, learning_rate=6e-4,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=1.0, mixture="polish",
             ),
             Phase(

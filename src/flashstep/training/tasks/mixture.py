@@ -14,19 +14,19 @@ from flashstep.training.tasks.registry import WEIGHTS
 BEYOND = "beyond"
 
 _FOCUS = {
-    "letters": 0.085, "spelling": 0.06, "backwards": 0.06, "comparison": 0.03, "sums": 0.05, "identity": 0.025,
-    "outside": 0.055, BEYOND: 0.03, "repeat": 0.045, "nth_letter": 0.05, "letter_positions": 0.04, "vowels": 0.035,
-    "word_length": 0.025, "edits": 0.055, "talk_follow_up": 0.035, "talk_form": 0.03, "talk_correction": 0.02,
-    "talk_persona": 0.025, "talk_memory": 0.025, "talk_manners": 0.015, "tools": 0.09, "everyday_tools": 0.07,
-    "long_texts": 0.02, "tool_parallel": 0.01, "tool_chain": 0.015,
+    "letters": 0.059, "spelling": 0.042, "backwards": 0.042, "comparison": 0.021, "sums": 0.035, "identity": 0.017,
+    "outside": 0.038, BEYOND: 0.021, "repeat": 0.032, "nth_letter": 0.035, "letter_positions": 0.028, "vowels": 0.025,
+    "word_length": 0.017, "edits": 0.038, "talk_follow_up": 0.025, "talk_form": 0.021, "talk_correction": 0.014,
+    "talk_persona": 0.017, "talk_memory": 0.017, "talk_manners": 0.011, "tools": 0.063, "everyday_tools": 0.049,
+    "long_texts": 0.014, "tool_parallel": 0.007, "tool_chain": 0.011, "gym": 0.301,
 }  # fmt: skip
 
 _POLISH = {
-    "letters": 0.14, "spelling": 0.12, "backwards": 0.09, "comparison": 0.03, "sums": 0.05, "identity": 0.035,
-    "outside": 0.055, BEYOND: 0.03, "repeat": 0.035, "nth_letter": 0.05, "letter_positions": 0.04, "vowels": 0.03,
-    "word_length": 0.025, "edits": 0.055, "talk_follow_up": 0.025, "talk_form": 0.025, "talk_correction": 0.01,
-    "talk_persona": 0.02, "talk_memory": 0.02, "talk_manners": 0.015, "tools": 0.05, "everyday_tools": 0.045,
-    "long_texts": 0.005,
+    "letters": 0.109, "spelling": 0.094, "backwards": 0.07, "comparison": 0.023, "sums": 0.039, "identity": 0.027,
+    "outside": 0.043, BEYOND: 0.023, "repeat": 0.027, "nth_letter": 0.039, "letter_positions": 0.031, "vowels": 0.023,
+    "word_length": 0.02, "edits": 0.043, "talk_follow_up": 0.02, "talk_form": 0.02, "talk_correction": 0.008,
+    "talk_persona": 0.016, "talk_memory": 0.016, "talk_manners": 0.012, "tools": 0.039, "everyday_tools": 0.035,
+    "long_texts": 0.004, "gym": 0.219,
 }  # fmt: skip
 
 MIXTURES: dict[str, dict[str, float]] = {"all": WEIGHTS, "focus": _FOCUS, "polish": _POLISH}

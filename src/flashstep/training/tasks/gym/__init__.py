@@ -1,1 +1,0 @@
-"""Tasks of reasoning-gym that the model learns: its questions, our way to the answer."""

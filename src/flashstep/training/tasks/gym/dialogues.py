@@ -8,15 +8,16 @@ from flashstep.errors import ConfigError
 from flashstep.training.tasks.base import LETTER_BREAK, Split
 from flashstep.training.tasks.dialogue import Dialogue, Truth
 from flashstep.training.tasks.gym.solved import Entry, Solved, TooLong
-from flashstep.training.tasks.gym.solvers import SOLVERS
+from flashstep.training.tasks.gym.solvers import LONG, SOLVERS
 from flashstep.training.tasks.script import Script
 
 FIRST_EVAL_SEED = 1_000_000
+_LONG_SHARE = 0.25
 
 
 def gym_set(rng: random.Random, split: Split, num: int) -> list[Dialogue]:
     """`num` questions of one task that has a solver: what it says before the question itself is always the same."""
-    name = rng.choice(list(SOLVERS))
+    [name] = rng.choices(list(SOLVERS), [_LONG_SHARE if name in LONG else 1.0 for name in SOLVERS])
     return [gym_dialogue(rng, split, name) for _ in range(num)]
 
 

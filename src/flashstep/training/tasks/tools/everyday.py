@@ -160,7 +160,8 @@ def make_request(
     named = {i: chosen.text.find(f"{{{i}}}") for i in range(len(values)) if f"{{{i}}}" in chosen.text}
     named |= {i: _place(chosen.text, declared.parameters[i], value) for i, value in chosen.fixed.items()}
     arguments = {
-        declared.parameters[i].name: chosen.fixed.get(i, values[i]) for i in sorted(named, key=named.__getitem__)
+        declared.parameters[i].name: chosen.fixed.get(i, values[i])
+        for i in sorted(named, key=named.__getitem__)
     }
     task = _WANTED.search(chosen.text)
     assert task, f"nothing is marked in: {chosen.text}"

@@ -98,7 +98,9 @@ def _verdicts(reasoning: str, tools: Sequence[Tool], *, by_meaning: bool) -> lis
     marks: Marks = {}
     for line in reasoning.split("\n"):
         if asked := _ASKED.fullmatch(line):
-            marks = marks_of_words(re.sub(r"[+*#]", "", asked[1])) if by_meaning else _marks_of_phrases(asked[1])
+            marks = (
+                marks_of_words(re.sub(r"[+*#]", "", asked[1])) if by_meaning else _marks_of_phrases(asked[1])
+            )
         elif line.startswith("- "):
             verdicts.append(_verdict(line, marks, tools, by_meaning=by_meaning))
     return verdicts

@@ -1,0 +1,10 @@
+"""Prime factors by trial division, the trace of numbers/primes.py."""
+
+from flashstep.training.tasks.gym.solved import Entry, Solved
+from flashstep.training.tasks.numbers import primes
+
+
+def solve(entry: Entry) -> Solved:
+    """Factor the number; its last line "So 3 * 3 * 71." becomes the answer "3 × 3 × 71"."""
+    solution = primes.solve_factors(f"Factor {entry['metadata']['number']}")
+    return Solved(solution.reasoning, solution.key.replace(" ", " × "))
