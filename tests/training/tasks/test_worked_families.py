@@ -79,9 +79,10 @@ def test_the_answer_to_another_question_is_wrong(family):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_trace_of_another_question_is_refused(family):
+    """But for one about a word that the question is worded with, such as "you": that word stands in it."""
     pool = examples(family)
     for one, other in zip(pool, pool[1:], strict=False):
-        if one.reasoning != other.reasoning:
+        if one.reasoning != other.reasoning and other.subject not in one.question.lower():
             assert not accepts(family, one, other.reasoning), (one, other)
 
 

@@ -14,19 +14,19 @@ from flashstep.training.tasks.registry import WEIGHTS
 BEYOND = "beyond"
 
 _FOCUS = {
-    "letters": 0.059, "spelling": 0.042, "backwards": 0.042, "comparison": 0.021, "sums": 0.035, "identity": 0.017,
-    "outside": 0.038, BEYOND: 0.021, "repeat": 0.032, "nth_letter": 0.035, "letter_positions": 0.028, "vowels": 0.025,
-    "word_length": 0.017, "edits": 0.038, "talk_follow_up": 0.025, "talk_form": 0.021, "talk_correction": 0.014,
-    "talk_persona": 0.017, "talk_memory": 0.017, "talk_manners": 0.011, "tools": 0.063, "everyday_tools": 0.049,
-    "long_texts": 0.014, "tool_parallel": 0.007, "tool_chain": 0.011, "gym": 0.301,
+    "letters": 0.061, "spelling": 0.043, "backwards": 0.043, "comparison": 0.022, "sums": 0.036, "identity": 0.018,
+    "outside": 0.039, BEYOND: 0.022, "repeat": 0.033, "nth_letter": 0.036, "letter_positions": 0.029, "vowels": 0.025,
+    "word_length": 0.018, "edits": 0.039, "talk_follow_up": 0.025, "talk_form": 0.022, "talk_correction": 0.014,
+    "talk_persona": 0.018, "talk_memory": 0.018, "talk_manners": 0.011, "tools": 0.065, "everyday_tools": 0.051,
+    "long_texts": 0.014, "tool_parallel": 0.008, "tool_chain": 0.011, "gym": 0.279,
 }  # fmt: skip
 
 _POLISH = {
-    "letters": 0.109, "spelling": 0.094, "backwards": 0.07, "comparison": 0.023, "sums": 0.039, "identity": 0.027,
-    "outside": 0.043, BEYOND: 0.023, "repeat": 0.027, "nth_letter": 0.039, "letter_positions": 0.031, "vowels": 0.023,
-    "word_length": 0.02, "edits": 0.043, "talk_follow_up": 0.02, "talk_form": 0.02, "talk_correction": 0.008,
-    "talk_persona": 0.016, "talk_memory": 0.016, "talk_manners": 0.012, "tools": 0.039, "everyday_tools": 0.035,
-    "long_texts": 0.004, "gym": 0.219,
+    "letters": 0.112, "spelling": 0.096, "backwards": 0.072, "comparison": 0.024, "sums": 0.04, "identity": 0.027,
+    "outside": 0.044, BEYOND: 0.024, "repeat": 0.027, "nth_letter": 0.04, "letter_positions": 0.032, "vowels": 0.024,
+    "word_length": 0.021, "edits": 0.044, "talk_follow_up": 0.021, "talk_form": 0.021, "talk_correction": 0.008,
+    "talk_persona": 0.016, "talk_memory": 0.016, "talk_manners": 0.013, "tools": 0.04, "everyday_tools": 0.035,
+    "long_texts": 0.005, "gym": 0.198,
 }  # fmt: skip
 
 MIXTURES: dict[str, dict[str, float]] = {"all": WEIGHTS, "focus": _FOCUS, "polish": _POLISH}

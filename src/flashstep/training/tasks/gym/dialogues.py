@@ -12,7 +12,7 @@ from flashstep.training.tasks.gym.solvers import LONG, SOLVERS
 from flashstep.training.tasks.script import Script
 
 FIRST_EVAL_SEED = 1_000_000
-_LONG_SHARE = 0.25
+_LONG_SHARE = 0.1
 
 
 def gym_set(rng: random.Random, split: Split, num: int) -> list[Dialogue]:

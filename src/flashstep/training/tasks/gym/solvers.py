@@ -97,10 +97,11 @@ SOLVERS: dict[str, Solver] = {
     "word_sorting": word_sorting.solve,
 }
 
-# What takes most steps; questions of these are drawn a quarter as often as others.
+# What takes most steps; questions of these are drawn a tenth as often as others.
 LONG = frozenset(
     (
-        "basic_arithmetic", "caesar_cipher", "count_bits", "course_schedule", "decimal_chain_sum", "group_anagrams",
-        "fraction_simplification", "pool_matrix", "products", "spiral_matrix", "string_manipulation", "time_intervals",
+        "basic_arithmetic", "caesar_cipher", "count_bits", "course_schedule", "decimal_chain_sum", "fraction_simplification",
+        "group_anagrams", "pool_matrix", "products", "rotate_matrix", "spiral_matrix", "string_manipulation",
+        "time_intervals", "word_sorting",
     )
 )  # fmt: skip
