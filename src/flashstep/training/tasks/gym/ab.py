@@ -3,6 +3,7 @@
 from string import ascii_lowercase
 
 from flashstep.training.tasks.gym.solved import Entry, Solved, TooLong
+from flashstep.training.tasks.text.letter_texts import spaced
 
 
 def solve(entry: Entry) -> Solved:
@@ -27,7 +28,7 @@ def solve(entry: Entry) -> Solved:
             waiting, outcome = waiting.replace(letter, "", 1), " hit"
         else:
             staying, outcome = letter + staying, " free"
-        lines.append(f"{label} {token}{outcome}:{_spaced(waiting)} |{_spaced(staying)}")
+        lines.append(f"{label} {token}{outcome}:{spaced(waiting)} |{spaced(staying)}")
     answer = " ".join([f"#{c}" for c in waiting] + [f"{c}#" for c in staying])
     if not answer:
         raise TooLong("nothing remains, and an answer cannot be empty")
@@ -36,7 +37,3 @@ def solve(entry: Entry) -> Solved:
 
 def _program(question: str) -> list[str]:
     return question.partition("following program:")[2].split("\n\n")[1].split()
-
-
-def _spaced(letters: str) -> str:
-    return "".join(f" {c}" for c in letters)

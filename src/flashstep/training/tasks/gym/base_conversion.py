@@ -2,6 +2,7 @@
 
 from flashstep.training.tasks.arithmetic import column_sum
 from flashstep.training.tasks.base import lettered
+from flashstep.training.tasks.gym.short_division import steps
 from flashstep.training.tasks.gym.solved import Entry, Solved, TooLong
 from flashstep.training.tasks.numbers.multiplication import row
 
@@ -69,17 +70,7 @@ def _from_ten(left: int, base: int) -> list[str]:
     while left:
         quotient, rest = divmod(left, base)
         done = f"{_DIGITS[rest]}{done}"
-        lines.append(f"{left}/{base}{_steps(left, base)}, {quotient}r{rest}: {lettered(done)}")
+        work = "" if base == 2 else steps(left, base)
+        lines.append(f"{left}/{base}{work}, {quotient}r{rest}: {lettered(done)}")
         left = quotient
     return lines
-
-
-def _steps(number: int, base: int) -> str:
-    if base == 2:
-        return ""
-    steps, so_far = "", 0
-    for c in str(number):
-        so_far = 10 * so_far + int(c)
-        steps += f" {so_far}:{so_far // base}r{so_far % base}"
-        so_far %= base
-    return steps

@@ -3,6 +3,7 @@
 import math
 import re
 
+from flashstep.training.tasks.gym import short_division
 from flashstep.training.tasks.gym.solved import Entry, Solved, TooLong
 from flashstep.training.tasks.numbers.multiplication import row
 
@@ -64,12 +65,8 @@ def _integrated(term: str, variable: str) -> tuple[list[str], str]:
 
 def _divided(number: int, divisor: int) -> list[str]:
     """The steps of a division, and the quotient where there is no rest."""
-    steps, rest = "", 0
-    for c in str(number):
-        so_far = 10 * rest + int(c)
-        digit, rest = divmod(so_far, divisor)
-        steps += f" {so_far}:{digit}r{rest}"
-    return [f"{number}/{divisor}{steps}"] + ([] if rest else [str(number // divisor)])
+    line = f"{number}/{divisor}{short_division.steps(number, divisor)}"
+    return [line] if number % divisor else [line, str(number // divisor)]
 
 
 def _product(a: int, b: int) -> str:
