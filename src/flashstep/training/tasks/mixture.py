@@ -14,11 +14,11 @@ from flashstep.training.tasks.registry import WEIGHTS
 BEYOND = "beyond"
 
 _FOCUS = {
-    "letters": 0.061, "spelling": 0.043, "backwards": 0.043, "comparison": 0.022, "sums": 0.036, "identity": 0.018,
-    "outside": 0.039, BEYOND: 0.022, "repeat": 0.033, "nth_letter": 0.036, "letter_positions": 0.029, "vowels": 0.025,
-    "word_length": 0.018, "edits": 0.039, "talk_follow_up": 0.025, "talk_form": 0.022, "talk_correction": 0.014,
-    "talk_persona": 0.018, "talk_memory": 0.018, "talk_manners": 0.011, "tools": 0.065, "everyday_tools": 0.051,
-    "long_texts": 0.014, "tool_parallel": 0.008, "tool_chain": 0.011, "gym": 0.279,
+    "letters": 0.058, "spelling": 0.04, "backwards": 0.04, "comparison": 0.02, "sums": 0.034, "identity": 0.018,
+    "outside": 0.038, BEYOND: 0.022, "repeat": 0.03, "nth_letter": 0.036, "letter_positions": 0.034, "vowels": 0.025,
+    "word_length": 0.018, "edits": 0.046, "talk_follow_up": 0.032, "talk_form": 0.024, "talk_correction": 0.014,
+    "talk_persona": 0.02, "talk_memory": 0.026, "talk_manners": 0.011, "tools": 0.085, "everyday_tools": 0.072,
+    "long_texts": 0.014, "tool_parallel": 0.008, "tool_chain": 0.012, "gym": 0.22,
 }  # fmt: skip
 
 _POLISH = {

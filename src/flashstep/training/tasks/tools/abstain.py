@@ -40,9 +40,9 @@ def _dialogue(
         script.example(short_example(rng, split))
     else:
         wish = request.make_request(rng, split, missing)
-        text, task = request.asked_with_manners(rng, split, wish, [missing, *tools])
+        text, said = request.asked_with_manners(rng, split, wish, [missing, *tools])
         script.user(text)
-        reasoning = "\n".join(trace.search_lines(task, tools, None, wish.marks_of(task)))
-        purpose = f"to {task}" if task == wish.task else f"for {task}"
+        reasoning = "\n".join(trace.refusal_lines(said, tools))
+        purpose = f"{'to' if said.task == wish.task else 'for'} {said.task}"
         script.answer(reasoning, f"I have {NO_TOOL} {purpose}.", Truth(NO_TOOL))
     return setting.staged(rng, script, "tool_abstain", tools)

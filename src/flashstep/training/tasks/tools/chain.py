@@ -1,4 +1,8 @@
-"""Up to five calls of which each needs a value that the one before gave."""
+"""Up to five calls of which each needs a value that the one before gave.
+
+The reasoning before a further call begins with the words of the user that ask for it ("> then use its code to
+book a table"), so that no step is passed over.
+"""
 
 import random
 from dataclasses import replace
@@ -52,10 +56,13 @@ def _dialogue(
     results = [result.make_result(rng, split, taken, link=link) for link in links]
     results.append(result.make_result(rng, split, taken, asks=rng.random() < 0.7))
     wishes = _wishes(rng, split, steps, links, results)
+    text, wishes[0] = request.asked(rng, split, wishes[0], tools)
+    separator = rng.choice((", ", ", ", ". ", "; "))
+    said_steps = _said_steps(rng, split, wishes[1:], links, begins_sentence=separator == ". ")
     script = Script(system)
-    text = wrap(rng, split, _asked(rng, split, wishes, links, tools))
+    text = wrap(rng, split, _as_sentence(rng, [text.rstrip(".?!"), *said_steps], wishes, separator))
     script.user(result.with_question(rng, split, text, results[-1]))
-    _play(rng, script, wishes, results, tools)
+    _play(rng, script, wishes, said_steps, results, tools)
     return setting.staged(rng, script, "tool_chain", tools)
 
 
@@ -84,25 +91,33 @@ def _wishes(
     return wishes
 
 
-def _asked(
-    rng: random.Random, split: Split, wishes: list[Request], links: list[Parameter], tools: list[Declared]
-) -> str:
-    """The first request as any other, then each step with what it takes over."""
-    text = request.asked(rng, split, wishes[0], tools)[0].rstrip(".?!")
-    separator = rng.choice((", ", ", ", ". ", "; "))
-    for wish, link in zip(wishes[1:], links, strict=True):
+def _said_steps(
+    rng: random.Random, split: Split, wishes: list[Request], links: list[Parameter], *, begins_sentence: bool
+) -> list[str]:
+    """Each further request with what it takes over: "use its code to book a table"."""
+    said = []
+    for wish, link in zip(wishes, links, strict=True):
         step = wordings("tool_step", split).choose(rng).format(t=wish.task, p=link.words).rstrip(".")
-        others = request.said_arguments(rng, split, wish, without=link.name)
-        step += f" and {others}" if others else ""
-        text += separator + (step[0].upper() + step[1:] if separator == ". " else step)
-    return text + "."
+        said.append(step[0].upper() + step[1:] if begins_sentence else step)
+    return said
+
+
+def _as_sentence(rng: random.Random, said: list[str], wishes: list[Request], separator: str) -> str:
+    """What is said of each request, from the second on with its arguments that are not taken over."""
+    first, *steps = said
+    for step, wish in zip(steps, wishes[1:], strict=True):
+        others = request.said_arguments(rng, wish)
+        first += separator + step + (f" and {others}" if others else "")
+    return first + "."
 
 
 def _play(
-    rng: random.Random, script: Script, wishes: list[Request], results: list[Result], tools: list[Declared]
-) -> None:
+    rng: random.Random, script: Script, wishes: list[Request], said_steps: list[str], results: list[Result],
+    tools: list[Declared],
+) -> None:  # fmt: skip
     for number, (wish, given) in enumerate(zip(wishes, results, strict=True), 1):
-        script.call("\n".join(trace.numbered_lines("Step", number, wish, tools)), [wish.call])
+        quoted = [trace.quote(said_steps[number - 2])] if number > 1 else []
+        script.call("\n".join([*quoted, *trace.call_lines(wish, tools, f"Step {number}")]), [wish.call])
         script.results(given.content(rng))
     last = results[-1]
     script.answer(

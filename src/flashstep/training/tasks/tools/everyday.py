@@ -36,6 +36,11 @@ _MISSING_SHARE, _PLAIN_SHARE, _ANSWER_SHARE, _REQUIRED_SHARE = 0.2, 0.1, 0.4, 0.
 _NUM_OTHERS, _OTHERS_WEIGHTS = (0, 1, 2, 3, 4), (5, 5, 3, 2, 1)
 SPLITS: tuple[Split, ...] = ("train", "eval")
 _WANTED = re.compile(r"\[(.+?)\]")
+_SMALL_WORDS = "a an and as at before by for from if in into of on or per so than that the to until with".split()
+_AROUND_VALUE = re.compile(
+    r"(?:[\w'’-]+ ){0,2}[\"'“‘]?\{(?P<number>\d+)\}[\"'”’]?"
+    rf"(?P<after>(?: (?!(?:{'|'.join(_SMALL_WORDS)})\b)[\w'’-]+)?)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +170,10 @@ def make_request(
     }
     task = _WANTED.search(chosen.text)
     assert task, f"nothing is marked in: {chosen.text}"
-    said = _WANTED.sub(r"\1", chosen.text).format(*values)
-    return wrap(rng, split, said), Request(declared, arguments, inside_a_sentence(task[1]))
+    plain = _WANTED.sub(r"\1", chosen.text)
+    said = {declared.parameters[i].name: words.format(*values) for i, words in _said(plain, entry).items()}
+    wish = Request(declared, arguments, inside_a_sentence(task[1]), said)
+    return wrap(rng, split, plain.format(*values)), wish
 
 
 def _round(
@@ -175,14 +182,24 @@ def _round(
     text, wish = asked
     if wish.declared not in tools:
         script.user(text)
-        lines = trace.search_lines(wish.task, tools, None, wish.marks_of(wish.task))
-        script.answer("\n".join(lines), f"I have {NO_TOOL} for that.", Truth(NO_TOOL))
+        script.answer("\n".join(trace.refusal_lines(wish, tools)), f"I have {NO_TOOL} for that.", Truth(NO_TOOL))
         return
     asks = rng.random() < _ANSWER_SHARE
     given = result.make_result(rng, split, setting.parameter_words(list(tools)), asks=asks)
     script.user(result.with_question(rng, split, text, given))
-    script.call("\n".join(trace.call_lines(wish.task, tools, wish)), [wish.call])
+    script.call("\n".join(trace.call_lines(wish, tools)), [wish.call])
     result.play(rng, script, given)
+
+
+def _said(text: str, entry: EverydayTool) -> dict[int, str]:
+    """The words around every placeholder of a request: up to two before it, behind a whole number one more ("for
+    {0} nights"). None of them belongs to two."""
+    said, start = {}, 0
+    while found := _AROUND_VALUE.search(text, start):
+        is_number = entry.parameters[int(found["number"])]["kind"] == "integer"
+        start = found.end() if is_number else found.start("after")
+        said[int(found["number"])] = text[found.start() : start]
+    return said
 
 
 def _place(text: str, parameter: Parameter, value: Any) -> int:

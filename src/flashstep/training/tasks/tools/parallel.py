@@ -55,12 +55,12 @@ def _dialogue(
 
 def _call_lines(wishes: list[Request], tools: list[Declared]) -> list[str]:
     """The calls one after another; the tool is searched for where it is another than before."""
-    lines = trace.numbered_lines("Call", 1, wishes[0], tools)
+    lines = trace.call_lines(wishes[0], tools, "Call 1")
     for number, (before, wish) in enumerate(itertools.pairwise(wishes), 2):
         if wish.declared == before.declared:
-            lines += trace.once_more_lines("Call", number, wish)
+            lines += trace.once_more_lines(wish, f"Call {number}")
         else:
-            lines += trace.numbered_lines("Call", number, wish, tools)
+            lines += trace.call_lines(wish, tools, f"Call {number}")
     return lines
 
 
@@ -71,7 +71,7 @@ def _different(rng: random.Random, split: Split) -> tuple[list[Request], str]:
 
 def _listed(rng: random.Random, split: Split, wanted: list[Declared]) -> tuple[list[Request], str]:
     wishes = [request.make_request(rng, split, declared) for declared in wanted]
-    tasks = [_task(rng, split, wish) for wish in wishes]
+    tasks = [_task(rng, wish) for wish in wishes]
     text = rng.choice((_as_sentence, _as_lines))(rng, tasks)
     return wishes, wordings("tool_parallel", split).choose(rng).format(a=text)
 
@@ -101,12 +101,12 @@ def _said_for_each(
 ) -> str:
     said = request.listing([request.said_value(rng, varied, value) for value in values], rng)
     text = wordings("tool_each", split).choose(rng).format(t=wish.task, p=varied.words, v=said)
-    shared = request.said_arguments(rng, split, wish, without=varied.name)
+    shared = request.said_arguments(rng, wish)
     return f"{text.rstrip('.?!')}, {rng.choice(('', 'always ', 'all '))}{shared}." if shared else text
 
 
-def _task(rng: random.Random, split: Split, wish: Request) -> str:
-    said = request.said_arguments(rng, split, wish)
+def _task(rng: random.Random, wish: Request) -> str:
+    said = request.said_arguments(rng, wish)
     return f"{wish.task}: {said}" if said and rng.random() < 0.3 else f"{wish.task} {said}".strip()
 
 

@@ -2,8 +2,8 @@
 
 import random
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from flashstep.training.tasks.base import Split
@@ -27,29 +27,32 @@ _NATURAL_SHARE, _QUOTED_SHARE, _OPTIONAL_SHARE = 0.5, 0.55, 0.6
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call that is wanted: the tool, its arguments in the order in which they are said, the task in words."""
+    """One call that is wanted: the tool, its arguments in the order in which they are said, the task in words.
+    said: of arguments, the words of the user that give it, to the letter."""
 
     declared: Declared
     arguments: dict[str, Any]
     task: str
+    said: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def call(self) -> tuple[str, dict[str, Any]]:
         """Name and arguments."""
         return self.declared.tool.name, self.arguments
 
-    def marks_of(self, task: str) -> dict[str, str]:
-        """The words of `task`, which names this request, that are marked: verb and noun, both of which a made-up
-        tool that fits has, or of an everyday request every word that says what it is about."""
+    @property
+    def marks(self) -> dict[str, str]:
+        """The words of the task that are marked: verb and noun, both of which a made-up tool that fits has, or of
+        an everyday request every word that says what it is about."""
         if not self.declared.verbs:
-            return marks_of_words(task)
-        verb = next((verb for verb in self.declared.verbs if task.startswith(f"{verb} ")), None)
+            return marks_of_words(self.task)
+        verb = next((verb for verb in self.declared.verbs if self.task.startswith(f"{verb} ")), None)
         return {self.declared.noun: "*", verb: "+"} if verb else {self.declared.noun: "#"}
 
 
 def make_request(rng: random.Random, split: Split, declared: Declared, **fixed: Any) -> Request:
-    """Random arguments for `declared`, in any order: all required ones, some of the others. fixed: arguments
-    given, which come first."""
+    """Random arguments for `declared`, in any order: all required ones, some of the others, and how each is said.
+    fixed: arguments given, which come first and which the caller says."""
     others = [
         p for p in declared.parameters
         if p.name not in fixed and (p.is_required or rng.random() < _OPTIONAL_SHARE)
@@ -57,7 +60,8 @@ def make_request(rng: random.Random, split: Split, declared: Declared, **fixed: 
     rng.shuffle(others)
     arguments = {**fixed, **{p.name: p.sample(rng, split) for p in others}}
     article = rng.choice(("the ", "the ", indefinite(declared.noun), "my ", "our ", ""))
-    return Request(declared, arguments, f"{rng.choice(declared.shown_verbs)} {article}{declared.noun}")
+    said = {p.name: _said(rng, split, p, declared, arguments[p.name]) for p in others}
+    return Request(declared, arguments, f"{rng.choice(declared.shown_verbs)} {article}{declared.noun}", said)
 
 
 def indefinite(noun: str) -> str:
@@ -65,14 +69,17 @@ def indefinite(noun: str) -> str:
     return "an " if noun[0] in "aeiou" else "a "
 
 
-def asked(rng: random.Random, split: Split, request: Request, tools: Sequence[Declared]) -> tuple[str, str]:
-    """The request as one sentence, and the task as it names it. The task's verb is left out only where no
-    other of the `tools` deals with the same thing."""
+def asked(
+    rng: random.Random, split: Split, request: Request, tools: Sequence[Declared]
+) -> tuple[str, Request]:
+    """The request as one sentence, and as that sentence has it. The task's verb is left out only where no other
+    of the `tools` deals with the same thing."""
     task = request.task
     if _is_sought(request) and _has_wordings("tool_sought", split) and rng.random() < _NATURAL_SHARE:
         [value] = request.arguments.values()
-        return wordings("tool_sought", split).choose(rng).format(t=task, v=value), task
-    said = said_arguments(rng, split, request)
+        text = wordings("tool_sought", split).choose(rng).format(t=task, v=value)
+        return text, replace(request, said=request.arguments)
+    said = said_arguments(rng, request)
     article, noun = _article_and_noun(request)
     is_only = sum(overlap(declared.noun, noun) for declared in tools) == 1
     if request.declared.reads and is_only and said and rng.random() < 0.3:
@@ -85,22 +92,20 @@ def asked(rng: random.Random, split: Split, request: Request, tools: Sequence[De
     text = _DOUBLED.sub(r"\1", text)
     if rng.random() < 0.7 and not (said and text.startswith(said)):  # a value keeps its case
         text = text[0].upper() + text[1:]
-    return text, task
+    return text, replace(request, task=task)
 
 
 def asked_with_manners(
     rng: random.Random, split: Split, request: Request, tools: Sequence[Declared]
-) -> tuple[str, str]:
-    """The request as a whole message, and the task as it names it."""
-    text, task = asked(rng, split, request, tools)
-    return wrap(rng, split, text), task
+) -> tuple[str, Request]:
+    """The request as a whole message, and as that message has it."""
+    text, wish = asked(rng, split, request, tools)
+    return wrap(rng, split, text), wish
 
 
-def said_arguments(rng: random.Random, split: Split, request: Request, *, without: str = "") -> str:
-    """All arguments but `without` in words: "city Oslo, days 3 and not urgent"."""
-    parameters = {p.name: p for p in request.declared.parameters}
-    given = [parameters[name] for name in request.arguments if name != without]
-    return listing([_said(rng, split, p, request) for p in given], rng)
+def said_arguments(rng: random.Random, request: Request) -> str:
+    """The arguments in words: "city Oslo, days 3 and not urgent"."""
+    return listing(list(request.said.values()), rng)
 
 
 def listing(parts: list[str], rng: random.Random) -> str:
@@ -123,13 +128,12 @@ def said_value(rng: random.Random, parameter: Parameter, value: Any) -> str:
     return str(value)
 
 
-def _said(rng: random.Random, split: Split, parameter: Parameter, request: Request) -> str:
-    value = request.arguments[parameter.name]
+def _said(rng: random.Random, split: Split, parameter: Parameter, declared: Declared, value: Any) -> str:
     if parameter.kind == "boolean":
         kind = "tool_flag_on" if value else "tool_flag_off"
         return wordings(kind, split).choose(rng).format(p=parameter.words)
     said = said_value(rng, parameter, value)
-    is_alone = sum(p.kind == parameter.kind for p in request.declared.parameters) == 1
+    is_alone = sum(p.kind == parameter.kind for p in declared.parameters) == 1
     kind = f"tool_{parameter.kind}"
     is_natural = parameter.kind in _NATURAL_KINDS and _has_wordings(kind, split)
     if is_natural and is_alone and rng.random() < _NATURAL_SHARE:

@@ -2,6 +2,7 @@
 
 import json
 import random
+from dataclasses import replace
 from typing import Any
 
 from flashstep.training.tasks.base import Split
@@ -48,9 +49,9 @@ def _dialogue(
 ) -> Dialogue:
     declared = wish.declared
     script = Script(system)
-    text, task = request.asked_with_manners(rng, split, wish, tools)
+    text, wish = request.asked_with_manners(rng, split, wish, tools)
     script.user(text)
-    script.call("\n".join(trace.call_lines(task, tools, wish)), [wish.call])
+    script.call("\n".join(trace.call_lines(wish, tools)), [wish.call])
     changeable = _changeable(wish)
     if rng.random() < 0.3:
         _give_up(rng, script, declared)
@@ -82,7 +83,7 @@ def _change(
     better = _other_value(rng, split, wrong, wish.arguments[wrong.name])
     error = rng.choice(_PROPOSALS).format(p=wrong.name, v=wish.arguments[wrong.name], w=better)
     script.results(_error(rng, error))
-    second = Request(wish.declared, {**wish.arguments, wrong.name: better}, wish.task)
+    second = replace(wish, arguments={**wish.arguments, wrong.name: better})
     reasoning = f"Error: {error}. Again with {wrong.name}: {trace.shown(better)}"
     _again(rng, split, script, reasoning, second, tools)
 

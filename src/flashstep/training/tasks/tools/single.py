@@ -40,7 +40,7 @@ def _round(
     wish = request.make_request(rng, split, declared)
     asks = rng.random() < _ANSWER_SHARE
     given = result.make_result(rng, split, setting.parameter_words(tools), asks=asks)
-    text, task = request.asked_with_manners(rng, split, wish, tools)
+    text, wish = request.asked_with_manners(rng, split, wish, tools)
     script.user(result.with_question(rng, split, text, given))
-    script.call("\n".join(trace.call_lines(task, tools, wish)), [wish.call])
+    script.call("\n".join(trace.call_lines(wish, tools)), [wish.call])
     result.play(rng, script, given)

@@ -5,7 +5,9 @@ Asked: book+ the table*.
 - cancel table*, call off a table*: no
 - book+ table*, reserve a table*: yes
 book_table
+> for 4 guests
 guests: 4
+> in Oslo
 city: "Oslo"
 
 A tool's line says in plain words, one spelling for all, what its name and its description say. What is to be
@@ -13,8 +15,8 @@ done and with what are marked where they are asked for and wherever they come ag
 when it was last seen is all that has to be looked up. A made-up tool fits whose line has both marks (or "#", for a
 noun without a verb: "Asked: the table#."); of everyday tools also one that says the same in other words.
 
-The arguments come in the order of the request, so each is looked for behind the one before; what the request does
-not give is not mentioned.
+The arguments come in the order of the request, each behind the words that give it (">"): these are copied from
+where the words before them ended, and only then named. What the request does not give is not mentioned.
 """
 
 import json
@@ -28,33 +30,31 @@ from flashstep.training.tasks.tools.summary import summary
 from flashstep.types import Tool
 
 
-def search_lines(task: str, tools: Sequence[Declared], wanted: Declared | None, marks: Marks) -> list[str]:
-    """The declared tools one by one until one fits; None = none does."""
-    lines = [f"Asked: {marked(task, marks)}.", *_looked_at(tools, wanted, marks)]
-    return lines if wanted else [*lines, "No tool fits."]
+def refusal_lines(request: Request, tools: Sequence[Declared]) -> list[str]:
+    """The declared tools one by one, of which none fits."""
+    return [_asked("Asked", request), *_looked_at(tools, None, request.marks), "No tool fits."]
+
+
+def call_lines(request: Request, tools: Sequence[Declared], label: str = "Asked") -> list[str]:
+    """The whole reasoning before one call: the declared tools one by one until one fits, then its arguments.
+    label: of one call among several, "Step 2"."""
+    looked_at = _looked_at(tools, request.declared, request.marks)
+    return [_asked(label, request), *looked_at, *_quoted_argument_lines(request)]
+
+
+def once_more_lines(request: Request, label: str) -> list[str]:
+    """A further call of the tool that was called last; nothing is searched for."""
+    return [f"{label}: {request.declared.tool.name}", *argument_lines(request)]
 
 
 def argument_lines(request: Request) -> list[str]:
     """Every argument, in the order in which the request names them."""
-    return [f"{name}: {shown(value)}" for name, value in request.arguments.items()]
+    return [_argument(name, value) for name, value in request.arguments.items()]
 
 
-def call_lines(task: str, tools: Sequence[Declared], request: Request) -> list[str]:
-    """The whole reasoning before one call."""
-    lines = search_lines(task, tools, request.declared, request.marks_of(task))
-    return [*lines, *argument_lines(request)]
-
-
-def numbered_lines(label: str, number: int, request: Request, tools: Sequence[Declared]) -> list[str]:
-    """One of several calls: "Step 2: cancel the order.", the search, the arguments."""
-    marks = request.marks_of(request.task)
-    looked_at = _looked_at(tools, request.declared, marks)
-    return [f"{label} {number}: {marked(request.task, marks)}.", *looked_at, *argument_lines(request)]
-
-
-def once_more_lines(label: str, number: int, request: Request) -> list[str]:
-    """A further call of the tool that was called last; nothing is searched for."""
-    return [f"{label} {number}: {request.declared.tool.name}", *argument_lines(request)]
+def quote(words: str) -> str:
+    """The user's words that are dealt with next."""
+    return f"> {words}"
 
 
 def verdict(tool: Tool, marks: Marks, *, fits: bool) -> str:
@@ -65,6 +65,23 @@ def verdict(tool: Tool, marks: Marks, *, fits: bool) -> str:
 def shown(value: Any) -> str:
     """A value as the call will have it, strings in quotation marks."""
     return json.dumps(value, ensure_ascii=False) if not isinstance(value, bool) else str(value)
+
+
+def _asked(label: str, request: Request) -> str:
+    return f"{label}: {marked(request.task, request.marks)}."
+
+
+def _quoted_argument_lines(request: Request) -> list[str]:
+    lines = []
+    for name, value in request.arguments.items():
+        if name in request.said:
+            lines.append(quote(request.said[name]))
+        lines.append(_argument(name, value))
+    return lines
+
+
+def _argument(name: str, value: Any) -> str:
+    return f"{name}: {shown(value)}"
 
 
 def _looked_at(tools: Sequence[Declared], wanted: Declared | None, marks: Marks) -> list[str]:

@@ -10,7 +10,7 @@ from flashstep.training.tasks.dialogue import Dialogue, same_calls
 from flashstep.training.tasks.tools.judge import NO_TOOL, says
 from flashstep.training.tasks.tools.marks import Marks, has_words, marks_of_words
 from flashstep.training.tasks.tools.summary import summary
-from flashstep.training.tasks.tools.trace import verdict
+from flashstep.training.tasks.tools.trace import quote, verdict
 from flashstep.types import Message, Tool, ToolCall
 
 _VALUE = r'("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?)'
@@ -62,8 +62,11 @@ def traced_calls(reasoning: str, tools: Sequence[Tool]) -> list[ToolCall]:
 
 
 def _explains_calls(reasoning: str, given: str, made: Sequence[ToolCall], tools: Sequence[Tool]) -> bool:
-    """The trace spells these calls, with strings that were given and the change that it announces."""
+    """The trace spells these calls, with words and strings that were given and the change that it announces."""
     calls = traced_calls(reasoning, tools)
+    quoted = [line.removeprefix(quote("")) for line in reasoning.split("\n") if line.startswith(quote(""))]
+    if not all(words in given for words in quoted):
+        return False
     if not same_calls(calls, made) or not all(_is_given(call.arguments, given) for call in calls):
         return False
     return all(calls[0].arguments.get(key) == _read(value) for key, value in _CHANGE.findall(reasoning))
