@@ -18,7 +18,7 @@ _FOCUS = {
     "outside": 0.038, BEYOND: 0.022, "repeat": 0.03, "nth_letter": 0.036, "letter_positions": 0.034, "vowels": 0.025,
     "word_length": 0.018, "edits": 0.046, "talk_follow_up": 0.032, "talk_form": 0.024, "talk_correction": 0.014,
     "talk_persona": 0.02, "talk_memory": 0.026, "talk_manners": 0.011, "tools": 0.085, "everyday_tools": 0.072,
-    "long_texts": 0.014, "tool_parallel": 0.008, "tool_chain": 0.012, "gym": 0.22,
+    "long_texts": 0.03, "tool_parallel": 0.008, "tool_chain": 0.012, "gym": 0.207,
 }  # fmt: skip
 
 _POLISH = {

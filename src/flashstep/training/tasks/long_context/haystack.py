@@ -1,4 +1,9 @@
-"""Long texts of a wanted length with a few lines in them that matter, and the question about them."""
+"""Long texts of a wanted length with a few lines in them that matter, and the question about them.
+
+The reasoning quotes what was found from the words on that were looked for: these are copied from the question, and
+what stands behind them in the text is the next thing to be written. From the beginning of its line on, the
+line would have to be found before anything of it is known.
+"""
 
 import random
 from collections.abc import Callable, Sequence
@@ -69,6 +74,11 @@ def filler_lines(
         if left >= 0:
             lines.append(line)
     return lines
+
+
+def from_words(line: str, words: str) -> str:
+    """The line from those words on."""
+    return line[line.index(words) :]
 
 
 def scattered(rng: random.Random, lines: Sequence[str], needles: Sequence[str]) -> list[str]:

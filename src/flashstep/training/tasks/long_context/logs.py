@@ -9,6 +9,7 @@ from flashstep.training.tasks.long_context.haystack import (
     Haystack,
     LookUp,
     filler_lines,
+    from_words,
     scattered,
 )
 
@@ -52,8 +53,8 @@ def field(rng: random.Random, split: Split, num: int, num_tokens: int, count_tok
 
 
 def _question(needle: str, user: str, asked: str, value: str) -> LookUp:
-    reasoning, answer = f"Found: {needle}\n{asked}: {value}", f"The {asked} of {user} is {value}."
-    return LookUp(reasoning, answer, value, user, {"k": asked, "o": user})
+    found, answer = from_words(needle, f"user={user}"), f"The {asked} of {user} is {value}."
+    return LookUp(f"Found: {found}\n{asked}: {value}", answer, value, user, {"k": asked, "o": user})
 
 
 def _user(rng: random.Random) -> str:

@@ -11,6 +11,7 @@ from flashstep.training.tasks.long_context.haystack import (
     Haystack,
     LookUp,
     filler_lines,
+    from_words,
     scattered,
 )
 from flashstep.training.tasks.words import common_words
@@ -38,21 +39,22 @@ def fact(rng: random.Random, split: Split, num: int, num_tokens: int, count_toke
     taken: set[str] = set()
     owners, thing = [names.of_split(rng, split, names.person, taken) for _ in range(num)], rng.choice(_THINGS)
     form = rng.choice(_FACTS)
-    questions = [_question(form, thing, owner, names.value(rng)) for owner in owners]
+    facts = [(owner, names.value(rng)) for owner in owners]
     others = names.several(rng, names.person, rng.randint(1, 4), taken)
     besides = [form.format(k=thing, o=other, v=names.value(rng)) for other in others]
     for other_thing in rng.sample([t for t in _THINGS if t != thing], rng.randint(0, 2)):
         besides.append(rng.choice(_FACTS).format(k=other_thing, o=owners[0], v=names.value(rng)))
-    needles = [question.reasoning.split("\n")[0].removeprefix("Found: ") for question in questions]
+    needles = [form.format(k=thing, o=owner, v=value) for owner, value in facts]
+    questions = [_question(needle, thing, *each) for needle, each in zip(needles, facts, strict=True)]
     lines = filler_lines(lambda: sentence(rng), needles, num_tokens, count_tokens, besides)
     needles = rng.sample([*needles, *besides], len(needles) + len(besides))
     return Haystack(paragraphs(rng, scattered(rng, lines, needles)), tuple(questions))
 
 
-def _question(form: str, thing: str, owner: str, value: str) -> LookUp:
-    needle = form.format(k=thing, o=owner, v=value)
+def _question(needle: str, thing: str, owner: str, value: str) -> LookUp:
+    found = from_words(needle, owner)
     answer = f"The {thing} of {owner} is {value}."
-    return LookUp(f"Found: {needle}\n{thing}: {value}", answer, value, owner, {"k": thing, "o": owner})
+    return LookUp(f"Found: {found}\n{thing}: {value}", answer, value, owner, {"k": thing, "o": owner})
 
 
 def count(rng: random.Random, split: Split, num: int, num_tokens: int, count_tokens: CountTokens) -> Haystack:
@@ -78,7 +80,7 @@ def _words_apart(rng: random.Random, split: Split, num: int) -> list[str]:
 
 def _count(wanted: str, needles: list[str]) -> LookUp:
     number = len(needles)
-    found = [f"{i}. {needle}" for i, needle in enumerate(needles, 1)]
+    found = [f"{i}. {from_words(needle, wanted)}" for i, needle in enumerate(needles, 1)]
     reasoning = "\n".join([f"Mentions of {wanted}:", *found, f"So {number}."])
     answer = f"The word {wanted} is mentioned {number} time{'' if number == 1 else 's'}."
     return LookUp(reasoning, answer, str(number), wanted, {"w": wanted})
@@ -106,5 +108,5 @@ def _mention(rng: random.Random, wanted: str, all_wanted: Collection[str]) -> st
         words = [wanted, names.word(rng), names.word(rng)]
         rng.shuffle(words)
         text = rng.choice(_SENTENCES).format(*words)
-        if sum(text.lower().count(word) for word in all_wanted) == 1:
+        if wanted in text and sum(text.lower().count(word) for word in all_wanted) == 1:
             return text

@@ -10,6 +10,7 @@ from flashstep.training.tasks.long_context.haystack import (
     Haystack,
     LookUp,
     filler_lines,
+    from_words,
     scattered,
 )
 
@@ -51,8 +52,9 @@ def entry(rng: random.Random, split: Split, num: int, num_tokens: int, count_tok
 
 def _question(rng: random.Random, found: str, members: list[str]) -> LookUp:
     record, asked, by = json.loads(found), rng.choice(members), rng.choice(("id", "name"))
+    quoted = from_words(found, f'"{by}": ')
     return LookUp(
-        f"Found: {found}\n{asked}: {record[asked]}",
+        f"Found: {quoted}\n{asked}: {record[asked]}",
         f"The {asked} of the entry with {by} {record[by]} is {record[asked]}.",
         key=str(record[asked]), subject=record["name"], slots={"k": asked, "i": by, "v": record[by]},
     )  # fmt: skip

@@ -36,10 +36,10 @@ _MISSING_SHARE, _PLAIN_SHARE, _ANSWER_SHARE, _REQUIRED_SHARE = 0.2, 0.1, 0.4, 0.
 _NUM_OTHERS, _OTHERS_WEIGHTS = (0, 1, 2, 3, 4), (5, 5, 3, 2, 1)
 SPLITS: tuple[Split, ...] = ("train", "eval")
 _WANTED = re.compile(r"\[(.+?)\]")
-_SMALL_WORDS = "a an and as at before by for from if in into of on or per so than that the to until with".split()
+_SMALL_WORDS = "a|an|and|as|at|before|by|for|from|if|in|into|of|on|or|per|so|than|that|the|to|until|with"
 _AROUND_VALUE = re.compile(
     r"(?:[\w'’-]+ ){0,2}[\"'“‘]?\{(?P<number>\d+)\}[\"'”’]?"
-    rf"(?P<after>(?: (?!(?:{'|'.join(_SMALL_WORDS)})\b)[\w'’-]+)?)"
+    rf"(?P<after>(?: (?!(?:{_SMALL_WORDS})\b)[\w'’-]+)?)"
 )
 
 
@@ -182,7 +182,9 @@ def _round(
     text, wish = asked
     if wish.declared not in tools:
         script.user(text)
-        script.answer("\n".join(trace.refusal_lines(wish, tools)), f"I have {NO_TOOL} for that.", Truth(NO_TOOL))
+        script.answer(
+            "\n".join(trace.refusal_lines(wish, tools)), f"I have {NO_TOOL} for that.", Truth(NO_TOOL)
+        )
         return
     asks = rng.random() < _ANSWER_SHARE
     given = result.make_result(rng, split, setting.parameter_words(list(tools)), asks=asks)
