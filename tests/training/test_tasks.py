@@ -62,7 +62,7 @@ def test_letters_trace_of_strawberry_is_as_documented():
     example = first_where(
         "letters", "eval", lambda e: e.subject == "strawberry" and e.reasoning.startswith("Letter r")
     )
-    assert example.reasoning == ("Letter r:\n s1 t2 r3 #1 a4 w5 b6 e7 r8 #2 r9 #3 y10\nSo r appears 3 times.")
+    assert example.reasoning == ("Letter r:\n strawberry: s1 t2 r3 #1 a4 w5 b6 e7 r8 #2 r9 #3 y10\nSo r appears 3 times.")
     assert shown(example) == "There are 3 'r's in \"strawberry\"."
     assert example.key == "3"
 
@@ -70,7 +70,8 @@ def test_letters_trace_of_strawberry_is_as_documented():
 def test_letters_trace_spells_the_word_and_numbers_each_match():
     for example in examples("letters", "train"):
         letter = re.match(r"Letter (\w):", example.reasoning)[1]
-        parts = example.reasoning.split("\n")[1].split()
+        named, *parts = example.reasoning.split("\n")[1].split()
+        assert named == f"{example.subject}:"
         word, matches = "", 0
         for part in parts:
             if part[0] == "#":
@@ -99,9 +100,8 @@ def test_the_word_and_the_letter_stand_in_the_question():
 
 def test_spelling_trace_numbers_the_letters():
     for example in examples("spelling", "train", 100):
-        assert example.reasoning == "Letters:\n" + "".join(
-            f" {c}{i}" for i, c in enumerate(example.subject, 1)
-        )
+        letters = " ".join(f"{c}{i}" for i, c in enumerate(example.subject, 1))
+        assert example.reasoning == f"Letters:\n {example.subject}: {letters}"
         assert example.answer == ", ".join(example.subject)
 
 
@@ -109,7 +109,9 @@ def test_backwards_trace_is_the_letter_line_and_its_mirror():
     for example in examples("backwards", "train", 100):
         heading, forwards, heading_2, backwards = example.reasoning.split("\n")
         assert (heading, heading_2) == ("Reverse:", "Backwards:")
-        assert forwards.split() == backwards.split()[::-1]
+        named, *letters = forwards.split()
+        assert named == f"{example.subject}:"
+        assert letters == backwards.split()[::-1]
         assert shown(example) == example.subject[::-1]
 
 

@@ -5,7 +5,7 @@ import re
 
 from flashstep.training.tasks.base import Example, Split, lettered
 from flashstep.training.tasks.questions import wordings
-from flashstep.training.tasks.spelling import letter_line
+from flashstep.training.tasks.spelling import spelled
 from flashstep.training.tasks.wording import dress, quoted
 from flashstep.training.tasks.words import sample_word, written
 
@@ -23,7 +23,7 @@ def reverse_example(word: str, question: str) -> Example:
     return Example(
         family="backwards",
         question=question,
-        reasoning=f"Reverse:\n{letter_line(word)}\nBackwards:\n{reverse_line}",
+        reasoning=f"Reverse:\n{spelled(word)}\nBackwards:\n{reverse_line}",
         answer=lettered(word[::-1]),
         key=word[::-1],
         subject=word,

@@ -3,7 +3,7 @@
 Reasoning, always in lower case:
 
     Letter r:
-     s1 t2 r3 #1 a4 w5 b6 e7 r8 #2 r9 #3 y10
+     strawberry: s1 t2 r3 #1 a4 w5 b6 e7 r8 #2 r9 #3 y10
     So r appears 3 times.
 """
 
@@ -13,6 +13,7 @@ from string import ascii_lowercase
 
 from flashstep.training.tasks.base import Example, Split, lettered
 from flashstep.training.tasks.questions import wordings
+from flashstep.training.tasks.spelling import named
 from flashstep.training.tasks.wording import dress, quoted
 from flashstep.training.tasks.words import sample_word, written
 
@@ -38,7 +39,7 @@ def count_example(word: str, letter: str, question: str) -> Example:
     return Example(
         family="letters",
         question=question,
-        reasoning=f"Letter {letter}:\n{_marked(word, letter)}\n"
+        reasoning=f"Letter {letter}:\n{named(word, _marked(word, letter))}\n"
         f"So {letter} appears {count} time{'' if count == 1 else 's'}.",
         answer=count_sentence(word, letter, count),
         key=str(count),

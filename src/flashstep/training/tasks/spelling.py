@@ -1,4 +1,11 @@
-"""Spelling a word: each letter with its index, then the letters separated by commas."""
+"""Spelling a word: each letter with its index, then the letters separated by commas.
+
+Letters:
+ cat: c1 a2 t3
+
+The word stands in front of its letters here and in every other family: which word it is and which letters it
+has are two steps, and the letters are those of the word next to them.
+"""
 
 import random
 import re
@@ -14,6 +21,16 @@ def letter_line(word: str) -> str:
     return "".join(f" {c}{index}" for index, c in enumerate(word, 1))
 
 
+def spelled(word: str) -> str:
+    """The word and its numbered letters: " cat: c1 a2 t3" (with the leading space)."""
+    return named(word, letter_line(word))
+
+
+def named(word: str, line: str) -> str:
+    """A line about the letters of `word` behind it."""
+    return f" {word}:{line}"
+
+
 def generate(rng: random.Random, split: Split) -> Example:
     """Ask for the letters of a word."""
     word = sample_word(rng, split)
@@ -27,7 +44,7 @@ def spell_example(word: str, question: str) -> Example:
     return Example(
         family="spelling",
         question=question,
-        reasoning=f"Letters:\n{letter_line(word)}",
+        reasoning=f"Letters:\n{spelled(word)}",
         answer=letters,
         key=letters,
         subject=word,

@@ -208,6 +208,6 @@ def test_answers_spell_words_letter_by_letter():
 
 
 def test_a_letter_line_is_read_back_only_when_it_is_numbered_rightly():
-    assert word_of_line(" c1 a2 t3") == "cat"
-    assert word_of_line(" c1 a3 t2") is None
+    assert word_of_line(" cat: c1 a2 t3") == "cat"
+    assert word_of_line(" cat: c1 a3 t2") is None
     assert word_of_line("So cat.") is None

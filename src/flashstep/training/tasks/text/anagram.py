@@ -1,8 +1,8 @@
 """Do two words have the same letters: strike the letters of the first from the second, one by one.
 
     Anagram:
-     t1 e2 a3
-     e1 a2 t3
+     tea: t1 e2 a3
+     eat: e1 a2 t3
     t: e a
     e: a
     a: -
@@ -17,7 +17,7 @@ import random
 from flashstep.training.tasks.answers import yes_or_no
 from flashstep.training.tasks.base import Example, Split, split_of
 from flashstep.training.tasks.questions import wordings
-from flashstep.training.tasks.spelling import letter_line
+from flashstep.training.tasks.spelling import spelled
 from flashstep.training.tasks.text.letter_texts import is_asked_about, word_in_question, word_of_line
 from flashstep.training.tasks.trace_steps import Solution
 from flashstep.training.tasks.wording import dress
@@ -54,7 +54,7 @@ def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
 
 def solve(word: str, other: str) -> Solution:
     """Whether the words are anagrams."""
-    lines = ["Anagram:", letter_line(word), letter_line(other)]
+    lines = ["Anagram:", spelled(word), spelled(other)]
     steps, is_anagram = _struck(word, other)
     key = "yes" if is_anagram else "no"
     answer = "Yes, they are anagrams." if is_anagram else "No, they are not anagrams."

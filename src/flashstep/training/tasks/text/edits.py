@@ -1,8 +1,8 @@
 """Changing a word letter by letter: remove a letter, put another in its place, add one at an end.
 
-Remove n:              Replace n by t:        Append s:              Prepend s:
- b1 a2 n3 a4 n5 a6      b1 a2 n3 a4 n5 a6      c1 a2 t3               c1 a2 t3
- b1 a2 a4 a6            b1 a2 t3 a4 t5 a6      c1 a2 t3 s4            s0 c1 a2 t3
+Remove n:                      Replace n by t:                Append s:              Prepend s:
+ banana: b1 a2 n3 a4 n5 a6      banana: b1 a2 n3 a4 n5 a6      cat: c1 a2 t3          cat: c1 a2 t3
+ b1 a2 a4 a6                    b1 a2 t3 a4 t5 a6              c1 a2 t3 s4            s0 c1 a2 t3
 
 The second line keeps the numbers of the first: they say where it has come to.
 """
@@ -15,7 +15,7 @@ from string import ascii_lowercase
 from flashstep.training.tasks.answers import last_word
 from flashstep.training.tasks.base import Example, Split, lettered
 from flashstep.training.tasks.questions import wordings
-from flashstep.training.tasks.spelling import letter_line
+from flashstep.training.tasks.spelling import spelled
 from flashstep.training.tasks.text.letter_texts import (
     is_asked_about,
     letter_name,
@@ -80,7 +80,7 @@ def solve(problem: Problem) -> Solution:
     result = "".join(c for c, _ in changed)
     heading = f"{problem.kind.capitalize()} {letter}{f' by {other}' if other else ''}:"
     line = "".join(f" {c}{i}" for c, i in changed)
-    return Solution(f"{heading}\n{letter_line(word)}\n{line}", lettered(result), result)
+    return Solution(f"{heading}\n{spelled(word)}\n{line}", lettered(result), result)
 
 
 def _sample(rng: random.Random, split: Split) -> Problem:

@@ -1,8 +1,8 @@
 """The longest or the shortest word of a list: spell each, compare the last numbers.
 
 Longest:
- k1 i2 w3 i4
- f1 i2 g3
+ kiwi: k1 i2 w3 i4
+ fig: f1 i2 g3
 4 3
 4: k i w i
 """
@@ -12,7 +12,7 @@ import random
 from flashstep.training.tasks.answers import last_word
 from flashstep.training.tasks.base import Example, Split, lettered, split_of
 from flashstep.training.tasks.questions import wordings
-from flashstep.training.tasks.spelling import letter_line
+from flashstep.training.tasks.spelling import spelled
 from flashstep.training.tasks.text.letter_texts import (
     is_asked_about,
     list_in_question,
@@ -58,7 +58,7 @@ def solve(words: list[str], kind: str) -> Solution:
     lengths = [len(word) for word in words]
     best = _best(kind, lengths)
     word = words[lengths.index(best)]
-    lines = [f"{kind.removesuffix('_word').capitalize()}:", *map(letter_line, words)]
+    lines = [f"{kind.removesuffix('_word').capitalize()}:", *map(spelled, words)]
     lines += [" ".join(map(str, lengths)), f"{best}: {' '.join(word)}"]
     return Solution("\n".join(lines), lettered(word), word)
 

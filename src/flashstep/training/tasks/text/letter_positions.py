@@ -1,7 +1,7 @@
 """At which places of a word a letter stands: number the letters, repeat the number behind each match.
 
 Places of s:
- m1 i2 s3 !3 s4 !4 i5
+ missing: m1 i2 s3 !3 s4 !4 i5 n6 g7
 So 3, 4.
 """
 
@@ -12,6 +12,7 @@ from string import ascii_lowercase
 from flashstep.training.tasks.base import Example, Split
 from flashstep.training.tasks.people import enumerated
 from flashstep.training.tasks.questions import wordings
+from flashstep.training.tasks.spelling import named
 from flashstep.training.tasks.text.letter_texts import is_asked_about, letter_name, word_in_question
 from flashstep.training.tasks.trace_steps import Solution
 from flashstep.training.tasks.wording import dress
@@ -39,7 +40,7 @@ def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
     """True when word and letter are the question's and every match is marked."""
     heading, letters, *_ = [*reasoning.split("\n"), ""]
     found = re.fullmatch(r"Places of ([a-z]):", heading)
-    word = "".join(re.findall(r"[a-z]", letters))
+    word = letters.strip().partition(":")[0]
     if not found or not is_asked_about(question, word) or not is_asked_about(question, found[1]):
         return False
     return solve(word, found[1]).is_reached_by(reasoning, answer_text, verify)
@@ -51,4 +52,4 @@ def solve(word: str, letter: str) -> Solution:
     places = [str(i) for i, c in enumerate(word, 1) if c == letter]
     told = ", ".join(places) or "none"
     answer = f"At {enumerated(places)}." if places else "It is not there."
-    return Solution(f"Places of {letter}:\n{marked}\nSo {told}.", answer, " ".join(places) or "none")
+    return Solution(f"Places of {letter}:\n{named(word, marked)}\nSo {told}.", answer, " ".join(places) or "none")

@@ -4,7 +4,7 @@ import random
 import re
 
 from flashstep.training.tasks.base import Split
-from flashstep.training.tasks.spelling import letter_line
+from flashstep.training.tasks.spelling import spelled
 from flashstep.training.tasks.trace_steps import mentions
 from flashstep.training.tasks.wording import quoted
 from flashstep.training.tasks.words import common_words, written
@@ -41,9 +41,9 @@ def spaced(letters: str) -> str:
 
 
 def word_of_line(line: str) -> str | None:
-    """The word of a numbered letter line, " c1 a2 t3" is "cat"; None for anything else."""
-    word = "".join(re.findall(r"[a-z]", line))
-    return word if word and line == letter_line(word) else None
+    """The word of a spelled line, " cat: c1 a2 t3" is "cat"; None for anything else."""
+    word = line.strip().partition(":")[0]
+    return word if word.isalpha() and line == spelled(word) else None
 
 
 def is_asked_about(question: str, word: str | None) -> bool:

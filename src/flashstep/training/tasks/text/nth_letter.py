@@ -1,10 +1,10 @@
 """The letter at a place of a word, from the front or from the end.
 
-Letter 3:            From the end 2:
- a1 p2 p3            a1 p2 p3 l4 e5
-So p.                Back:
-                      e1 l2
-                     So l.
+Letter 3:                       From the end 2:
+ apple: a1 p2 p3 ! l4 e5         apple: a1 p2 p3 l4 e5
+So p.                           Back:
+                                 e1 l2
+                                So l.
 """
 
 import random
@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from flashstep.training.tasks.base import Example, Split
 from flashstep.training.tasks.questions import wordings
-from flashstep.training.tasks.spelling import letter_line
+from flashstep.training.tasks.spelling import letter_line, named, spelled
 from flashstep.training.tasks.text.letter_texts import is_asked_about, ordinal, word_in_question, word_of_line
 from flashstep.training.tasks.trace_steps import Solution
 from flashstep.training.tasks.wording import dress
@@ -64,9 +64,10 @@ def solve(problem: Problem) -> Solution:
     """The letter."""
     word, place = problem.word, problem.place
     if problem.is_from_end:
-        lines = [f"From the end {place}:", letter_line(word), "Back:", letter_line(word[::-1][:place])]
+        lines = [f"From the end {place}:", spelled(word), "Back:", letter_line(word[::-1][:place])]
         letter = word[-place]
     else:
-        marked = f"{letter_line(word[:place])} !{letter_line(word)[len(letter_line(word[:place])) :]}"
+        start, whole = letter_line(word[:place]), letter_line(word)
+        marked = named(word, f"{start} !{whole[len(start) :]}")
         lines, letter = [f"Letter {place}:", marked], word[place - 1]
     return Solution("\n".join([*lines, f"So {letter}."]), f"It is {letter}.", letter)

@@ -1,7 +1,7 @@
 """The letters of a word in alphabetical order: gather each stretch of the alphabet, then sort it.
 
 Sort:
- b1 a2 n3 a4 n5 a6
+ banana: b1 a2 n3 a4 n5 a6
 a-e: b a a a, a a a b
 f-j: -
 k-o: n n, n n
@@ -15,7 +15,7 @@ import random
 from flashstep.training.tasks.answers import last_word
 from flashstep.training.tasks.base import Example, Split, lettered
 from flashstep.training.tasks.questions import wordings
-from flashstep.training.tasks.spelling import letter_line
+from flashstep.training.tasks.spelling import spelled
 from flashstep.training.tasks.text.letter_texts import is_asked_about, spaced, word_in_question, word_of_line
 from flashstep.training.tasks.trace_steps import Solution
 from flashstep.training.tasks.wording import dress
@@ -46,7 +46,7 @@ def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
 
 def solve(word: str) -> Solution:
     """The letters in order."""
-    lines = ["Sort:", letter_line(word)]
+    lines = ["Sort:", spelled(word)]
     for first, last in _STRETCHES:
         found = [c for c in word if first <= c <= last]
         told = f"{' '.join(found)}, {' '.join(sorted(found))}" if found else "-"

@@ -1,16 +1,16 @@
 """Counting the vowels (a, e, i, o, u) or the consonants of a word.
 
 Vowels:
- b1 a2 #1 n3 a4 #2
-So 2 vowels.
+ banana: b1 a2 #1 n3 a4 #2 n5 a6 #3
+So 3 vowels.
 """
 
 import random
-from string import ascii_lowercase
 
 from flashstep.training.tasks.answers import last_count
 from flashstep.training.tasks.base import Example, Split
 from flashstep.training.tasks.questions import wordings
+from flashstep.training.tasks.spelling import named
 from flashstep.training.tasks.text.letter_texts import is_asked_about, word_in_question
 from flashstep.training.tasks.trace_steps import Solution
 from flashstep.training.tasks.wording import dress
@@ -35,7 +35,7 @@ def verify(example: Example, answer_text: str) -> bool:
 def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
     """True when the word is the question's and every vowel (or consonant) is marked."""
     heading, letters, *_ = [*reasoning.split("\n"), ""]
-    kind, word = heading.rstrip(":").lower(), "".join(c for c in letters if c in ascii_lowercase)
+    kind, word = heading.rstrip(":").lower(), letters.strip().partition(":")[0]
     if kind not in WORDINGS or not is_asked_about(question, word):
         return False
     return solve(word, kind).is_reached_by(reasoning, answer_text, verify)
@@ -50,4 +50,4 @@ def solve(word: str, kind: str) -> Solution:
             count += 1
             line += f" #{count}"
     told = f"{count} {kind if count != 1 else kind[:-1]}"
-    return Solution(f"{kind.capitalize()}:\n{line}\nSo {told}.", f"It has {told}.", str(count))
+    return Solution(f"{kind.capitalize()}:\n{named(word, line)}\nSo {told}.", f"It has {told}.", str(count))

@@ -1,7 +1,7 @@
 """How many letters a word has: number them.
 
 Length:
- c1 a2 t3
+ cat: c1 a2 t3
 So 3 letters.
 """
 
@@ -10,7 +10,7 @@ import random
 from flashstep.training.tasks.answers import last_count
 from flashstep.training.tasks.base import Example, Split
 from flashstep.training.tasks.questions import wordings
-from flashstep.training.tasks.spelling import letter_line
+from flashstep.training.tasks.spelling import spelled
 from flashstep.training.tasks.text.letter_texts import is_asked_about, word_in_question, word_of_line
 from flashstep.training.tasks.trace_steps import Solution
 from flashstep.training.tasks.wording import dress
@@ -39,5 +39,5 @@ def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
 
 def solve(word: str) -> Solution:
     """The number of letters."""
-    reasoning = f"Length:\n{letter_line(word)}\nSo {len(word)} letters."
+    reasoning = f"Length:\n{spelled(word)}\nSo {len(word)} letters."
     return Solution(reasoning, f"It has {len(word)} letters.", str(len(word)))
