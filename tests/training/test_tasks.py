@@ -62,7 +62,9 @@ def test_letters_trace_of_strawberry_is_as_documented():
     example = first_where(
         "letters", "eval", lambda e: e.subject == "strawberry" and e.reasoning.startswith("Letter r")
     )
-    assert example.reasoning == ("Letter r:\n strawberry: s1 t2 r3 #1 a4 w5 b6 e7 r8 #2 r9 #3 y10\nSo r appears 3 times.")
+    assert example.reasoning == (
+        "Letter r:\n strawberry: s1 t2 r3 #1 a4 w5 b6 e7 r8 #2 r9 #3 y10\nSo r appears 3 times."
+    )
     assert shown(example) == "There are 3 'r's in \"strawberry\"."
     assert example.key == "3"
 

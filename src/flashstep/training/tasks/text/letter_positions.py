@@ -52,4 +52,6 @@ def solve(word: str, letter: str) -> Solution:
     places = [str(i) for i, c in enumerate(word, 1) if c == letter]
     told = ", ".join(places) or "none"
     answer = f"At {enumerated(places)}." if places else "It is not there."
-    return Solution(f"Places of {letter}:\n{named(word, marked)}\nSo {told}.", answer, " ".join(places) or "none")
+    return Solution(
+        f"Places of {letter}:\n{named(word, marked)}\nSo {told}.", answer, " ".join(places) or "none"
+    )

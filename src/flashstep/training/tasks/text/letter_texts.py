@@ -1,7 +1,6 @@
 """How questions name letters and places, and how traces write a word letter by letter."""
 
 import random
-import re
 
 from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.spelling import spelled
