@@ -178,7 +178,7 @@ def nano_focus() -> Recipe:
         seed=61,
         phases=(
             Phase(
-                name="focus", steps=1500, documents_per_step=40, learning_rate=1.8e-3,
+                name="focus", steps=1300, documents_per_step=64, learning_rate=1.8e-3,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=0.95, mixture="focus",
             ),
             Phase(

@@ -14,11 +14,11 @@ from flashstep.training.tasks.registry import WEIGHTS
 BEYOND = "beyond"
 
 _FOCUS = {
-    "letters": 0.058, "spelling": 0.04, "backwards": 0.04, "comparison": 0.02, "sums": 0.034, "identity": 0.018,
-    "outside": 0.038, BEYOND: 0.022, "repeat": 0.03, "nth_letter": 0.036, "letter_positions": 0.034, "vowels": 0.025,
-    "word_length": 0.018, "edits": 0.046, "talk_follow_up": 0.032, "talk_form": 0.024, "talk_correction": 0.014,
-    "talk_persona": 0.02, "talk_memory": 0.026, "talk_manners": 0.011, "tools": 0.085, "everyday_tools": 0.072,
-    "long_texts": 0.03, "tool_parallel": 0.008, "tool_chain": 0.012, "gym": 0.207,
+    "letters": 0.072, "spelling": 0.050, "backwards": 0.050, "comparison": 0.020, "sums": 0.042, "identity": 0.019,
+    "outside": 0.047, BEYOND: 0.027, "repeat": 0.037, "nth_letter": 0.045, "letter_positions": 0.046, "vowels": 0.031,
+    "word_length": 0.022, "edits": 0.068, "talk_follow_up": 0.046, "talk_form": 0.030, "talk_correction": 0.017,
+    "talk_persona": 0.025, "talk_memory": 0.037, "talk_manners": 0.014, "tools": 0.056, "everyday_tools": 0.052,
+    "long_texts": 0.019, "tool_parallel": 0.005, "tool_chain": 0.008, "gym": 0.116,
 }  # fmt: skip
 
 _POLISH = {
