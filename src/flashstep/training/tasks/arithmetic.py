@@ -19,6 +19,7 @@ import re
 from collections.abc import Sequence
 
 from flashstep.training.tasks.base import Example, Split, pair_subject, split_of
+from flashstep.training.tasks.digit_walk import walk
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.wording import dress
 
@@ -66,7 +67,8 @@ def column_sum(*numbers: int) -> str:
 def column_difference(a: int, b: int) -> str:
     """The trace of a - b, both non-negative; its last line is "So <difference>.". The walk over the
     digits, largest first, tells the sign; then the smaller is taken off the larger."""
-    lines, sign = [_aligned((a, b), "-"), _walk(a, b)], ""
+    aligned = _aligned((a, b), "-")
+    lines, sign = [aligned, walk(*aligned.split("-"))[0]], ""
     if a < b:
         a, b, sign = b, a, "-"
         lines[1] += f", negative, so {_aligned((a, b), '-')}:"
@@ -79,16 +81,6 @@ def column_difference(a: int, b: int) -> str:
         done = f"{difference}{done}"
         lines.append(f"{top}{paid}{'+10' if borrow else ''}-{bottom}={difference}: {done}")
     return "\n".join([*lines, f"So {sign}{int(done)}."])
-
-
-def _walk(a: int, b: int) -> str:
-    """The digits compared from the left until they differ: "9=9 3<6"."""
-    steps = []
-    for top, bottom in reversed(_columns(a, b)):
-        steps.append(f"{top}{'<=>'[(top > bottom) - (top < bottom) + 1]}{bottom}")
-        if top != bottom:
-            break
-    return " ".join(steps)
 
 
 def _aligned(numbers: Sequence[int], sign: str) -> str:

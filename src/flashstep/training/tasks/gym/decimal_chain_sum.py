@@ -2,6 +2,7 @@
 
 from string import ascii_lowercase
 
+from flashstep.training.tasks.digit_walk import walk
 from flashstep.training.tasks.gym.solved import Entry, Solved, TooLong
 
 _PLACES = 4
@@ -88,7 +89,7 @@ def _sum(a: str, b: str) -> tuple[list[str], str]:
 
 
 def _difference(a: str, b: str) -> tuple[list[str], str]:
-    lines, sign = [f"{a}-{b}", _walk(a, b)], ""
+    lines, sign = [f"{a}-{b}", walk(a, b)[0]], ""
     if a < b:
         a, b, sign = b, a, "-"
         lines[1] += f", negative, so {a}-{b}:"
@@ -105,14 +106,3 @@ def _difference(a: str, b: str) -> tuple[list[str], str]:
         done = f"{digit}{done}"
         lines.append(f"{top}{paid}{'+10' if borrow else ''}-{bottom}={digit}: {done}")
     return lines, f"{sign}{done}.{decimals}"
-
-
-def _walk(a: str, b: str) -> str:
-    """The digits compared from the left until they differ: "9=9 3<6"."""
-    steps = []
-    for top, bottom in zip(a, b, strict=True):
-        if top != ".":
-            steps.append(f"{top}{'<=>'[(top > bottom) - (top < bottom) + 1]}{bottom}")
-        if top != bottom:
-            break
-    return " ".join(steps)

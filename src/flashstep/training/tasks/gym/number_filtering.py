@@ -1,6 +1,7 @@
 """Keeping or removing the numbers above or below a bound: each is compared with it by sign, then by the
 digits of the whole part, then by decimals."""
 
+from flashstep.training.tasks.digit_walk import walk
 from flashstep.training.tasks.gym.solved import Entry, Solved, TooLong
 
 
@@ -44,11 +45,11 @@ def _compared(a: str, b: str) -> tuple[str, int]:
     shown = f"{sign_a}{whole_a} {sign_b}{whole_b}"
     if sign_a != sign_b:
         return shown, 1 if sign_b else -1
-    steps, order = _walk(whole_a, whole_b)
+    steps, order = walk(whole_a, whole_b)
     if order == 0:
         width = max(len(decimals_a), len(decimals_b), 1)
         decimals_a, decimals_b = decimals_a.ljust(width, "0"), decimals_b.ljust(width, "0")
-        more_steps, order = _walk(decimals_a, decimals_b)
+        more_steps, order = walk(decimals_a, decimals_b)
         steps = f"{steps} .{decimals_a} .{decimals_b} {more_steps}"
     return f"{shown} {steps}", -order if sign_a else order
 
@@ -56,14 +57,3 @@ def _compared(a: str, b: str) -> tuple[str, int]:
 def _parts(number: str) -> tuple[str, str, str]:
     whole, _, decimals = number.lstrip("-").partition(".")
     return "-" if number.startswith("-") else "", whole, decimals
-
-
-def _walk(a: str, b: str) -> tuple[str, int]:
-    """The digits compared until they differ: "9=9 3<6" and -1."""
-    steps = []
-    for digit, other in zip(a, b, strict=True):
-        order = (digit > other) - (digit < other)
-        steps.append(f"{digit}{'=><'[order]}{other}")
-        if order:
-            return " ".join(steps), order
-    return " ".join(steps), 0

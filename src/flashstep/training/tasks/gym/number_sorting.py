@@ -1,6 +1,7 @@
 """Sorting up to ten decimals: a letter for sign and tens, the letters in order, and within one letter the
 digits compared until only one number is left."""
 
+from flashstep.training.tasks.digit_walk import walk
 from flashstep.training.tasks.gym.solved import Entry, Solved
 
 # "a" for -100, "b" for -99.99 to -90, "k" for -9.99 to -0.0, "l" for 0.0 to 9.99, "v" for 100.
@@ -80,13 +81,8 @@ def _search(numbers: list[str], wants_small: bool) -> str:
 def _compared(a: str, b: str) -> tuple[str, int]:
     """The digits from the ones on until they differ, "0=0 4>2", and the order of the amounts: 1, 0 or -1."""
     digits_a, digits_b = (_from_ones(number) for number in (a, b))
-    width, steps, order = max(len(digits_a), len(digits_b)), list[str](), 0
-    for digit, other in zip(digits_a.ljust(width, "0"), digits_b.ljust(width, "0"), strict=True):
-        order = (digit > other) - (digit < other)
-        steps.append(f"{digit}{'=><'[order]}{other}")
-        if order:
-            break
-    return " ".join(steps), order
+    width = max(len(digits_a), len(digits_b))
+    return walk(digits_a.ljust(width, "0"), digits_b.ljust(width, "0"))
 
 
 def _from_ones(number: str) -> str:
