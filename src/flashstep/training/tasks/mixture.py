@@ -22,11 +22,11 @@ _FOCUS = {
 }  # fmt: skip
 
 _POLISH = {
-    "letters": 0.112, "spelling": 0.096, "backwards": 0.072, "comparison": 0.024, "sums": 0.04, "identity": 0.027,
-    "outside": 0.044, BEYOND: 0.024, "repeat": 0.027, "nth_letter": 0.04, "letter_positions": 0.032, "vowels": 0.024,
-    "word_length": 0.021, "edits": 0.044, "talk_follow_up": 0.021, "talk_form": 0.021, "talk_correction": 0.008,
-    "talk_persona": 0.016, "talk_memory": 0.016, "talk_manners": 0.013, "tools": 0.04, "everyday_tools": 0.035,
-    "long_texts": 0.005, "gym": 0.198,
+    "letters": 0.104, "spelling": 0.077, "backwards": 0.060, "comparison": 0.021, "sums": 0.039, "identity": 0.021,
+    "outside": 0.043, BEYOND: 0.026, "repeat": 0.026, "nth_letter": 0.051, "letter_positions": 0.051, "vowels":
+    0.026, "word_length": 0.017, "edits": 0.069, "talk_follow_up": 0.060, "talk_form": 0.034, "talk_correction":
+    0.017, "talk_persona": 0.030, "talk_memory": 0.039, "talk_manners": 0.013, "tools": 0.047, "everyday_tools":
+    0.047, "tool_parallel": 0.004, "tool_chain": 0.008, "long_texts": 0.008, "gym": 0.062,
 }  # fmt: skip
 
 MIXTURES: dict[str, dict[str, float]] = {"all": WEIGHTS, "focus": _FOCUS, "polish": _POLISH}
