@@ -3,8 +3,8 @@
 A small model that is given every family at once learns the short ones first and, for a long time, few of them
 well. "focus" is what an application meets most: letters, sums, tools, follow-ups. Of the other families' questions
 it has some as well, with a refusal for an answer. "polish" ends it: letter by letter for half of the
-documents, which everything with words begins with, and less of what has long texts. "tools", "everyday_tools" and "long_texts" are sets: each
-draw is several conversations that begin alike (`data.py`).
+documents, which everything with words begins with, and less of what has long texts. "tools",
+"everyday_tools", "long_texts" and "gym" are sets: each draw is several conversations that begin alike (`data.py`).
 """
 
 from flashstep.errors import ConfigError
