@@ -146,7 +146,8 @@ def first_fit(sizes: Sequence[int], row_tokens: Sequence[int]) -> list[tuple[int
 
 
 def lay_out(rows: Sequence[Sequence[Piece]], row_tokens: int) -> Rows:
-    """The pieces of each row one behind the other."""
+    """The pieces of each row one behind the other. The rest of a row has its beginning once more, as no document:
+    of one padding token all would go to the same experts, and their routers be balanced by it."""
     shape = (len(rows), row_tokens)
     tokens = torch.zeros(shape, dtype=torch.int64)
     positions = torch.zeros(shape, dtype=torch.int64)
@@ -162,7 +163,8 @@ def lay_out(rows: Sequence[Sequence[Piece]], row_tokens: int) -> Rows:
             owner[r, place], prefixes[r, place] = piece.number, piece.prefix
             mask[r, place] = torch.tensor(piece.document.loss_mask[part])
             start = place.stop
-        # Padding counts on, so that no row of the attention mask is empty.
-        positions[r, start:] = torch.arange(row_tokens - start)
+        # The positions count on, so that no row of the attention mask is empty.
+        padding = torch.arange(row_tokens - start)
+        tokens[r, start:], positions[r, start:] = tokens[r, padding % start], padding
     is_continued = any(piece.prefix != piece.number for pieces in rows for piece in pieces)
     return Rows(tokens, positions, owner, mask, prefixes if is_continued else None)
