@@ -4,6 +4,8 @@ import dataclasses
 import io
 import json
 import random
+import subprocess
+import sys
 
 import pytest
 from rich.console import Console
@@ -18,7 +20,7 @@ from flashstep.training.evaluation.report import Failure, Outcome, Report
 from flashstep.training.evaluation.suites import SUITES, eval_items, families_of
 from flashstep.training.tasks.base import LETTER_BREAK, Example
 from flashstep.training.tasks.dialogue import without_breaks
-from flashstep.training.tasks.gym.dialogues import FIRST_EVAL_SEED
+from flashstep.training.tasks.gym.entries import entries_of
 from flashstep.training.tasks.questions import Wordings
 from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, FAMILIES, TRACE_CHECKS
 from flashstep.types import Message
@@ -161,10 +163,9 @@ def test_suites_have_every_family_once():
 
 @pytest.mark.parametrize("name", ["letter_counting", "spell_backward", "syllogism", "word_sorting"])
 def test_tasks_of_reasoning_gym_are_judged_by_its_own_scores(tokenizer, template, name):
-    import reasoning_gym
-
-    data = reasoning_gym.create_dataset(name, size=2, seed=FIRST_EVAL_SEED + 3)
+    data = entries_of(name, 2, 3, held_out=True)
     items = gym_items(f"gym/{name}", 2, seed=3)
+    assert find_contamination(items) == []
     answers = [f"I think it is {data[0]['answer']}.", "Certainly nothing of the kind."]
 
     def generate(prompts):
@@ -174,6 +175,32 @@ def test_tasks_of_reasoning_gym_are_judged_by_its_own_scores(tokenizer, template
     report = evaluate(generate, template, tokenizer, items)
     assert report.results[f"gym/{name}"].accuracy == 0.5
     assert report.failures[0].expected == str(data[1]["answer"])
+
+
+@pytest.mark.parametrize(("name", "wrong"), [("game_of_life_halting", "nothing"), ("coin_flip", "0")])
+def test_scores_of_the_library_that_take_too_much_for_right_are_not_used(tokenizer, template, name, wrong):
+    items = gym_items(f"gym/{name}", 3, seed=0)
+    answers = [tokenizer.encode(f"...\n</think>\n{wrong}<|im_end|>")] * len(items)
+    assert evaluate(lambda _: answers, template, tokenizer, items).results[f"gym/{name}"].accuracy == 0
+
+
+@pytest.mark.slow
+def test_a_refusal_is_right_for_no_task(tokenizer, template):
+    refusal = tokenizer.encode("...\n</think>\nI cannot help with that.<|im_end|>")
+    for name in gym_families():
+        report = evaluate(
+            lambda prompts: [refusal] * len(prompts), template, tokenizer, gym_items(name, 3, 0)
+        )
+        assert report.results[name].accuracy == 0, name
+
+
+def test_questions_are_the_same_in_every_process():
+    ask = "from flashstep.training.tasks.gym.entries import entries_of_any_process as e\n"
+    ask += "if __name__ == '__main__': print(e('ransom_note', 3, 0, held_out=True))"
+    asked = {
+        subprocess.run([sys.executable, "-c", ask], capture_output=True, check=True).stdout for _ in "12"
+    }
+    assert len(asked) == 1
 
 
 def test_the_list_of_reasoning_gym_is_whole():

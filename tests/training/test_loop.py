@@ -1,16 +1,20 @@
 """The loop itself: every phase runs, a killed run resumes to the bit, one batch can be learnt."""
 
+import os
+import signal
 from dataclasses import replace
 
 import pytest
 import torch
 
+from flashstep.errors import ConfigError
 from flashstep.training.batches import batches_from
 from flashstep.training.data import document
 from flashstep.training.loop import routers
 from flashstep.training.packing import Document, encode_dialogue, pack
 from flashstep.training.recipe import smoke
 from flashstep.training.run import make_trainer, train_command
+from flashstep.training.stopping import Stop
 from flashstep.training.tasks.long_context.families import LONG_CONTEXT_FAMILIES
 
 
@@ -147,3 +151,48 @@ def test_the_command_leaves_a_loadable_checkpoint_and_the_curves(tmp_path):
         ["| mtp-3", "2"],
     ]
     assert len((tmp_path / "metrics.jsonl").read_text().splitlines()) == smoke().total_steps
+
+
+def test_a_signal_ends_a_run_between_two_steps_and_the_same_command_goes_on(tmp_path):
+    whole, broken = (make_trainer(smoke(), tmp_path / name) for name in _folders(tmp_path, "whole", "broken"))
+    with Stop() as stop:
+        assert whole.run(lambda _: None, stop)
+    with Stop() as stop:
+        assert not broken.run(lambda row: os.kill(os.getpid(), signal.SIGTERM), stop)
+    assert broken.step == 1
+    trainer = make_trainer(smoke(), tmp_path / "broken")
+    trainer.resume()
+    with Stop() as stop:
+        assert trainer.run(lambda _: None, stop)
+    expected, got = _weights(whole), _weights(trainer)
+    assert all(torch.equal(expected[k], got[k]) for k in expected)
+
+
+def test_a_second_signal_ends_the_program_at_once():
+    with Stop() as stop:
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert stop
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_run_is_not_gone_on_with_by_another_recipe_or_with_another_number_of_steps(tmp_path):
+    trainer = make_trainer(smoke(), tmp_path)
+    trainer.train_step()
+    trainer.save()
+    with pytest.raises(ConfigError, match="made by recipe 'smoke'.*not by 'other'"):
+        make_trainer(replace(smoke(), name="other"), tmp_path).resume()
+    with pytest.raises(ConfigError, match="trunk 4 steps.*not with.*trunk 8 steps.*--scale"):
+        make_trainer(smoke().scaled(2), tmp_path).resume()
+
+
+def test_padding_is_real_tokens_so_that_no_expert_is_kept_free_for_it():
+    [rows] = pack([Document((7, 8, 9), 1)], (8,))
+    assert rows.tokens_BT.tolist() == [[7, 8, 9, 7, 8, 9, 7, 8]]
+    assert rows.mask_BT.sum() == 2
+
+
+def _folders(path, *names):
+    for name in names:
+        (path / name).mkdir()
+        yield path / name

@@ -9,7 +9,7 @@ from flashstep.training.packing import Document, pack
 
 def test_documents_are_packed_whole_with_positions_that_restart():
     [rows] = pack([Document((5, 6, 7), 1), Document((8, 9), 1), Document((1, 2, 3, 4), 2)], [5])
-    assert rows.tokens_BT.tolist() == [[1, 2, 3, 4, 0], [5, 6, 7, 8, 9]]
+    assert rows.tokens_BT.tolist() == [[1, 2, 3, 4, 1], [5, 6, 7, 8, 9]]
     assert rows.positions_BT.tolist() == [[0, 1, 2, 3, 0], [0, 1, 2, 0, 1]]
     assert rows.documents_BT.tolist() == [[2, 2, 2, 2, -1], [0, 0, 0, 1, 1]]
     assert rows.mask_BT.int().tolist() == [[0, 0, 1, 1, 0], [0, 1, 1, 0, 1]]

@@ -36,7 +36,7 @@ def evaluate(
         ),
     ],
     n: Annotated[int, typer.Option("--n", min=1, help="Questions of each family.")] = 200,
-    seed: Annotated[int, typer.Option(help="Chooses the questions, never one that training saw.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Chooses the questions, never one that training saw.")] = 0,
     family: Annotated[
         list[str] | None,
         typer.Option(show_default=False, help="Ask only this family of questions; repeatable."),
@@ -83,8 +83,8 @@ def evaluate(
     )
     params = SamplingParams(temperature=temperature, max_tokens=max_tokens, seed=seed)
     settings = {
-        "weights": weights_digest(folder), "n": n, "seed": seed, "temperature": temperature,
-        "max_tokens": max_tokens, "long_tokens": lengths,
+        "weights": weights_digest(folder), "weight_format": config.weight_format, "n": n, "seed": seed,
+        "temperature": temperature, "max_tokens": max_tokens, "long_tokens": lengths,
     }  # fmt: skip
     results = ResultFile(json_file, settings)
     missing = [name for name in families if name not in results]

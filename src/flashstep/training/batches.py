@@ -1,7 +1,12 @@
-"""The batches of a run: batch i is a function of the recipe and i, so other processes can make them ahead."""
+"""The batches of a run: batch i is a function of the recipe and i, so other processes can make them ahead.
+
+Two tasks of reasoning-gym depend on how Python hashes strings, which is fixed for those processes; a run that
+makes its batches itself (`--workers 0`) is started with PYTHONHASHSEED=0 to be the same every time.
+"""
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from torch.utils.data import DataLoader, Dataset
 
@@ -11,7 +16,9 @@ from flashstep.training.data import alike, long_document
 from flashstep.training.packing import Rows, encode_dialogue, pack
 from flashstep.training.recipe import Phase, Recipe
 from flashstep.training.sharing import pack_alike
+from flashstep.training.stopping import leave_signals_to_the_run
 from flashstep.training.tasks.dialogue import Dialogue
+from flashstep.training.tasks.gym.entries import fixed_hash_seed
 
 # How many batches each process makes before the first of them is asked for.
 _NUM_AHEAD = 4
@@ -81,9 +88,15 @@ class Batches(Dataset[list[Rows]]):
 
 def batches_from(batches: Batches, step: int, num_workers: int) -> Iterator[list[Rows]]:
     """The batches of `step` and all later ones, in order, made ahead by `num_workers` processes (0: none)."""
-    ahead = {"prefetch_factor": _NUM_AHEAD, "multiprocessing_context": "spawn"} if num_workers else {}
-    return iter(
-        DataLoader(
-            batches, batch_size=None, sampler=range(step, len(batches)), num_workers=num_workers, **ahead
-        )  # fmt: skip
-    )
+    ahead: dict[str, Any] = {}
+    if num_workers:
+        ahead = {
+            "prefetch_factor": _NUM_AHEAD, "multiprocessing_context": "spawn",
+            "worker_init_fn": leave_signals_to_the_run,
+        }  # fmt: skip
+    with fixed_hash_seed():
+        return iter(
+            DataLoader(
+                batches, batch_size=None, sampler=range(step, len(batches)), num_workers=num_workers, **ahead
+            )  # fmt: skip
+        )

@@ -1,5 +1,6 @@
 """Resumable training state: one file, written whole or not at all."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -51,15 +52,27 @@ def read_state(path: Path) -> dict[str, Any] | None:
 def load_state(path: Path, recipe: Recipe) -> dict[str, Any] | None:
     """The saved state of folder `path`, or None when there is none.
 
-    ConfigError when it belongs to a model of another shape.
+    ConfigError when it belongs to another recipe, or was begun with other numbers of steps (`--scale`).
     """
     state = read_state(path)
     if state is None:
         return None
     saved = state["recipe"]
-    if (saved.get("preset"), saved.get("vocab_size")) != (recipe.preset, recipe.vocab_size):
+    if (saved["name"], saved.get("preset"), saved.get("vocab_size")) != (
+        recipe.name, recipe.preset, recipe.vocab_size,
+    ):  # fmt: skip
         raise ConfigError(
             f"{path / FILE} was made by recipe '{saved['name']}' (preset {saved.get('preset')}), not by "
             f"'{recipe.name}'; choose another --out folder"
         )
+    if _lengths(saved["phases"]) != _lengths(asdict(recipe)["phases"]):
+        raise ConfigError(
+            f"{path / FILE} was begun with the phases {_lengths(saved['phases'])}, not with "
+            f"{_lengths(asdict(recipe)['phases'])}; give the --scale that it was begun with, or another --out"
+        )
     return state
+
+
+def _lengths(phases: Sequence[dict[str, Any]]) -> str:
+    """Names and lengths of phases: "trunk 2000 steps of 320 documents, ..."."""
+    return ", ".join(f"{p['name']} {p['steps']} steps of {p['documents_per_step']} documents" for p in phases)

@@ -14,6 +14,7 @@ from flashstep.backends.allocator import give_back
 from flashstep.model.moe import Router
 from flashstep.model.transformer import Transformer
 from flashstep.training.batches import Batches, batches_from
+from flashstep.training.checkpoint import FILE as STATE_FILE
 from flashstep.training.checkpoint import load_state, save_state
 from flashstep.training.compute import Compute, find_compute
 from flashstep.training.curves import Record, plot_curves
@@ -21,6 +22,7 @@ from flashstep.training.loss import mtp_losses, trunk_loss
 from flashstep.training.optim import make_optimizers, schedule, update
 from flashstep.training.packing import Rows
 from flashstep.training.recipe import Phase, Recipe
+from flashstep.training.stopping import Stop
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -55,24 +57,24 @@ class Trainer:
             for name, optimizer in self.optimizers.items():
                 optimizer.load_state_dict(state["optimizers"][name])
 
-    def run(self, report: Report, minutes: float | None = None, num_workers: int = 0) -> bool:
-        """Train to the recipe's end, or for `minutes`; True when the end was reached.
+    def run(self, report: Report, stop: Stop, num_workers: int = 0) -> bool:
+        """Train to the recipe's end, or until `stop` is true; True when the end was reached.
 
-        Saves every `checkpoint_steps` and when stopped (also by Ctrl-C). num_workers: processes that make
-        the batches; 0 = this one, between the steps.
+        Saves every `checkpoint_steps` and at the end. num_workers: processes that make the batches; 0 = this
+        one, between the steps.
         """
-        deadline = time.monotonic() + minutes * 60 if minutes else float("inf")
-        record = Record(self.out, self.step)
-        try:
-            for batch in batches_from(self.batches, self.step, num_workers):
-                if time.monotonic() >= deadline:
-                    break
-                row = self.train_step(batch)
-                record.add(row)
-                report(row)
-                if self.step % self.recipe.checkpoint_steps == 0:
-                    self.save()
-        finally:
+        record, is_saved = Record(self.out, self.step), (self.out / STATE_FILE).exists()
+        for batch in batches_from(self.batches, self.step, num_workers):
+            if stop:
+                break
+            row = self.train_step(batch)
+            record.add(row)
+            report(row)
+            if is_saved := self.step % self.recipe.checkpoint_steps == 0:
+                self.save()
+            if stop:  # before another batch is waited for
+                break
+        if not is_saved:
             self.save()
         return self.step >= self.recipe.total_steps
 

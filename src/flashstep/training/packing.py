@@ -146,8 +146,8 @@ def first_fit(sizes: Sequence[int], row_tokens: Sequence[int]) -> list[tuple[int
 
 
 def lay_out(rows: Sequence[Sequence[Piece]], row_tokens: int) -> Rows:
-    """The pieces of each row one behind the other. The rest of a row has its beginning once more, as no document:
-    of one padding token all would go to the same experts, and their routers be balanced by it."""
+    """The pieces of each row one behind the other. The rest of a row has its beginning once more, as no
+    document: of one padding token all would go to the same experts, and their routers be balanced by it."""
     shape = (len(rows), row_tokens)
     tokens = torch.zeros(shape, dtype=torch.int64)
     positions = torch.zeros(shape, dtype=torch.int64)

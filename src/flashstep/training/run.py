@@ -3,7 +3,6 @@
 import itertools
 import os
 import shutil
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from flashstep.training.compute import Compute, find_compute
 from flashstep.training.loop import Trainer
 from flashstep.training.recipe import Recipe
 from flashstep.training.report import write_report
+from flashstep.training.stopping import Stop
 from flashstep.training.tokenizer import CHAT_FILES, save_tokenizer, train_tokenizer
 from flashstep.training.tokenizer_corpus import tokenizer_corpus
 from flashstep.training.warm_start import start_from
@@ -58,9 +58,8 @@ def train_command(
     trainer.resume()
     if compiles:
         compile_layers(trainer.model)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a terminated run saves, like Ctrl-C
-    with _Display(recipe, trainer.step) as display:
-        finished = trainer.run(display.report, minutes, num_workers)
+    with _Display(recipe, trainer.step) as display, Stop(minutes) as stop:
+        finished = trainer.run(display.report, stop, num_workers)
     save_weights(trainer.model, out)
     write_report(out)
     return finished

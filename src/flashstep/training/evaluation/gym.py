@@ -1,7 +1,4 @@
-"""reasoning-gym's tasks as items: all of its list, whether they lie inside the model's world or not.
-
-Its generators take a seed. Those of evaluation lie above every seed that training may use.
-"""
+"""reasoning-gym's tasks as items: all of its list, whether they lie inside the model's world or not."""
 
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
@@ -9,7 +6,7 @@ from importlib.util import find_spec
 from flashstep.errors import ConfigError
 from flashstep.training.evaluation.item import Item, Play
 from flashstep.training.tasks.base import LETTER_BREAK
-from flashstep.training.tasks.gym.dialogues import FIRST_EVAL_SEED
+from flashstep.training.tasks.gym.entries import dataset, entries_of_any_process
 from flashstep.training.tasks.gym.solved import Entry, Solver, TooLong
 from flashstep.training.tasks.gym.solvers import SOLVERS
 from flashstep.types import Message
@@ -22,6 +19,7 @@ _UNREADABLE = (
     TypeError, ValueError,
 )  # fmt: skip
 _RIGHT = 0.99  # scores are in [0, 1]; less than all of it is a partial credit
+_NEAR = 1e-4
 
 
 def gym_families() -> tuple[str, ...]:
@@ -36,19 +34,18 @@ def gym_families() -> tuple[str, ...]:
 
 
 def gym_items(family: str, n: int, seed: int) -> list[Item]:
-    """`n` questions of one task in its default settings. ConfigError when its generator fails."""
-    import reasoning_gym
-
+    """`n` questions of one task in its default settings; of a task that is trained only such as training
+    never has, and fewer when there are not so many. ConfigError when its generator fails."""
     name = family.removeprefix(PREFIX)
     try:
-        dataset = reasoning_gym.create_dataset(name, size=n, seed=FIRST_EVAL_SEED + seed)
-        entries = [dataset[index] for index in range(n)]
+        entries = entries_of_any_process(name, n, seed, held_out=name in SOLVERS)
+        score = _SCORES.get(name, dataset(name, 0).score_answer)
     except (AssertionError, ImportError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise ConfigError(
             f"reasoning-gym cannot make '{name}' ({type(error).__name__}: {error}); "
             "leave it out with --family"
         ) from error
-    return [_item(family, dataset.score_answer, entry) for entry in entries]
+    return [_item(family, score, entry) for entry in entries]
 
 
 def readings(content: str) -> list[str]:
@@ -71,12 +68,25 @@ def _item(family: str, score: Callable[..., float], entry: Entry) -> Item:
         return None if is_right else str(entry["answer"])
 
     solver = SOLVERS.get(family.removeprefix(PREFIX))
+    subjects = (entry["question"],) if solver else ()
 
     def is_sound(prompt: Sequence[Message], turn: Message) -> bool:
         assert solver is not None, "only asked where there is a solver"
         return turn.reasoning == _reasoning(solver, entry)
 
-    return Item(family, family, (), (), begin, is_sound if solver else None)
+    return Item(family, family, subjects, (), begin, is_sound if solver else None)
+
+
+def _is_same_word(answer: str, entry: Entry) -> float:
+    return float(answer.strip().lower() == str(entry["answer"]).lower())
+
+
+def _is_near(answer: str, entry: Entry) -> float:
+    return float(abs(float(answer) - float(entry["answer"])) <= _NEAR)
+
+
+# Instead of the library's scores, of which one takes any text for True and the other "0" for 0.0625.
+_SCORES: dict[str, Callable[..., float]] = {"game_of_life_halting": _is_same_word, "coin_flip": _is_near}
 
 
 def _reasoning(solver: Solver, entry: Entry) -> str | None:

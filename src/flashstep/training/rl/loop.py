@@ -30,6 +30,7 @@ from flashstep.training.rl.policy import ModelTensors
 from flashstep.training.rl.recipe import RLRecipe
 from flashstep.training.rl.rollout import Limits, Player, Rollout, RolloutGroup
 from flashstep.training.rl.update import Updater
+from flashstep.training.stopping import Stop
 
 Report = Callable[[dict[str, Any]], None]
 
@@ -67,23 +68,20 @@ class RLTrainer:
             optimizer.load_state_dict(state["optimizers"][kind])
         self.step, self.tokens = state["step"], state["tokens"]
 
-    def run(self, report: Report, minutes: float | None = None) -> bool:
-        """Train to the recipe's end, or for `minutes`; True when the end was reached.
+    def run(self, report: Report, stop: Stop) -> bool:
+        """Train to the recipe's end, or until `stop` is true; True when the end was reached.
 
-        Saves every `checkpoint_steps` and when stopped (also by Ctrl-C).
+        Saves every `checkpoint_steps` and at the end.
         """
-        deadline = time.monotonic() + minutes * 60 if minutes else float("inf")
         record = Record(self.out, self.step)
         self.save()  # a run that is killed before its first checkpoint goes on from here
-        try:
-            while self.step < self.recipe.steps and time.monotonic() < deadline:
-                row = self.train_step()
-                record.add(row)
-                report(row)
-                if self.step % self.recipe.checkpoint_steps == 0:
-                    self.save()
-        finally:
-            self.save()
+        while self.step < self.recipe.steps and not stop:
+            row = self.train_step()
+            record.add(row)
+            report(row)
+            if self.step % self.recipe.checkpoint_steps == 0:
+                self.save()
+        self.save()
         return self.step >= self.recipe.steps
 
     def save(self) -> None:

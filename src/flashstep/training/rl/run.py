@@ -1,7 +1,6 @@
 """`flashstep train nano-rl`: prepare the run's folder, train with a progress display, export the weights."""
 
 import shutil
-import signal
 from pathlib import Path
 
 import torch
@@ -16,6 +15,7 @@ from flashstep.training.rl.display import Display
 from flashstep.training.rl.loop import RLTrainer
 from flashstep.training.rl.recipe import RLRecipe
 from flashstep.training.run import compile_layers
+from flashstep.training.stopping import Stop
 from flashstep.training.tokenizer import CHAT_FILES
 
 
@@ -38,9 +38,8 @@ def rl_command(
     trainer.resume()
     if compiles:
         compile_layers(trainer.model)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a terminated run saves, like Ctrl-C
-    with Display(recipe.steps, trainer.step) as display:
-        finished = trainer.run(display.report, minutes)
+    with Display(recipe.steps, trainer.step) as display, Stop(minutes) as stop:
+        finished = trainer.run(display.report, stop)
     save_weights(trainer.model, out)
     return finished
 
