@@ -1,5 +1,7 @@
 """Packing and the alignment of targets for the trunk and the MTP modules."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -68,3 +70,15 @@ def test_padding_does_not_make_nan(toy_config):
     [rows] = pack([Document((3, 4), 1)], [16])
     with torch.no_grad():
         assert torch.isfinite(model(rows.tokens_BT, rows.positions_BT, rows.documents_BT)).all()
+
+
+def test_parts_of_rows_keep_every_field_together():
+    [rows] = pack([Document((n, n + 1, n + 2), 1) for n in range(10, 50, 10)], [3])
+    parts = list(rows.parts(6))
+    assert [part.tokens_BT.shape for part in parts] == [(2, 3), (2, 3)]
+    assert torch.equal(torch.cat([part.tokens_BT for part in parts]), rows.tokens_BT)
+    assert all(part.prefixes_BT is None for part in parts)
+    continued = replace(rows, prefixes_BT=rows.documents_BT)
+    assert [part.prefixes_BT.tolist() for part in continued.parts(1)] == rows.documents_BT.unsqueeze(
+        1
+    ).tolist()

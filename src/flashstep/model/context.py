@@ -80,7 +80,7 @@ def key_blocks(x: Tensor, window: int, tails_BT: Tensor | None) -> Tensor:
     parts = [blocks.roll(1, dims=1), blocks]
     if tails_BT is not None:
         first = torch.arange(x.shape[0], device=x.device).unsqueeze(1) * x.shape[1]
-        # index_select: the backward of indexing adds in the order in which threads arrive.
+        # index_select: on the CPU the backward of indexing adds in the order in which threads arrive.
         tail = x.flatten(0, 1).index_select(0, (first + tails_BT).flatten())
         parts.insert(0, tail.view_as(blocks))
     return torch.cat(parts, dim=2).flatten(0, 1)
@@ -88,10 +88,10 @@ def key_blocks(x: Tensor, window: int, tails_BT: Tensor | None) -> Tensor:
 
 def _visible(queries: Tokens, keys: Tokens, window: int | None) -> Tensor:
     """bool [..., Q, K]: may the query see the key?"""
-    distance = queries.positions.unsqueeze(-1) - keys.positions.unsqueeze(-2)
-    visible = distance >= 0
+    # Compared, not subtracted: differences would take eight bytes a pair, gigabytes for long rows.
+    visible = queries.positions.unsqueeze(-1) >= keys.positions.unsqueeze(-2)
     if window is not None:
-        visible &= distance < window
+        visible &= (queries.positions - window).unsqueeze(-1) < keys.positions.unsqueeze(-2)
     owners = keys.documents.unsqueeze(-2)
     return visible & (
         (queries.documents.unsqueeze(-1) == owners) | (queries.prefixes.unsqueeze(-1) == owners)

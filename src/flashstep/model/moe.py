@@ -120,7 +120,7 @@ class MoE(nn.Module):
         expert_ids_TK, weights_TK = self.router(x_TD)
         ids_R = expert_ids_TK.flatten()
         order_R = ids_R.argsort(stable=True)
-        # index_select: the backward of plain indexing adds in the order in which threads arrive.
+        # index_select: on the CPU the backward of plain indexing adds in the order in which threads arrive.
         rows_RD = x_TD.to(product_dtype(x)).index_select(0, order_R // expert_ids_TK.shape[-1])
         out_RD = self.experts(rows_RD, count_experts(ids_R, self.router.spec.num_experts))
         weighted_RD = out_RD * weights_TK.flatten().index_select(0, order_R).unsqueeze(-1).to(x.dtype)

@@ -1,6 +1,7 @@
 """The training loop: one step is build batch, forward, backward, update, balance the routers.
 
-Resumes to the bit from `checkpoint.py`'s file: every batch is a function of (seed, step).
+Resumes from `checkpoint.py`'s file, on the CPU to the bit: every batch is a function of (seed, step). A GPU sums
+gradients in any order.
 """
 
 import time
@@ -25,6 +26,8 @@ from flashstep.training.recipe import Phase, Recipe
 from flashstep.training.stopping import Stop
 
 Report = Callable[[dict[str, Any]], None]
+# In one forward pass.
+_MOST_TOKENS = 65_536
 
 
 class Trainer:
@@ -108,11 +111,14 @@ class Trainer:
         }  # fmt: skip
 
     def _backward(self, phase: Phase, batch: list[Rows]) -> dict[str, float]:
-        """Gradients of the loss over all rows, one width at a time; the loss and the shares of hits."""
+        """Gradients of the loss over all rows, of one width and so many tokens at a time that masks and
+        activations find room; the loss and the shares of hits."""
         num_targets = sum(int(rows.mask_BT.sum()) for rows in batch)
         total: dict[str, float] = {}
-        for rows in batch:
+        for rows in (part for whole in batch for part in whole.parts(_MOST_TOKENS)):
             share = int(rows.mask_BT.sum()) / num_targets
+            if not share:
+                continue
             with self.compute.lowered():
                 loss, figures = self._loss(phase, rows.to(self.compute.device))
             (loss * share).backward()
@@ -145,7 +151,7 @@ class Trainer:
             for module in list(self.model.mtp)[1:]:
                 module.load_state_dict(self.model.mtp[0].state_dict())
         self.optimizers = make_optimizers(
-            self.model, phase, self.recipe.optimizer, self.recipe.weight_decay, self.compute.dtype
+            self.model, phase, self.recipe.optimizer, self.recipe.weight_decay, self.compute.muon_dtype
         )
 
     @torch.no_grad()

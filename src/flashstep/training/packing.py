@@ -5,7 +5,7 @@ on what the model must produce (reasoning, answer, calls, end of turn), 0 on eve
 Shapes: B rows, T tokens a row.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 
 import torch
@@ -53,6 +53,13 @@ class Rows:
         tensors = {f.name: getattr(self, f.name) for f in fields(self)}
         moved = {name: t.to(device, non_blocking=True) for name, t in tensors.items() if t is not None}
         return Rows(**moved)
+
+    def parts(self, most_tokens: int) -> "Iterator[Rows]":
+        """Some of the rows after the others, at most so many tokens of them at a time, one row at least."""
+        height = max(1, most_tokens // self.tokens_BT.shape[1])
+        tensors = {f.name: getattr(self, f.name) for f in fields(self)}
+        split = {name: t.split(height) for name, t in tensors.items() if t is not None}
+        return (Rows(**dict(zip(split, each, strict=True))) for each in zip(*split.values(), strict=True))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 Shapes: N sampled tokens of all turns, in the order of the documents; M target tokens of some rows.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -54,17 +54,10 @@ def make_batch(
     ]
     trajectory_N = torch.tensor([number for _, number in turns]).repeat_interleave(lengths_D)
     return RolloutBatch(
-        rows=[part for rows in pack(documents, row_tokens) for part in split(rows, micro_batch_tokens)],
+        rows=[part for rows in pack(documents, row_tokens) for part in rows.parts(micro_batch_tokens)],
         engine_N=torch.tensor([logprob for turn, _ in turns for logprob in turn.logprobs]),
         advantage_N=torch.tensor([advantage for _, advantage in trained])[trajectory_N],
         trajectory_N=trajectory_N,
         starts_D=lengths_D.cumsum(0) - lengths_D,
         prompts_D=torch.tensor(prompts),
     )
-
-
-def split(rows: Rows, most_tokens: int) -> Iterator[Rows]:
-    """`rows` in parts of at most `most_tokens` tokens, at least one row each."""
-    height = max(1, most_tokens // rows.tokens_BT.shape[1])
-    fields = (rows.tokens_BT, rows.positions_BT, rows.documents_BT, rows.mask_BT)
-    return (Rows(*part) for part in zip(*(tensor.split(height) for tensor in fields), strict=True))
