@@ -1,7 +1,7 @@
 """The training loop: one step is build batch, forward, backward, update, balance the routers.
 
-Resumes from `checkpoint.py`'s file, on the CPU to the bit: every batch is a function of (seed, step). A GPU sums
-gradients in any order.
+Resumes from `checkpoint.py`'s file, on the CPU to the bit: every batch is a function of (seed, step). A GPU
+sums gradients in any order.
 """
 
 import time
