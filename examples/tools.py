@@ -12,6 +12,7 @@ client = OpenAI(
 PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}}
 TOOL = {"name": "get_weather", "description": "Current weather in a city.", "parameters": PARAMETERS}
 TOOLS = [{"type": "function", "function": TOOL}]
+WISHES = {"model": "step-3.5-flash", "tools": TOOLS, "temperature": 0}  # 0: chance does not choose the tool
 
 
 def get_weather(city: str) -> str:
@@ -23,7 +24,7 @@ def main() -> None:
     """Answer every tool call until the model answers in words (at most 4 rounds)."""
     messages = [{"role": "user", "content": "What is the weather in Paris?"}]
     for _ in range(4):
-        completion = client.chat.completions.create(model="step-3.5-flash", messages=messages, tools=TOOLS)
+        completion = client.chat.completions.create(messages=messages, **WISHES)
         message = completion.choices[0].message
         messages.append(message.model_dump(exclude_none=True))
         if not message.tool_calls:

@@ -1,4 +1,5 @@
-"""The exception tree. Messages say what was wrong, the value, the limit, and what to do.
+"""The exception tree. Messages say what was wrong, the value, the limit, and what to do; what to do about a
+missing package is said here once for all.
 
 FlashstepError
   InvalidRequest    400  param, code
@@ -7,10 +8,13 @@ FlashstepError
   NotFound          404  unknown model
   RateLimited       429  a limit of the caller's key is reached; limit, retry_after_s
   Overloaded        503  queue limit reached; retry_after_s
-  BackendError      502  an upstream engine failed
+  BackendError      502  a generation failed or was aborted on our side
   EngineDead        503  the engine thread ended
   ConfigError        -   raised at start only: bad config, bad weights, bad flags
 """
+
+import shlex
+import sys
 
 
 class FlashstepError(Exception):
@@ -87,7 +91,7 @@ class Overloaded(FlashstepError):
 
 
 class BackendError(FlashstepError):
-    """An upstream engine (vLLM, llama.cpp) failed."""
+    """A generation failed or was aborted before its end, or a server under measurement answered wrongly."""
 
     status = 502
     type = "backend_error"
@@ -102,3 +106,12 @@ class EngineDead(FlashstepError):
 
 class ConfigError(FlashstepError):
     """A configuration, checkpoint or flag cannot work; raised at start only."""
+
+
+def how_to_install(extra: str) -> str:
+    """The end of a message about a missing package: how to get the `extra` of pyproject.toml that has it.
+
+    From the sources, since flashstep is on no index, and into the environment of this interpreter.
+    """
+    pip = f"{shlex.quote(sys.executable)} -m pip"
+    return f"run in the folder of flashstep's sources: {pip} install -c constraints.txt -e '.[{extra}]'"

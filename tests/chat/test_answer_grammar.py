@@ -9,6 +9,7 @@ import pytest
 
 from flashstep.chat.answer_grammar import grammar_for
 from flashstep.chat.response_decoder import ResponseDecoder
+from flashstep.chat.schema_text import MAX_BYTES
 from flashstep.engine.grammar import CompiledGrammars
 from flashstep.errors import InvalidRequest
 from flashstep.types import FREE, AnswerRule, TextDelta, Tool, ToolCallDelta
@@ -202,6 +203,47 @@ def test_strict_tools_hold_calls_in_free_text_to_their_schema(allows):
 
 
 @pytest.mark.parametrize(
+    "parameters", [with_property({"type": "array", "uniqueItems": True}), {"anyOf": [{}]}]
+)
+def test_a_forced_tool_without_strict_whose_schema_cannot_be_enforced_is_held_to_the_format(
+    allows, parameters
+):
+    tools = [tool(parameters, "loose"), tool(with_property({"type": "integer"}), "held")]
+    grammar = grammar_for(CALLS, tools)
+    assert allows(grammar, call("loose", a="[1, 1]", b="x"))
+    assert allows(grammar, call("held", a=1) + call("loose"))
+    assert not allows(grammar, call("held", a="x"))
+    assert not allows(grammar, call("other"))
+    assert not allows(grammar, call("loose").removesuffix("</tool_call>"))
+    assert not allows(grammar, "words")
+
+
+@pytest.mark.parametrize("is_strict", [True, False])
+def test_a_schema_that_is_too_long_is_refused_for_a_strict_tool_only(is_strict):
+    long = tool(with_property({"enum": ["x" * MAX_BYTES]}), strict=is_strict)
+    if not is_strict:
+        assert grammar_for(CALLS, [long])
+        return
+    with pytest.raises(InvalidRequest, match=f"more than the {MAX_BYTES} that can be enforced; split it up"):
+        grammar_for(CALLS, [long])
+
+
+def test_a_response_format_that_is_too_long_is_refused():
+    with pytest.raises(InvalidRequest, match=f"response_format.*more than the {MAX_BYTES}"):
+        grammar_for(AnswerRule(json_schema={"const": "x" * MAX_BYTES}), [])
+
+
+def test_annotations_change_no_grammar_and_a_parameter_may_be_called_like_one(allows):
+    bare = {"type": "object", "properties": {"description": {"type": "integer"}}, "required": ["description"]}
+    told = {**bare, "description": "d" * MAX_BYTES, "title": "t", "default": {}, "examples": [{}],
+            "properties": {"description": {"type": "integer", "description": "x", "default": 3}}}  # fmt: skip
+    assert grammar_for(CALLS, [tool(told)]) == grammar_for(CALLS, [tool(bare)])
+    assert grammar_for(AnswerRule(json_schema=told), []) == grammar_for(AnswerRule(json_schema=bare), [])
+    assert allows(grammar_for(CALLS, [tool(told)]), call(description=7))
+    assert not allows(grammar_for(CALLS, [tool(told)]), call())
+
+
+@pytest.mark.parametrize(
     ("parameters", "reason"),
     [
         (with_property({"type": "array", "uniqueItems": True}), "uniqueItems"),
@@ -221,7 +263,7 @@ def test_strict_tools_hold_calls_in_free_text_to_their_schema(allows):
 )
 def test_a_schema_that_cannot_be_enforced_is_refused_with_function_and_reason(parameters, reason):
     with pytest.raises(InvalidRequest) as caught:
-        grammar_for(CALLS, [tool(parameters, "my_function")])
+        grammar_for(CALLS, [tool(parameters, "my_function", strict=True)])
     assert "my_function" in caught.value.message
     assert reason in caught.value.message
     assert caught.value.param == "tools"

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from transcripts import call, tool
 
 from flashstep.chat import tool_parser
-from flashstep.chat.fold import fold, merge
+from flashstep.chat.fold import Fold, fold, merge
 from flashstep.chat.stop_strings import StopStrings
 from flashstep.chat.stream_router import StreamRouter
 from flashstep.types import Event
@@ -25,7 +25,7 @@ FRAGMENTS = st.sampled_from(
         "<tool_call>", "</tool_call>", "<function=f>", "<function=g>", "<function=h>", "<function f>",
         "</function>", "<parameter=a>", "<parameter=b>", "<parameter=c>", "</parameter>", "<think>",
         "</think>", "\n", " ", "word", "12", '{"k": [1]}', "null", "<", ">", "</", "<function", "=",
-        call("f", a="v", b="7"), call("g"), call("f", a="v" * 1100),
+        call("f", a="v", b="7"), call("g"), call("f", a="v" * 1100), "v" * 1100,
     ]
 )  # fmt: skip
 
@@ -72,8 +72,10 @@ def test_no_word_of_the_model_is_lost(fragments, is_closed, is_complete) -> None
     while "word" in text or "<parameter=a>" in text:
         text = text.replace("word", f"w{next(numbers)}.", 1)
         text = text.replace("<parameter=a>", f"<parameter=p{next(numbers)}>", 1)
-    message = fold(events_of([text], is_complete=is_complete))
-    seen = f"{message.reasoning}{message.content}{[c.arguments for c in message.tool_calls]}"
+    whole = Fold()
+    for event in events_of([text], is_complete=is_complete):
+        whole.add(event)
+    seen = f"{whole.message.reasoning}{whole.message.content}{[c.arguments for c in whole.calls]}"
     for number in range(next(numbers)):
         if f"w{number}." in text and text.count("<parameter=b>") + text.count("<parameter=c>") < 2:
             assert f"w{number}." in seen

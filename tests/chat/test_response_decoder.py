@@ -5,7 +5,7 @@ import re
 import pytest
 from transcripts import LONG, TOOLS, call
 
-from flashstep.chat.fold import Fold, fold, merge
+from flashstep.chat.fold import CallText, Fold, fold, merge
 from flashstep.chat.response_decoder import ResponseDecoder, new_call_id
 from flashstep.types import Finish, Message, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta
 
@@ -206,6 +206,7 @@ def test_the_fold_keeps_the_finish_and_leaves_out_half_a_call() -> None:
         whole.add(event)
     assert whole.finish == Finish("stop")
     assert whole.message == Message("assistant", "ab", reasoning="r", tool_calls=(ToolCall("y", "g", {}),))
+    assert whole.calls == [CallText("x", "f", '{"a": 1'), CallText("y", "g", "{}")]
 
 
 def test_merging_joins_neighbours_of_one_kind_only() -> None:

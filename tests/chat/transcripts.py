@@ -147,10 +147,8 @@ TRANSCRIPTS = (
                (("write_file", '{"path": "a", "content": "' +
                  LONG.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"}'),),
                finish="tool_calls"),
-    Transcript("long call cut", "</think>" + call("write_file", path="a", content=LONG)[:1500], None,
-               call("write_file", path="a", content=LONG)[:1500], reason="length", finish="length"),
+    Transcript("long call cut", "</think>" + call("write_file", path="a", content=LONG)[:1500], None, "",
+               reason="length", finish="length"),
     Transcript("long call with stray text", "</think><tool_call>\n<function=write_file>\n<parameter=path>\n"
-               f"{'a' * 1100}\n</parameter>\noops\n</function>", None,
-               f"<tool_call>\n<function=write_file>\n<parameter=path>\n{'a' * 1100}\n</parameter>\noops\n"
-               "</function>"),
+               f"{'a' * 1100}\n</parameter>\noops\n</function>", None, "\noops\n</function>"),
 )  # fmt: skip

@@ -48,6 +48,11 @@ def test_a_place_that_cannot_be_written_is_one_line(
     assert "error: packed weights cannot be written" in capsys.readouterr().err
 
 
+def test_a_folder_that_does_not_exist_is_named_as_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("nope") == 2
+    assert "error: MODEL nope: no such folder" in capsys.readouterr().err
+
+
 def test_an_unknown_format_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("--weight-format", "int3") == 2
     assert "int3" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """`flashstep eval` end to end, on a toy model that answers nonsense."""
 
 import json
+import sys
 
 import pytest
 
@@ -75,3 +76,19 @@ def test_results_of_other_settings_are_not_mixed_in(speaking_checkpoint, tmp_pat
 def test_an_unknown_suite_is_told_with_the_known_ones(speaking_checkpoint, capsys) -> None:
     assert run(speaking_checkpoint, "chess") == 2
     assert "no suite is called 'chess'; there are: core, tools, long, gym" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--json", "--png", "--failures"])
+def test_a_folder_that_does_not_exist_is_told_before_anything_is_asked(capsys, flag) -> None:
+    assert run("no/such/model", "core", flag, "none/file.png") == 2
+    assert f"error: {flag} none/file.png: no such folder as none; make it first" in capsys.readouterr().err
+
+
+def test_a_picture_that_cannot_be_drawn_is_told_before_anything_is_asked(
+    capsys, tmp_path, monkeypatch
+) -> None:
+    assert run("no/such/model", "core", "--png", str(tmp_path / "a.foo")) == 2
+    assert "no picture can end in .foo; choose one of" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "matplotlib.backend_bases", None)
+    assert run("no/such/model", "core", "--png", str(tmp_path / "a.png")) == 2
+    assert "a picture needs matplotlib; run in the folder of flashstep's sources" in capsys.readouterr().err

@@ -25,10 +25,24 @@ def test_the_built_in_model_becomes_a_file(tmp_path: Path, capsys: pytest.Captur
 def test_a_place_that_cannot_be_written_is_one_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("--out", str(tmp_path / "missing" / "nano.gguf")) == 2
+    assert run("--out", str(tmp_path)) == 2
     error = capsys.readouterr().err
     assert "cannot be written" in error
     assert "choose another --out" in error
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("nope", "--out", "x.gguf"), "error: MODEL nope: no such folder"),
+        (("--out", "none/a.gguf"), "error: --out none/a.gguf: no such folder as none; make it first"),
+    ],
+)
+def test_a_folder_that_does_not_exist_is_told_with_who_named_it(
+    arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(*arguments) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_a_type_that_is_not_offered_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

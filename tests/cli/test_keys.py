@@ -1,10 +1,14 @@
 """`flashstep keys`: shows a key once, keeps its hash, lists and removes by name."""
 
+from datetime import UTC, date, datetime
+
 import pytest
 from typer.testing import CliRunner
 
 from flashstep.cli.main import app
 from flashstep.errors import ConfigError
+from flashstep.server.keys.api_key import ApiKey, hash_of
+from flashstep.server.keys.key_file import add_key
 from flashstep.server.keys.key_ring import KeyRing
 
 
@@ -31,7 +35,7 @@ def test_an_added_key_is_shown_alone_on_stdout_and_opens_a_server(run):
 
 def test_a_list_shows_names_limits_and_what_has_expired(run):
     run("add", "web", "--tokens-per-minute", "5000")
-    run("add", "guest", "--expires", "2020-01-01")
+    add_key(run.path, ApiKey(name="guest", sha256=hash_of("old"), expires=date(2020, 1, 1)))
     listed = run("list").stdout
     assert "web" in listed
     assert "5000" in listed
@@ -48,6 +52,7 @@ def test_a_removed_key_is_gone(run):
     ("arguments", "words"),
     [
         (("add", "a b"), "'a b' cannot name a key"),
+        (("add", "late", "--expires", "2020-01-01"), "--expires 2020-01-01 is past; today is 20"),
         (("remove", "nobody"), "flashstep keys add"),
         (("list",), "cannot read the key file"),
     ],
@@ -64,3 +69,13 @@ def test_wrong_options_are_refused_by_name(run, wrong):
     assert result.exit_code == 2
     assert wrong[0] in result.output
     assert not run.path.exists()
+
+
+def test_a_key_may_expire_at_the_end_of_today(run):
+    assert run("add", "guest", "--expires", f"{datetime.now(UTC).date()}").exit_code == 0
+
+
+def test_the_help_says_what_each_limit_counts(run):
+    told = run("add", "--help").stdout
+    for words in ("POST calls in a minute", "Tokens of prompts and answers", "POST calls at the same time"):
+        assert words in told

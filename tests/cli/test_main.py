@@ -2,12 +2,16 @@
 
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 from flashstep.cli.main import main
+from flashstep.errors import how_to_install
+
+ROOT = Path(__file__).parents[2]
 
 
 def run(*arguments: str) -> int:
@@ -66,6 +70,19 @@ def test_an_unknown_option_is_a_usage_error(capsys: pytest.CaptureFixture[str]) 
         (("serve", "--api-key", " spaced "), "api_keys: a key must be printable"),
         (("eval", "core", "--model", "no/such/folder"), "no/such/folder: no such folder"),
         (("train", "no-such-recipe", "--out", "unused"), "no recipe is called 'no-such-recipe'"),
+        (
+            ("train", "nano-cpu", "--out", "unused", "--device", "foo"),
+            "device is 'foo'; choose cpu, cuda or cuda:1",
+        ),
+        (("train", "nano-cpu", "--out", "unused", "--device", "meta"), "device is 'meta'; choose cpu, cuda"),
+        (
+            ("serve", "--device", "cuda"),
+            "--device cuda: the compiled CPU kernels have none; add --runner torch",
+        ),
+        (("serve", "--max-queue-wait", "-1"), "--max-queue-wait -1: must be positive"),
+        (("serve", "--request-timeout", "0"), "--request-timeout 0: must be positive"),
+        (("serve", "--send-timeout", "nan"), "--send-timeout nan: must be positive"),
+        (("serve", "--trace-max-days", "-0.5"), "--trace-max-days -0.5: must be positive"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
@@ -84,3 +101,12 @@ def test_a_mistake_is_one_line_without_a_traceback(
     assert captured.err.startswith("error: ")
     assert len(captured.err.strip().splitlines()) == 1
     assert not list(tmp_path.iterdir()), "a refused command left something behind"
+
+
+@pytest.mark.parametrize("extra", ["train", "gpu", "gguf", "otel"])
+def test_what_to_install_is_told_for_this_interpreter_and_names_an_extra_that_exists(extra: str) -> None:
+    assert how_to_install(extra).endswith(
+        f"{sys.executable} -m pip install -c constraints.txt -e '.[{extra}]'"
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert extra in project["optional-dependencies"]

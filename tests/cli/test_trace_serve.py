@@ -39,7 +39,7 @@ def test_the_trace_id_of_an_answer_leads_to_its_record(
 @pytest.mark.parametrize(
     ("flags", "said"),
     [
-        (("--trace-max-days", "0"), "trace_max_days: 0.0 must be positive"),
+        (("--trace-max-days", "0"), "--trace-max-days 0: must be positive"),
         (("--trace-redact", "("), "trace_redact: '(' is not a regular expression"),
         (("--otlp-endpoint", "collector"), "otlp_endpoint: 'collector'"),
     ],

@@ -13,7 +13,7 @@ from flashstep.chat.response_decoder import ResponseDecoder
 from flashstep.chat.template import builtin_template
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.engine.engine import Engine
-from flashstep.engine.grammar import MAX_CACHED, CompiledGrammars
+from flashstep.engine.grammar import MAX_CACHED, MAX_CACHED_CHARS, CompiledGrammars
 from flashstep.engine.runner import Runner
 from flashstep.errors import InvalidRequest
 from flashstep.training.tokenizer import save_tokenizer, train_tokenizer
@@ -280,6 +280,15 @@ def test_a_grammar_is_compiled_once_and_old_ones_are_forgotten(grammars):
     assert grammars.num_compiled == num_compiled
     grammars.check('start: "0"\n')
     assert grammars.num_compiled == num_compiled + 1
+
+
+def test_long_grammars_push_out_more_than_one_other(tokenizer):
+    grammars = CompiledGrammars(vocabulary_of(tokenizer))
+    half = "# " + "x" * (MAX_CACHED_CHARS // 2) + "\n"
+    for i in range(4):
+        grammars.check(f'{half if i else ""}start: "{i}"\n')
+    assert grammars.num_cached == 1
+    assert grammars.num_cached_chars == len(f'{half}start: "3"\n')
 
 
 def test_a_processor_survives_tokens_that_its_grammar_forbids(grammars, caplog):

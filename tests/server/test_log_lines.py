@@ -1,4 +1,4 @@
-"""Log lines: each has its trace id, JSON ones are one object a line, and patterns are taken out."""
+"""Log lines: each has its trace id, nobody can forge one, and patterns are taken out."""
 
 import json
 import logging
@@ -52,6 +52,26 @@ def test_patterns_are_taken_out_of_messages_and_stacks(configured, capsys, form)
     assert "key [redacted] was used" in line
     assert "stack with [redacted]" in line
     assert "sk-secret" not in line.replace('"stack with sk-secret"', "").replace('"sk-secret"', "")
+
+
+def test_a_request_is_one_line_whatever_its_path_spells(configured, capsys):
+    configured("text")
+    with serving(PlayedModel(), ServerSettings()) as server:
+        server.get("/foo%0A2026-01-01%20INFO%20forged%0D%1b[2J%C2%9b%E2%80%A8%E2%80%AEend")
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.isprintable()
+    assert r"GET /foo\n2026-01-01 INFO forged\r\x1b[2J\x9b\u2028\u202eend 404" in line
+
+
+def test_a_stack_keeps_its_lines_and_what_the_exception_says_begins_none(configured, capsys):
+    configured("text")
+    with serving(PlayedModel(), ServerSettings()) as server:
+        server.model.script = [RuntimeError("a defect\n2026-01-01 INFO forged\x1b[2J")]
+        server.post(ask())
+    lines = capsys.readouterr().err.splitlines()
+    assert "  Traceback (most recent call last):" in lines
+    assert lines[-3:-1] == ["  RuntimeError: a defect", r"  2026-01-01 INFO forged\x1b[2J"]
+    assert "POST /v1/chat/completions 500" in lines[-1]
 
 
 def test_a_json_line_outside_of_calls_has_no_trace_id_and_is_in_utc(configured, capsys):

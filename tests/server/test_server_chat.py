@@ -143,12 +143,13 @@ def test_streamed_tool_calls_fold_to_the_whole_ones(server):
     assert folded.choices[0].finish_reason == "tool_calls"
 
 
-def test_a_call_cut_in_the_middle_is_not_in_a_whole_answer(server):
+def test_a_call_cut_in_the_middle_is_half_in_a_whole_answer(server):
     half = [ToolCallDelta(0, "call_a", "weather"), ToolCallDelta(0, arguments='{"ci')]
-    server.model.script = [*half, TextDelta("<tool_call>"), Finish("length")]
+    server.model.script = [*half, Finish("length")]
     [choice] = server.openai().chat.completions.create(**ask(tools=[WEATHER])).choices
-    assert choice.message.tool_calls is None
-    assert (choice.message.content, choice.finish_reason) == ("<tool_call>", "length")
+    [call] = choice.message.tool_calls
+    assert (call.id, call.function.name, call.function.arguments) == ("call_a", "weather", '{"ci')
+    assert (choice.message.content, choice.finish_reason) == (None, "length")
 
 
 def test_id_and_name_come_in_the_first_piece_of_a_tool_call_only(server):

@@ -59,6 +59,7 @@ WRONG = [
     ({"presence_penalty": 3}, "presence_penalty", "3"),
     ({"frequency_penalty": -3}, "frequency_penalty", "-3"),
     ({"repetition_penalty": 0}, "repetition_penalty", "0"),
+    ({"repetition_penalty": 1e-38}, "repetition_penalty", "1e-38 is outside [0.01, 10.0]"),
     ({"seed": "x"}, "seed", "'x'"),
     ({"seed": 1 << 70}, "seed", "less than"),
     ({"stop": [""]}, "stop", "empty"),

@@ -128,11 +128,15 @@ def test_whole_calls_have_an_empty_content_beside_them_and_end_with_stop(stepfun
     assert choice["finish_reason"] == "stop"
 
 
-def test_a_call_cut_in_the_middle_is_not_sent(stepfun):
-    stepfun.model.script = [ToolCallDelta(0, "call_a", "weather"), Finish("length", USAGE)]
-    text = stepfun.post(ask(tools=[WEATHER], stream=True)).text
-    assert "tool_calls" not in text
-    assert '"finish_reason":"length"' in text
+def test_a_call_cut_in_the_middle_is_half_in_both_forms(stepfun):
+    half = ToolCallDelta(0, arguments='{"ci')
+    stepfun.model.script = [ToolCallDelta(0, "call_a", "weather"), half, Finish("length", USAGE)]
+    streamed = chunks_of(stepfun.post(ask(tools=[WEATHER], stream=True)))
+    [whole] = stepfun.post(ask(tools=[WEATHER])).json()["choices"]
+    [call] = whole["message"]["tool_calls"]
+    assert call["function"] == {"name": "weather", "arguments": '{"ci'}
+    assert [c["choices"][0]["delta"].get("tool_calls") for c in streamed[-2:]] == [[call], None]
+    assert streamed[-1]["choices"][0]["finish_reason"] == whole["finish_reason"] == "length"
 
 
 def test_usage_runs_up_on_every_chunk():

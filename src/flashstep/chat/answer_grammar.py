@@ -1,19 +1,23 @@
 """What an answer must be, as a grammar for the text behind the reasoning; Lark in llguidance's dialect.
 
 JSON: exactly one value of the schema, nothing around it, or calls where tools may be called. Required
-calls: only calls, in the format of call_grammar.py. Optional calls when a tool asks for `strict`: free
-text in which every `<tool_call>` goes on as a call of a declared function, strict ones by their schema.
+calls: only calls, in the format of call_grammar.py and by their schemas; one that cannot be enforced is
+an error for a tool that asks for `strict`, and else not enforced. Optional calls when a tool asks for
+`strict`: free text in which every `<tool_call>` goes on as a call of a declared function, strict ones by
+their schema.
 """
 
 import json
 import re
 from collections.abc import Sequence
-from functools import lru_cache
+from typing import Any
 
 import llguidance
 
 from flashstep.chat.call_grammar import call_rule, loose_call_rule
+from flashstep.chat.kept_results import KeptResults
 from flashstep.chat.schema_shape import check_shape
+from flashstep.chat.schema_text import schema_text
 from flashstep.chat.value_grammar import TERMINALS, json_rule
 from flashstep.errors import InvalidRequest
 from flashstep.types import AnswerRule, Tool
@@ -23,6 +27,7 @@ _FREE = r"FREE: /(?s:.*)/ & ~/(?s:.*)(<tool_call>|<function=)(?s:.*)/"
 # How llguidance shows the place of an error: "at 1(8): " in front, then numbered lines of the grammar.
 _SOURCE_LINES = re.compile(r"\Aat \d+\(\d+\): |^ *\d+ \|.*\n?(?:^ *\^\n?)?", re.MULTILINE)
 _MAX_REASON = 400  # characters; some messages repeat the schema
+_MAX_KEPT_BYTES = 16 << 20  # of schemas and what was made of them, for JSON and for calls each
 _CALL = 'call: <tool_call> "\\n<function=" ({names}) "</function>\\n" </tool_call>'
 
 
@@ -37,7 +42,7 @@ def grammar_for(rule: AnswerRule, tools: Sequence[Tool]) -> str | None:
         return _with_calls(calls, wanted, frozenset(tool.name for tool in wanted))
     strict = frozenset(tool.name for tool in tools if _is_strict(tool))
     if rule.json_schema is not None:
-        value = _json(json.dumps(rule.json_schema or {"type": "object"}, ensure_ascii=False))
+        value = _json(rule.json_schema or {"type": "object"})
         return _with_calls(f"{value} | {calls}", tools, strict) if tools else f"start: {value}\n"
     return _with_calls(f"FREE | FREE (call FREE){calls[4:]}", tools, strict) if strict else None
 
@@ -59,14 +64,10 @@ def _required(names: Sequence[str], tools: Sequence[Tool]) -> list[Tool]:
     return [declared[name] for name in dict.fromkeys(names)] if names else list(tools)
 
 
-@lru_cache(maxsize=64)
-def _json(schema: str) -> str:
+def _json(schema: dict[str, Any]) -> str:
     """A Lark expression for one value of the schema, known to compile."""
     try:
-        parsed = json.loads(schema)
-        check_shape(parsed)
-        value = json_rule(parsed)
-        _compile(f"start: {value}\n")
+        (value,) = _kept_values(schema_text(schema))
     except ValueError as error:
         raise InvalidRequest(
             f"response_format: the schema cannot be enforced: {error}",
@@ -76,38 +77,60 @@ def _json(schema: str) -> str:
     return value
 
 
-def _with_calls(start: str, tools: Sequence[Tool], strict: frozenset[str]) -> str:
-    """A grammar that begins with the expression `start`; the tools named in `strict` are held to their
+def _value(schema: str) -> tuple[str]:
+    parsed = json.loads(schema)
+    check_shape(parsed)
+    value = json_rule(parsed)
+    _compile(f"start: {value}\n")
+    return (value,)
+
+
+def _with_calls(start: str, tools: Sequence[Tool], held: frozenset[str]) -> str:
+    """A grammar that begins with the expression `start`; the tools named in `held` are held to their
     schema, the others to the format only."""
-    rules = [_function(f"f{i}", tool, tool.name in strict) for i, tool in enumerate(tools)]
+    rules = [_function(f"f{i}", tool, is_held=tool.name in held) for i, tool in enumerate(tools)]
     names = " | ".join(f"f{i}" for i in range(len(tools)))
     return "\n".join([f"start: {start}", _CALL.format(names=names), _FREE, TERMINALS, *rules])
 
 
-def _function(name: str, tool: Tool, is_strict: bool) -> str:
-    if not is_strict:
-        return _compiled(name, tool.name, None)
-    return _compiled(name, tool.name, json.dumps(tool.parameters, ensure_ascii=False))
-
-
-@lru_cache(maxsize=512)
-def _compiled(name: str, function: str, parameters: str | None) -> str:
-    """The rules of a function, known to compile; `parameters` None = not held to a schema."""
+def _function(name: str, tool: Tool, *, is_held: bool) -> str:
+    """The rules of a function, known to compile. InvalidRequest for a strict one whose schema cannot be
+    enforced; others are held to the format only then."""
     try:
-        if parameters is None:
-            return loose_call_rule(name, Tool(function, "", {}, {}))
-        schema = json.loads(parameters)
+        rule, reason = _held(name, tool) if is_held else ("", "")
+        if is_held and not rule and _is_strict(tool):
+            raise ValueError(f"{reason}; change its schema, or leave out strict")
+        return rule or loose_call_rule(name, tool)
+    except ValueError as error:
+        raise InvalidRequest(
+            f"tools: function {tool.name!r} cannot be enforced: {error}",
+            param="tools",
+            code="invalid_function_parameters",
+        ) from error
+
+
+def _held(name: str, tool: Tool) -> tuple[str, ...]:
+    """The rules of a function that is held to its schema; or none, and why not."""
+    try:
+        parameters = schema_text(tool.parameters)
+    except ValueError as error:
+        return "", str(error)
+    return _kept_calls(name, tool.name, parameters)
+
+
+def _call(name: str, function: str, parameters: str) -> tuple[str, str]:
+    schema = json.loads(parameters)
+    try:
         check_shape(schema)
         rule = call_rule(name, Tool(function, "", schema, {}))
         _compile(f"start: {name}\n{TERMINALS}\n{rule}")
     except ValueError as error:
-        raise InvalidRequest(
-            f"tools: function {function!r} cannot be enforced: {error}; change its schema, or leave out "
-            "strict and tool_choice",
-            param="tools",
-            code="invalid_function_parameters",
-        ) from error
-    return rule
+        return "", str(error)
+    return rule, ""
+
+
+_kept_values = KeptResults(_value, _MAX_KEPT_BYTES)
+_kept_calls = KeptResults(_call, _MAX_KEPT_BYTES)
 
 
 def _compile(grammar: str) -> None:

@@ -8,10 +8,21 @@ from flashstep.types import Event, Finish, Message, ReasoningDelta, TextDelta, T
 
 
 @dataclass(slots=True)
-class _Call:
+class CallText:
+    """A call as far as it came. `arguments` is JSON text, cut short where the answer ended in the middle."""
+
     id: str = ""
     name: str = ""
     arguments: str = ""
+
+    @property
+    def complete(self) -> ToolCall | None:
+        """The call; None for half a call, which must not be run."""
+        try:
+            arguments = json.loads(self.arguments)
+        except ValueError:
+            return None
+        return ToolCall(self.id, self.name, arguments) if isinstance(arguments, dict) else None
 
 
 @dataclass(slots=True)
@@ -21,7 +32,7 @@ class Fold:
     finish: Finish | None = None
     _reasoning: list[str] = field(default_factory=list)
     _text: list[str] = field(default_factory=list)
-    _calls: dict[int, _Call] = field(default_factory=dict)
+    _calls: dict[int, CallText] = field(default_factory=dict)
 
     def add(self, event: Event) -> None:
         """Take in the next event."""
@@ -31,7 +42,7 @@ class Fold:
             case TextDelta(text):
                 self._text.append(text)
             case ToolCallDelta():
-                call = self._calls.setdefault(event.index, _Call())
+                call = self._calls.setdefault(event.index, CallText())
                 call.id += event.id or ""
                 call.name += event.name or ""
                 call.arguments += event.arguments
@@ -39,10 +50,14 @@ class Fold:
                 self.finish = event
 
     @property
+    def calls(self) -> list[CallText]:
+        """All calls so far, half ones too, as a stream shows them."""
+        return [call for _, call in sorted(self._calls.items())]
+
+    @property
     def message(self) -> Message:
-        """The assistant's turn so far. A call whose arguments were cut short is left out: its text is
-        in `content`, and half a call must not be run."""
-        calls = [_tool_call(call) for _, call in sorted(self._calls.items())]
+        """The assistant's turn so far. A call whose arguments were cut short is left out."""
+        calls = [call.complete for call in self.calls]
         return Message(
             "assistant",
             "".join(self._text),
@@ -81,11 +96,3 @@ def _join(left: Event, right: Event) -> Event | None:
         case ToolCallDelta(index=i, id=None), ToolCallDelta(index=j, id=None) if i == j:
             return ToolCallDelta(i, arguments=left.arguments + right.arguments)
     return None
-
-
-def _tool_call(call: _Call) -> ToolCall | None:
-    try:
-        arguments = json.loads(call.arguments)
-    except ValueError:
-        return None
-    return ToolCall(call.id, call.name, arguments) if isinstance(arguments, dict) else None

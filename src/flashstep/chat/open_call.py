@@ -69,6 +69,14 @@ class OpenCall:
         self._write_members()
         self._out.append("}" if self._has_sent else "{}")
 
+    def break_off(self) -> None:
+        """The call ends in the middle, behind `release`: the open value goes out as far as it came, as a text
+        that nothing closes. So half a call is never JSON by accident, whatever the value spells."""
+        if self._key is not None:
+            self._open_string()
+            self._out.append(_escaped(self._text))
+            self._key = None
+
     def take(self) -> str:
         """The JSON text that became ready since the last take."""
         text = "".join(self._out)
@@ -89,16 +97,20 @@ class OpenCall:
         """Send the open value's text, all but a newline that may turn out to be its last."""
         if self._key is None or not is_string_type(self._type):
             return
-        if not self._has_open_string:
-            if len(self._text) <= _NULL_GUARD + 1:
-                return
-            self._write_key(self._key)
-            self._out.append('"')
-            self._has_open_string = True
+        if not self._has_open_string and len(self._text) <= _NULL_GUARD + 1:
+            return
+        self._open_string()
         keep = 1 if self._text.endswith("\n") else 0
         ready = self._text[: len(self._text) - keep]
         self._out.append(_escaped(ready))
         self._text = self._text[len(ready) :]
+
+    def _open_string(self) -> None:
+        if not self._has_open_string:
+            assert self._key is not None, "a value without a parameter"
+            self._write_key(self._key)
+            self._out.append('"')
+            self._has_open_string = True
 
 
 def _escaped(text: str) -> str:

@@ -21,14 +21,14 @@ MAX_MULTIPLE = 50_000
 # ranges into a recursion without end, which kills the process.
 _DEADLY = range(-(2**63) - 2**32, -(2**63) + 2**32)
 _UPPER_ENDS = frozenset(("const", "enum", "exclusiveMaximum", "maximum"))
-_SCHEMA = frozenset(
+SCHEMA = frozenset(
     (
         "additionalItems", "additionalProperties", "contains", "else", "if", "not", "propertyNames", "then",
         "unevaluatedItems", "unevaluatedProperties",
     )
 )  # fmt: skip
-_SCHEMAS = frozenset(("allOf", "anyOf", "oneOf", "prefixItems"))
-_NAMED_SCHEMAS = frozenset(("$defs", "definitions", "dependentSchemas", "patternProperties", "properties"))
+SCHEMAS = frozenset(("allOf", "anyOf", "oneOf", "prefixItems"))
+NAMED_SCHEMAS = frozenset(("$defs", "definitions", "dependentSchemas", "patternProperties", "properties"))
 _STRING = frozenset(("$ref", "format", "pattern"))
 _STRINGS = frozenset(("required",))
 
@@ -89,13 +89,13 @@ def _numerator(place: str, value: Any) -> int:
 
 def _inner(place: str, word: str, value: Any) -> list[tuple[str, Any]]:
     """The schemas that a keyword holds, with their places; ValueError when it holds something else."""
-    if word in _SCHEMA or (word == "items" and not isinstance(value, list)):
+    if word in SCHEMA or (word == "items" and not isinstance(value, list)):
         return [(place, value)]
-    if word in _SCHEMAS or word == "items":
+    if word in SCHEMAS or word == "items":
         if not isinstance(value, list):
             raise ValueError(f"{place} must be a list of schemas, not {_shown(value)}")
         return [(f"{place}[{index}]", item) for index, item in enumerate(value)]
-    if word in _NAMED_SCHEMAS:
+    if word in NAMED_SCHEMAS:
         if not isinstance(value, dict):
             raise ValueError(f"{place} must be an object, not {_shown(value)}")
         return [(f"{place}.{name}", item) for name, item in value.items()]

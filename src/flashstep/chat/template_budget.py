@@ -14,7 +14,7 @@ from typing import Any
 
 from jinja2 import TemplateError
 
-MAX_STEPS = 1_000_000  # 10,000 messages take about a tenth of it
+MAX_STEPS = 1_000_000  # 10,000 messages take about a twentieth of it
 MAX_CHARACTERS = 1 << 27  # of the longest request four times over
 MAX_WIDTH = 999  # that something may be padded, indented or cut to
 _MAX_BITS = 10_000  # of a whole number

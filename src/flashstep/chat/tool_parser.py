@@ -5,7 +5,8 @@
 Tolerated: a missing wrapper (for declared functions), missing end tags, blanks or quotes around names,
 several functions in one wrapper. What is no call after all comes out as plain text; nothing is lost but
 markup, empty wrappers and blanks between calls. Every decision depends on the text alone, so every cut
-of a stream gives the same calls. A call is announced when it is complete or longer than HOLD_LIMIT.
+of a stream gives the same calls. A call is announced when it is complete or longer than HOLD_LIMIT; one
+that breaks off behind that stays half a call, and no text that went out in it comes out again.
 """
 
 import logging
@@ -68,7 +69,7 @@ class ToolParser:
 
     def finish(self, *, is_complete: bool) -> list[TextDelta | ToolCallDelta]:
         """The text has ended. `is_complete`: the model ended it itself, so that missing end tags are
-        forgiven; otherwise an unfinished call comes out as text (pieces already sent stay unclosed)."""
+        forgiven; otherwise an unfinished call comes out as text, or half when it is long."""
         call = self._call
         if call is not None and is_complete and self._state == self._in_value:
             self._end_value(len(_CUT_WRAPPER_END.sub("", self._buffer)))
@@ -78,8 +79,7 @@ class ToolParser:
         elif self._state == self._after_function and CALL_END.startswith(self._buffer.strip()):
             pass  # a cut end tag of a complete call
         elif self._raw or (self._buffer and not (self._state == self._in_gap and self._buffer.isspace())):
-            self._consume(len(self._buffer))
-            self._abandon()
+            self._break_off()
         self._buffer = ""
         return self._take()
 
@@ -241,8 +241,8 @@ class ToolParser:
             call.release()
 
     def _send_ready(self) -> None:
-        if self._call is not None and self._call.is_streaming:
-            self._send(self._call)
+        if self._is_half:
+            self._send(self._open_call)
 
     def _send(self, call: OpenCall) -> None:
         if not self._is_announced:
@@ -263,16 +263,38 @@ class ToolParser:
         self._forget_raw()
         self._state = self._at_limit if self.num_calls == self._max_calls else self._after_function
 
-    def _abandon(self) -> None:
-        """It was no call: its text so far is plain text."""
+    def _break_off(self) -> None:
+        """The text ends inside a call, or what may have become one."""
+        rest = self._consume(len(self._buffer))
+        if self._state == self._in_value:
+            self._open_call.extend(rest)
         self._release_if_long()
-        self._send_ready()
-        if self._call is not None and self._is_announced:
+        # All that half a call has not sent then is an unfinished tag.
+        self._leave_call("" if self._is_half else "".join(self._raw))
+
+    def _abandon(self) -> None:
+        """It was no call: its text so far is plain text, but for what has gone out as arguments."""
+        self._release_if_long()
+        text = "".join(self._raw)
+        if self._is_half:
+            text = text[text.rindex(PARAMETER) :] if self._state == self._in_parameter_tag else ""
+        self._leave_call(text)
+
+    def _leave_call(self, text: str) -> None:
+        """Go on behind what is read as a call no further; `text` of it is plain text."""
+        if self._is_half:
+            self._open_call.break_off()
+            self._send(self._open_call)
             self._index += 1
         self._call = None
-        self._events.append(TextDelta("".join(self._raw)))
+        self._events.append(TextDelta(text))
         self._forget_raw()
         self._state = self._in_text
+
+    @property
+    def _is_half(self) -> bool:
+        """Pieces of the call being read go out before it is complete."""
+        return self._call is not None and self._call.is_streaming
 
     def _consume(self, length: int) -> str:
         text, self._buffer = self._buffer[:length], self._buffer[length:]

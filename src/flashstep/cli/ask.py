@@ -63,17 +63,16 @@ def ask(
         events = chat_model.chat(messages, (), params, trace_id=trace_id, request_id=f"ask-{trace_id[:12]}")
         answer = asyncio.run(transcript.show(events))
     finish = answer.finish
-    assert finish is not None, f"the stream of {trace_id} ended without a Finish"
+    assert finish is not None, "the stream ended without a Finish"
     if is_json:
-        typer.echo(json.dumps(_as_json(answer.message, finish, trace_id), ensure_ascii=False))
-    transcript.print_summary(trace_id)
+        typer.echo(json.dumps(_as_json(answer.message, finish), ensure_ascii=False))
+    transcript.print_summary()
     if finish.reason == "error":
-        raise BackendError(f"no complete answer: {finish.error} (trace {trace_id})")
+        raise BackendError(f"no complete answer: {finish.error}")
 
 
-def _as_json(message: Message, finish: Finish, trace_id: str) -> dict[str, object]:
+def _as_json(message: Message, finish: Finish) -> dict[str, object]:
     return {
-        "trace_id": trace_id,
         "reasoning": message.reasoning,
         "content": message.content,
         "finish_reason": finish.reason,

@@ -10,7 +10,6 @@ from rich.console import Console
 from flashstep.cli import options
 from flashstep.cli.loading import loading_progress
 from flashstep.cli.model_path import resolve_model_path
-from flashstep.errors import ConfigError
 
 EPILOG = """\b
 Examples:
@@ -56,8 +55,7 @@ def bench(
 ) -> None:
     """Measure the machine, then the model on it. Prints median, min and max, and at last one JSON line."""
     folder = resolve_model_path(model)
-    if json_file is not None and not json_file.parent.is_dir():
-        raise ConfigError(f"--json {json_file}: no such folder as {json_file.parent}; make it first")
+    options.check_folder_of("--json", json_file)
     engine = options.engine_config(
         threads=threads,
         weight_format=weight_format,

@@ -108,7 +108,7 @@ class Conversation:
         except InvalidRequest as e:  # too long for the context, say: the conversation itself goes on
             self._err.print(e.message, style="red", markup=False, highlight=False)
             return
-        transcript.print_summary(trace_id)
+        transcript.print_summary()
         self.messages = [*asked, transcript.fold.message]
 
     async def _stream(self, transcript: Transcript, messages: list[Message], trace_id: str) -> None:

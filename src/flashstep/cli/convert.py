@@ -37,7 +37,7 @@ def convert(
 
     A first start does the same by itself; this is for images and folders that are read only later.
     """
-    folder = resolve_model_path(model)
+    folder = resolve_model_path(model, "MODEL")
     with loading_progress(Console(stderr=True)) as report:
         from flashstep.engine.config import EngineConfig
         from flashstep.engine.weight_cache import convert as convert_weights

@@ -71,10 +71,14 @@ def evaluate(
     drafts: options.Drafts = True,
 ) -> None:
     """Ask held-out questions of every family of some suites and check the answers."""
-    from flashstep.training.evaluation.picture import draw
+    from flashstep.training.evaluation.picture import check_drawable, draw
     from flashstep.training.evaluation.result_file import ResultFile, weights_digest
     from flashstep.training.evaluation.suites import families_of
 
+    for flag, file in (("--json", json_file), ("--png", picture_file), ("--failures", failures_file)):
+        options.check_folder_of(flag, file)
+    if picture_file is not None:
+        check_drawable(picture_file)
     families = families_of(suites, family or ())
     folder = resolve_model_path(model)
     lengths = long_tokens or [1024]

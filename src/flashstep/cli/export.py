@@ -7,8 +7,9 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 
+from flashstep.cli import options
 from flashstep.cli.model_path import resolve_model_path
-from flashstep.errors import ConfigError
+from flashstep.errors import ConfigError, how_to_install
 
 EPILOG = """\b
 Examples:
@@ -32,11 +33,12 @@ def export(
 
     Other quantisations are made from it by llama.cpp's own llama-quantize.
     """
-    folder = resolve_model_path(model)
+    folder = resolve_model_path(model, "MODEL")
+    options.check_folder_of("--out", out)
     try:
         from flashstep.export.gguf import write_gguf
     except ImportError as error:
-        raise ConfigError("GGUF files need the package gguf: pip install 'flashstep[gguf]'") from error
+        raise ConfigError(f"GGUF files need the package gguf; {how_to_install('gguf')}") from error
     console = Console(stderr=True)
     with Progress(console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task(f"{folder.name} as {gguf_type}")

@@ -8,6 +8,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from flashstep.errors import ConfigError
+
 if TYPE_CHECKING:
     from flashstep.server.keys.api_key import ApiKey
 
@@ -25,16 +27,33 @@ Name = Annotated[str, typer.Argument(help="Who holds the key, for traces, logs a
 File = Annotated[
     Path, typer.Option("--file", "-f", envvar="FLASHSTEP_API_KEY_FILE", help="The file of keys.")
 ]
-Limit = Annotated[int | None, typer.Option(min=1, show_default=False)]
+RequestsPerMinute = Annotated[
+    int | None,
+    typer.Option(min=1, help="POST calls in a minute; no limit when not given.", show_default=False),
+]
+TokensPerMinute = Annotated[
+    int | None,
+    typer.Option(
+        min=1, help="Tokens of prompts and answers in a minute; no limit when not given.", show_default=False
+    ),
+]
+Concurrency = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="POST calls at the same time, waiting ones too; no limit when not given.",
+        show_default=False,
+    ),
+]
 
 
 @app.command(epilog=EPILOG)
 def add(
     name: Name,
     file: File,
-    requests_per_minute: Limit = None,
-    tokens_per_minute: Limit = None,
-    concurrency: Limit = None,
+    requests_per_minute: RequestsPerMinute = None,
+    tokens_per_minute: TokensPerMinute = None,
+    concurrency: Concurrency = None,
     expires: Annotated[
         str | None, typer.Option(metavar="YYYY-MM-DD", help="Last day (UTC).", show_default=False)
     ] = None,
@@ -43,6 +62,8 @@ def add(
     from flashstep.server.keys.api_key import ApiKey, KeyLimits, hash_of, new_secret
     from flashstep.server.keys.key_file import add_key
 
+    today = datetime.now(UTC).date()
+    last_day = _last_day(expires, today)
     secret = new_secret()
     key = ApiKey(
         name=name,
@@ -52,8 +73,8 @@ def add(
             tokens_per_minute=tokens_per_minute,
             concurrency=concurrency,
         ),
-        expires=_date(expires),
-        created=datetime.now(UTC).date(),
+        expires=last_day,
+        created=today,
     )
     add_key(file, key)
     typer.echo(f"key {name!r} was added to {file}; it is shown only now:", err=True)
@@ -89,8 +110,14 @@ def _row(key: "ApiKey") -> list[str]:
     return [key.name, *(f"{number or '-'}" for number in numbers), f"{key.created or '-'}", expires]
 
 
-def _date(text: str | None) -> date | None:
+def _last_day(text: str | None, today: date) -> date | None:
+    """The day that --expires names; ConfigError when the key would never be accepted."""
+    if text is None:
+        return None
     try:
-        return None if text is None else date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError as error:
         raise typer.BadParameter(f"{text!r} is not a date like 2027-12-31", param_hint="--expires") from error
+    if day < today:
+        raise ConfigError(f"--expires {day} is past; today is {today} (UTC)")
+    return day

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from flashstep.cli.options import positive
 from flashstep.server.limits.settings import LimitSettings
 
 _PANEL = "Keys, load and slow clients"
@@ -32,24 +33,36 @@ MaxWaiting = Annotated[
 MaxQueueWait = Annotated[
     float,
     typer.Option(
-        "--max-queue-wait", help="Seconds that a request may wait; then it gets 503.", rich_help_panel=_PANEL
+        "--max-queue-wait",
+        callback=positive,
+        help="Seconds that a request may wait; then it gets 503.",
+        rich_help_panel=_PANEL,
     ),
 ]
 RequestTimeout = Annotated[
     float,
     typer.Option(
-        "--request-timeout", help="Seconds of silence within a request; then 408.", rich_help_panel=_PANEL
+        "--request-timeout",
+        callback=positive,
+        help="Seconds of silence within a request; then 408.",
+        rich_help_panel=_PANEL,
     ),
 ]
 SendTimeout = Annotated[
     float,
     typer.Option(
-        "--send-timeout", help="Seconds that a client may read nothing of its answer.", rich_help_panel=_PANEL
+        "--send-timeout",
+        callback=positive,
+        help="Seconds that a client may read nothing of its answer.",
+        rich_help_panel=_PANEL,
     ),
 ]
 ShutdownGrace = Annotated[
     float,
     typer.Option(
-        "--shutdown-grace", help="Seconds that running answers get to end on SIGTERM.", rich_help_panel=_PANEL
+        "--shutdown-grace",
+        min=0.0,
+        help="Seconds that running answers get to end on SIGTERM.",
+        rich_help_panel=_PANEL,
     ),
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from flashstep.errors import ConfigError
 from flashstep.server.settings import ServerSettings
 
 if TYPE_CHECKING:
@@ -78,6 +79,19 @@ MaxTokens = Annotated[
 ]
 
 
+def check_folder_of(flag: str, file: Path | None) -> None:
+    """ConfigError when there is no folder to write `file` into: told before the work, not after."""
+    if file is not None and not file.parent.is_dir():
+        raise ConfigError(f"{flag} {file}: no such folder as {file.parent}; make it first")
+
+
+def positive(flag: typer.CallbackParam, value: float) -> float:
+    """For options whose value must be above 0, which typer's `min` cannot say."""
+    if not value > 0:
+        raise ConfigError(f"{flag.opts[0]} {value:g}: must be positive")
+    return value
+
+
 def engine_config(
     *,
     threads: int | None,
@@ -91,6 +105,8 @@ def engine_config(
     """The engine's configuration from the flags of a command; ConfigError when it cannot work."""
     from flashstep.engine.config import EngineConfig
 
+    if device is not None and runner == "cpu":
+        raise ConfigError(f"--device {device}: the compiled CPU kernels have none; add --runner torch")
     given = {
         "runner": runner,
         "device": device,

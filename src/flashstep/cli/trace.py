@@ -90,8 +90,8 @@ def _find(reader: "TraceReader", given: str) -> "list[TraceRecord]":
     if ids:
         raise FlashstepError(f"{len(ids)} or more traces begin with {given!r}: {', '.join(ids)}")
     raise FlashstepError(
-        f"there is no trace {given!r}; a record is kept once the answer has ended, for as long as age and "
-        "size allow. `flashstep trace --last 20` lists what is there, --trace-store names another file"
+        f"there is no trace {given!r}; `serve` keeps a record once the answer has ended, for as long as age "
+        "and size allow. `flashstep trace --last 20` lists what is there, --trace-store names another file"
     )
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from flashstep.cli.options import positive
 from flashstep.server.traces.settings import TraceSettings, default_store
 
 _DEFAULTS = TraceSettings()
@@ -30,7 +31,10 @@ Content = Annotated[
     typer.Option("--trace-content", help="Keep prompts and outputs in the records.", rich_help_panel=_PANEL),
 ]
 MaxDays = Annotated[
-    float, typer.Option("--trace-max-days", help="Older records are deleted.", rich_help_panel=_PANEL)
+    float,
+    typer.Option(
+        "--trace-max-days", callback=positive, help="Older records are deleted.", rich_help_panel=_PANEL
+    ),
 ]
 MaxMib = Annotated[
     int,

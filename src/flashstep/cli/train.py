@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from flashstep.cli import options
-from flashstep.errors import ConfigError
+from flashstep.errors import ConfigError, how_to_install
 
 EPILOG = """\b
 Examples:
@@ -71,7 +71,7 @@ def train(
 ) -> None:
     """Train a model; the folder ends up a checkpoint that every command here loads."""
     if find_spec("torch") is None:
-        raise ConfigError("training needs torch, which is not installed; run: pip install 'flashstep[train]'")
+        raise ConfigError(f"training needs torch, which is not installed; {how_to_install('train')}")
     from flashstep.training.rl.recipe import RLRecipe, find_recipe
 
     found = find_recipe(recipe).scaled(scale)  # a wrong name is reported before torch is loaded

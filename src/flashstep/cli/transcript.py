@@ -45,12 +45,11 @@ class Transcript:
             case Finish():
                 (self._err if isinstance(self._last, ReasoningDelta) else self._out).print()
 
-    def print_summary(self, trace_id: str) -> None:
-        """One dim line on stderr: tokens, speed, drafts kept, why it ended, trace id."""
+    def print_summary(self) -> None:
+        """One dim line on stderr: tokens, speed, drafts kept, why it ended."""
         finish = self.fold.finish
         if finish is not None and not self._is_quiet:
-            parts = [*_figures(finish), f"trace {trace_id}"]
-            line = " · ".join(parts)
+            line = " · ".join(_figures(finish))
             self._err.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
 
 

@@ -19,8 +19,10 @@ from flashstep.errors import InvalidRequest
 
 logger = logging.getLogger(__name__)
 
-# Compiled grammars that are kept; one takes from some kilobytes to a few megabytes.
+# Compiled grammars that are kept, and characters of their texts: one takes from some kilobytes to a few
+# megabytes, and more where its text does.
 MAX_CACHED = 64
+MAX_CACHED_CHARS = 4 << 20
 # For every byte of a mask what its eight logits may at most be, lowest bit first.
 _LIMITS = np.where(
     np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little") > 0, np.inf, -np.inf
@@ -28,11 +30,13 @@ _LIMITS = np.where(
 
 
 class CompiledGrammars:
-    """The grammars of one engine, compiled for its vocabulary. Thread-safe. `num_compiled` counts."""
+    """The grammars of one engine, compiled for its vocabulary. Thread-safe. `num_compiled` counts;
+    `num_cached_chars` are in the texts of those that are kept."""
 
     def __init__(self, vocabulary: GrammarVocabulary) -> None:
         self.vocabulary = vocabulary
         self.num_compiled = 0
+        self.num_cached_chars = 0
         self._lock = threading.Lock()
         self._cache: OrderedDict[str, llguidance.LLMatcher] = OrderedDict()
 
@@ -67,10 +71,18 @@ class CompiledGrammars:
             raise InvalidRequest(f"the answer's grammar cannot be compiled: {reason}", code="invalid_grammar")
         with self._lock:
             self.num_compiled += 1
-            self._cache[grammar] = matcher
-            if len(self._cache) > MAX_CACHED:
-                self._cache.popitem(last=False)
+            self._keep(grammar, matcher)
         return matcher
+
+    def _keep(self, grammar: str, matcher: llguidance.LLMatcher) -> None:
+        if grammar not in self._cache:  # somebody else may have been quicker
+            self._cache[grammar] = matcher
+            self.num_cached_chars += len(grammar)
+        # The newest stays whatever its size: it was compiled to be used.
+        while len(self._cache) > MAX_CACHED or (
+            len(self._cache) > 1 and self.num_cached_chars > MAX_CACHED_CHARS
+        ):
+            self.num_cached_chars -= len(self._cache.popitem(last=False)[0])
 
 
 class GrammarProcessor:

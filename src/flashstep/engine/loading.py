@@ -11,7 +11,7 @@ from flashstep.engine.runner import Runner
 from flashstep.engine.runner_protocol import RunnerProtocol
 from flashstep.engine.weight_cache import load_packed
 from flashstep.engine.weights import PackedModel, StorageFormats, TensorSource, pack
-from flashstep.errors import ConfigError
+from flashstep.errors import ConfigError, how_to_install
 from flashstep.kernels.warmup import compile_all
 from flashstep.model.checkpoint import Checkpoint
 from flashstep.model.config import ModelConfig
@@ -104,8 +104,7 @@ def _load_torch_runner(path: Path, config: EngineConfig, sizes: ResolvedConfig) 
         from flashstep.engine.runner_torch import TorchRunner  # only here: the base install has no torch
     except ImportError as e:
         raise ConfigError(
-            f"the runner 'torch' needs PyTorch 2.10 or newer ({e}); "
-            "install it with: pip install 'flashstep[gpu]'"
+            f"the runner 'torch' needs PyTorch 2.10 or newer ({e}); {how_to_install('gpu')}"
         ) from None
     return TorchRunner.load(
         path,

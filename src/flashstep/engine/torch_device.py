@@ -11,7 +11,7 @@ _GROUPED_KERNEL_MAJORS = (9, 10)
 
 def find_device(name: str | None) -> torch.device:
     """The device "cpu", "cuda" or "cuda:1"; None = "cuda". ConfigError when there is none such."""
-    device = torch.device(name or "cuda")
+    device = _parse(name or "cuda")
     if device.type == "cpu":
         return device
     if not torch.cuda.is_available():
@@ -21,6 +21,17 @@ def find_device(name: str | None) -> torch.device:
         )
     if (device.index or 0) >= torch.cuda.device_count():
         raise ConfigError(f"device is '{device}', but there are {torch.cuda.device_count()} CUDA devices")
+    return device
+
+
+def _parse(name: str) -> torch.device:
+    device: torch.device | None
+    try:
+        device = torch.device(name)
+    except RuntimeError:  # its message lists every kind that torch has a name for
+        device = None
+    if device is None or device.type not in ("cpu", "cuda"):
+        raise ConfigError(f"device is {name!r}; choose cpu, cuda or cuda:1")
     return device
 
 

@@ -144,7 +144,7 @@ def _layers(
                 expose_headers=(*_TOLD_TO_BROWSERS, *LIMIT_HEADERS),
             )
         )
-    layers.append(Middleware(ErrorMiddleware))
+    layers.append(Middleware(ErrorMiddleware, keep_quotes=settings.traces.keep_content))
     layers.append(Middleware(RequestLimitMiddleware, body_timeout_s=settings.limits.request_timeout_s))
     layers.append(Middleware(AuthMiddleware, keys=guard.keys, public_paths=_public_paths(settings)))
     layers.append(

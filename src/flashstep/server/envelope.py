@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from flashstep.errors import BackendError
+from flashstep.server.generation import failure_of
 from flashstep.server.service import Answer
 from flashstep.types import Finish, Usage
 
@@ -63,8 +63,7 @@ def usage_object(usage: Usage) -> dict[str, Any]:
 
 def wire_finish_reason(finish: Finish) -> str:
     """stop, length or tool_calls. Raises BackendError for an answer that did not come to its end."""
-    if finish.reason == "error":
-        raise BackendError(f"the generation failed: {finish.error or 'no cause was given'}")
-    if finish.reason == "abort":
-        raise BackendError("the generation was aborted before its end; send the request again")
+    failure = failure_of(finish)
+    if failure is not None:
+        raise failure
     return finish.reason

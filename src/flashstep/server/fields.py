@@ -8,7 +8,7 @@ Unknown         ignored, with a log line.
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -90,6 +90,16 @@ def log_ignored(unknown: set[str]) -> None:
     """Log these fields, if there are any, as ones that nothing here knows."""
     if unknown:
         logger.info("ignored unknown request fields: %s", shown(sorted(unknown)))
+
+
+def first_repeated(names: Iterable[str]) -> int | None:
+    """Index of the first name that was there before; None when all differ. Empty names do not count."""
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if name and name in seen:
+            return index
+        seen.add(name)
+    return None
 
 
 def shown(value: object, limit: int = 80) -> str:

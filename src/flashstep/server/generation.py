@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from flashstep.errors import BackendError
 from flashstep.server.call import Call
-from flashstep.types import FREE, AnswerRule, Event, Message, SamplingParams, Tool
+from flashstep.types import FREE, AnswerRule, Event, Finish, Message, SamplingParams, Tool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,8 +38,8 @@ class Recorder(Protocol):
         ...
 
     def end(self, error: BaseException | None) -> None:
-        """It is over, exactly once: `error` is what broke it off, a cancellation when the client
-        left, None when every answer came to its Finish."""
+        """It is over, exactly once: `error` is what broke it off, BackendError when an answer failed,
+        a cancellation when the client left, None when every answer is complete."""
         ...
 
 
@@ -48,3 +49,12 @@ class Observer(Protocol):
     def begin(self, call: Call, generation: Generation, request_id: str) -> Recorder:
         """A generation was accepted; it may still have to queue."""
         ...
+
+
+def failure_of(finish: Finish) -> BackendError | None:
+    """What is told of an answer that ended before its time; None for a complete one."""
+    if finish.reason == "error":
+        return BackendError(f"the generation failed: {finish.error or 'no cause was given'}")
+    if finish.reason == "abort":
+        return BackendError("the generation was aborted before its end; send the request again")
+    return None

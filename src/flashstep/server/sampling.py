@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema, field_val
 from flashstep.errors import InvalidRequest
 from flashstep.server.fields import shown
 from flashstep.server.settings import ServerSettings
-from flashstep.server.validation import Integer, complaint
+from flashstep.server.validation import Integer, ListOf, MapOf, complaint
 from flashstep.types import SamplingParams
 
 _SEED_LIMIT = 1 << 63
@@ -43,10 +43,10 @@ class CommonSampling(BaseModel):
     frequency_penalty: float | None = None
     repetition_penalty: float | None = None
     repetition_guard: bool | None = None
-    logit_bias: dict[str, float] | None = None
+    logit_bias: MapOf[float] | None = None
     seed: Integer | None = Field(default=None, ge=-_SEED_LIMIT, lt=_SEED_LIMIT)
-    stop: list[str] | None = None
-    stop_token_ids: list[Integer] | None = None
+    stop: ListOf[str] | None = None
+    stop_token_ids: ListOf[Integer] | None = None
     ignore_eos: bool | None = None
 
     @field_validator("stop", mode="before")
@@ -100,12 +100,14 @@ class SamplingFields(CommonSampling):
         return self.params(
             settings,
             vocab_size,
-            max_tokens=self._max_tokens(),
+            max_tokens=self.token_limit,
             logprobs=self._num_logprobs(),
             thinking_token_budget=thinking_token_budget,
         )
 
-    def _max_tokens(self) -> int | None:
+    @property
+    def token_limit(self) -> int | None:
+        """Most tokens of an answer, its thinking included; None = as many as fit."""
         given = (self.max_completion_tokens, self.max_tokens, self.max_output_tokens)
         limit = next((limit for limit in given if limit is not None), None)
         return None if limit == _AS_MUCH_AS_FITS else limit

@@ -14,8 +14,10 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Protocol
 
+from flashstep.errors import BackendError
 from flashstep.server.call import Call
-from flashstep.server.generation import Generation, Observer, Recorder
+from flashstep.server.generation import Generation, Observer, Recorder, failure_of
+from flashstep.server.limits.admission import Reservation
 from flashstep.server.merge import merged
 from flashstep.server.models import ModelCatalogue
 from flashstep.server.served_model import ServedModel
@@ -29,11 +31,15 @@ Indexed = tuple[int, Event]
 class Admission(Protocol):
     """Decides when a generation may run."""
 
+    def reserve(self, call: Call, generations: Sequence[Generation]) -> Reservation:
+        """The tokens of several generations, which are taken together when it is entered."""
+        ...
+
     def enter(
-        self, call: Call, generation: Generation
+        self, call: Call, generation: Generation, reservation: Reservation | None
     ) -> AbstractAsyncContextManager[Callable[[int, Event], None]]:
-        """Wait for a place and hold it; what it gives must be told of every event. Raises RateLimited or
-        Overloaded."""
+        """Wait for a place and hold it; what it gives must be told of every event. `reservation`: what the
+        call has taken for it already. Raises RateLimited or Overloaded."""
         ...
 
 
@@ -70,10 +76,15 @@ class GenerationService:
         self._observers = (_LogObserver(), *observers)
         self._fingerprint = _fingerprint(model)
 
-    def start(self, generation: Generation, call: Call) -> Answer:
+    def reserve(self, generations: Sequence[Generation], call: Call) -> Reservation:
+        """What several generations of one call need of its key's allowance. Entering it raises
+        RateLimited when that is not there for them all; their answers are read inside."""
+        return self._admission.reserve(call, generations)
+
+    def start(self, generation: Generation, call: Call, reservation: Reservation | None = None) -> Answer:
         """Check the model's name and return the answer; nothing runs before its events are read.
-        Raises NotFound. Reading raises InvalidRequest, RateLimited, Overloaded or EngineDead
-        before the first event."""
+        Raises NotFound. Reading raises InvalidRequest, RateLimited (not with a reservation), Overloaded
+        or EngineDead before the first event."""
         self.catalogue.check(generation.model)
         request_id = generation.id_prefix + secrets.token_hex(12)
         return Answer(
@@ -82,27 +93,33 @@ class GenerationService:
             created=int(time.time()),
             model=generation.model,
             fingerprint=self._fingerprint,
-            events=self._run(generation, call, request_id),
+            events=self._run(generation, call, request_id, reservation),
         )
 
     async def _run(
-        self, generation: Generation, call: Call, request_id: str
+        self, generation: Generation, call: Call, request_id: str, reservation: Reservation | None
     ) -> AsyncGenerator[Indexed, None]:
         recorders = [o.begin(call, generation, request_id) for o in self._observers]
         error: BaseException | None = None
+        failure: BackendError | None = None
         try:
-            async with self._admission.enter(call, generation) as count:
+            async with self._admission.enter(call, generation, reservation) as count:
                 streams = [self._stream(generation, call, request_id, i) for i in range(generation.n)]
                 async with aclosing(merged(streams)) as events:
                     async for index, event in events:
                         count(index, event)
                         for recorder in recorders:
                             recorder.event(index, event)
+                        if isinstance(event, Finish):
+                            failure = failure or failure_of(event)
                         yield index, event
         except BaseException as caught:
             error = caught
             raise
         finally:
+            # Whoever reads a failed answer stops there, which by itself looks as if the client had left.
+            if failure is not None and not isinstance(error, Exception):
+                error = failure
             for recorder in recorders:
                 recorder.end(error)
 

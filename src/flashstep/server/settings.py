@@ -35,7 +35,7 @@ class ServerSettings:
     reasoning_field: the member that holds an answer's reasoning where a request does not say.
     max_choices: most answers that one request may ask for (`n`).
     hidden_thinking_tokens: reasoning is closed after so many tokens of it for callers who asked for
-        no thinking.
+        no thinking; after half of the tokens that the answer may have where that is less.
     traces: what is recorded of each call, and where; nothing by default.
     limits: how much is taken on at once, and how long clients are waited for.
     """

@@ -62,16 +62,19 @@ def test_silence_means_the_server_s_defaults(server):
 
 
 @pytest.mark.parametrize(
-    ("thinking", "budget"),
+    ("thinking", "max_tokens", "budget"),
     [
-        ({"type": "enabled", "budget_tokens": 1500}, 1500),
-        ({"type": "adaptive"}, None),
-        ({"type": "between_tools"}, None),
-        ({"type": "disabled"}, ServerSettings().hidden_thinking_tokens),
+        ({"type": "enabled", "budget_tokens": 1500}, 500, 1500),
+        ({"type": "adaptive"}, 500, None),
+        ({"type": "between_tools"}, 500, None),
+        ({"type": "disabled"}, 5000, ServerSettings().hidden_thinking_tokens),
+        ({"type": "disabled"}, 500, 250),
     ],
 )
-def test_a_thinking_budget_closes_the_reasoning_and_leaves_the_temperature_alone(server, thinking, budget):
-    params = asked(server, thinking=thinking, temperature=0.3).params
+def test_a_thinking_budget_closes_the_reasoning_and_leaves_the_temperature_alone(
+    server, thinking, max_tokens, budget
+):
+    params = asked(server, thinking=thinking, max_tokens=max_tokens, temperature=0.3).params
     assert params.thinking_token_budget == budget
     assert params.temperature == 0.3
 
@@ -279,3 +282,14 @@ def test_counting_checks_the_request_too(server):
     assert server.post({"model": "gpt", "messages": [HI]}, path).json()["error"]["type"] == "not_found_error"
     assert server.post({"model": "step-3.5-flash", "messages": []}, path).status_code == 400
     assert not server.model.calls
+
+
+def test_a_conversation_that_ends_with_the_assistant_can_be_counted_and_not_answered(scripted):
+    messages = [HI, {"role": "assistant", "content": "Three."}]
+    with scripted(["a\n</think>\nb"]) as served:
+        begun = served.client.messages.count_tokens(model="step-3.5-flash", messages=messages[:1])
+        whole = served.client.messages.count_tokens(model="step-3.5-flash", messages=messages)
+        response = served.server.post(ask(messages=messages), "/v1/messages")
+    assert whole.input_tokens > begun.input_tokens
+    assert response.status_code == 400
+    assert not served.backend.requests

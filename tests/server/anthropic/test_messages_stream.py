@@ -199,13 +199,28 @@ def test_an_answer_that_only_thought_is_an_empty_message_that_ran_out_of_tokens(
     assert types(streamed(server)) == ["message_start", "ping", "message_delta", "message_stop"]
 
 
-def test_half_a_call_is_not_part_of_the_whole_message(server):
+@pytest.mark.parametrize(
+    ("arguments", "given"),
+    [
+        ("", {}),
+        ('{"city": "Pa', {}),
+        ('{"days": 3, "city": "Pa', {"days": 3}),
+        ('{"deep": ' + "[" * 400 + "]" * 400 + ', "city": "Pa', {}),
+    ],
+)
+def test_half_a_call_has_the_members_that_were_whole(server, arguments, given):
     server.model.script = (
         ToolCallDelta(0, id="call_a", name="weather"),
-        ToolCallDelta(0, arguments='{"city": "Pa'),
+        ToolCallDelta(0, arguments=arguments),
         Finish("length", USAGE),
     )
-    assert whole(server)["content"] == []
+    [block] = whole(server)["content"]
+    assert (block["type"], block["id"], block["name"], block["input"]) == (
+        "tool_use",
+        "call_a",
+        "weather",
+        given,
+    )
     events = streamed(server)
     assert events[-3]["type"] == "content_block_stop"
     assert events[-2]["delta"]["stop_reason"] == "max_tokens"

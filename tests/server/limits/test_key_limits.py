@@ -103,6 +103,23 @@ def test_tokens_of_several_answers_count_with_one_prompt(keyed):
     assert 38 <= left <= 45  # 100 - 30 - 3 * 10, and what flowed in
 
 
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+def test_several_prompts_are_reserved_together_and_run_or_are_refused_together(keyed, stream):
+    usage = Usage(prompt_tokens=10, completion_tokens=5)
+    keyed.server.model.script = [TextDelta("x"), Finish("stop", usage)]
+    body = {"model": "step-3.5-flash", "prompt": ["word " * 40] * 3, "stream": stream}  # about 3 * 51 of 100
+    headers = keyed.headers["tokens"]
+    answered = keyed.server.post(body, "/v1/completions", headers=headers)
+    assert answered.status_code == 200, "bigger than the allowance, which was full"
+    assert len(keyed.server.model.calls) == 3
+    refused = keyed.server.post(body, "/v1/completions", headers=headers)
+    assert refused.status_code == 429
+    assert "about 153 fit" in refused.json()["error"]["message"]
+    assert len(keyed.server.model.calls) == 3, "none of the prompts was begun"
+    left = int(refused.headers["x-ratelimit-remaining-tokens"])
+    assert 55 <= left <= 60, "three times 15 are paid for, and for the refused call nothing"
+
+
 def test_a_second_call_at_the_same_time_is_refused_until_the_first_has_ended(keyed):
     released = threading.Event()
 

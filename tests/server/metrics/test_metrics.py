@@ -1,5 +1,6 @@
 """/metrics after known traffic: numbers that add up, labels that no client can choose."""
 
+import logging
 import threading
 
 import pytest
@@ -12,6 +13,7 @@ from flashstep.server.settings import ServerSettings
 from flashstep.types import Finish, TextDelta, Timings, Usage
 from server.limits.keyed import serving_keys
 from server.running_server import PlayedModel, ask, serving
+from server.scripted_model import scripted
 
 TIMINGS = Timings(admitted_s=0.25, first_token_s=0.75, finished_s=2.75)
 TIMED = Finish("stop", Usage(12, 7, 4, 8), TIMINGS, stop_reason="repetition")
@@ -109,6 +111,34 @@ def test_failures_are_counted_by_kind(server):
     failures = "flashstep_request_failure_total"
     assert value(server, failures, error="engine_dead") == 1
     assert value(server, failures, error="server_error") == 1
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize("n", [1, 2])
+def test_an_answer_that_the_engine_breaks_off_is_its_failure_and_nobody_has_left(stream, n, caplog):
+    caplog.set_level(logging.INFO, "flashstep.server")
+    model, _ = scripted("there are three\n</think>\nthree", fail_after_tokens=4)
+    with serving(model, ServerSettings()) as server:
+        server.post(ask(stream=stream, n=n))
+        failures = samples(server)["flashstep_request_failure_total"]
+        assert value(server, "flashstep_request_success_total") == 0
+        assert value(server, "flashstep_generation_tokens_total", **LABELS) > 0, "the work was done"
+    assert failures == [({**LABELS, "error": "backend_error"}, 1)]
+    assert "ended early" not in caplog.text
+
+
+def test_an_aborted_answer_beside_a_complete_one_is_one_failure_and_one_success():
+    ends = iter([Finish("stop"), Finish("abort")])
+
+    class Halved(Drafting):
+        async def chat(self, *args, **kwargs):
+            yield TextDelta("a")
+            yield next(ends)
+
+    with serving(Halved(), ServerSettings()) as halved:
+        assert halved.post(ask(n=2)).status_code == 502
+        assert value(halved, "flashstep_request_success_total", finished_reason="stop") == 1
+        assert value(halved, "flashstep_request_failure_total") == 1
 
 
 def test_a_client_that_leaves_is_counted_as_that(server):

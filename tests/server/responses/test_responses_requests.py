@@ -216,7 +216,10 @@ def test_thinking_can_be_hidden_and_bounded(server):
     assert [item["type"] for item in response.json()["output"]] == ["message"]
     assert "always thinks" in response.headers["X-Flashstep-Warning"]
     assert server.model.calls[0].params.thinking_token_budget == ServerSettings().hidden_thinking_tokens
-    assert call_for(server, reasoning={"budget": 50}).params.thinking_token_budget == 50
+    short = call_for(server, reasoning={"effort": "none"}, max_output_tokens=100)
+    assert short.params.thinking_token_budget == 50, "half of it is left for the answer"
+    given = call_for(server, reasoning={"budget": 60}, max_output_tokens=100)
+    assert given.params.thinking_token_budget == 60
     assert call_for(server, reasoning={"effort": "low"}).params.thinking_token_budget is None
 
 

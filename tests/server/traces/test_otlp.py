@@ -129,6 +129,20 @@ def test_an_answer_is_a_server_span_with_a_child_for_each_phase():
     assert spans["sending"].end_time_unix_nano == root.end_time_unix_nano
 
 
+def test_without_content_spans_quote_nothing_either():
+    with collecting() as collector:
+        traces = TraceSettings(otlp_endpoint=collector.url, keep_content=False)
+        with serving(PlayedModel(), ServerSettings(traces=traces)) as server:
+            server.model.script = [TextDelta("yes"), Finish("stop", stop_reason="hidden")]
+            server.post(ask(stop=["hidden"], temperature=0.25))
+            server.post(ask(messages=[{"role": "user", "content": {"text": "hidden"}}]))
+    spans = collector.spans
+    assert attributes(spans["chat step-3.5-flash"])["gen_ai.request.temperature"] == 0.25
+    (event,) = spans["POST /v1/chat/completions"].events
+    assert str(attributes(event)["exception.message"]).startswith("messages[0].content: refused")
+    assert "hidden" not in str(collector.requests)
+
+
 def test_without_a_callers_span_the_span_is_a_root_under_the_records_trace_id():
     with collecting() as collector, closing(otlp_sink(f"{collector.url}/v1/traces/")) as sink:
         sink.write([record(1, model="one"), record(2, model="two")])
@@ -172,5 +186,5 @@ def test_a_missing_package_is_a_config_error_that_names_the_extra(monkeypatch):
         return real_import(name, *args, **kwargs)
 
     monkeypatch.setattr(builtins, "__import__", without_sdk)
-    with pytest.raises(ConfigError, match=r"pip install 'flashstep\[otel\]'"):
+    with pytest.raises(ConfigError, match=r"-e '\.\[otel\]'"):
         otlp_sink("http://localhost:4318")

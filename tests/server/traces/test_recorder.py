@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from flashstep.errors import BackendError
 from flashstep.server.call import Call
 from flashstep.server.generation import Generation
 from flashstep.server.traces.codec import shown_json
@@ -150,8 +151,8 @@ def drafted(
         (drafted(None, asyncio.CancelledError()), "disconnected"),
         (drafted(None, GeneratorExit()), "disconnected"),
         (drafted(None, RuntimeError("defect"), 500), "failed"),
-        (drafted(Finish("error", error="out of blocks")), "failed"),
-        (drafted(Finish("abort")), "failed"),
+        (drafted(Finish("error", error="out of blocks"), BackendError("out of blocks")), "failed"),
+        (drafted(Finish("abort"), BackendError("aborted")), "failed"),
     ],
     ids=lambda value: value if isinstance(value, str) else "record",
 )

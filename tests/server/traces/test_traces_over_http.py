@@ -1,6 +1,7 @@
 """Every call leaves its record, through the real server into the real store and back."""
 
 import json
+import logging
 import re
 import threading
 import time
@@ -8,7 +9,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from flashstep.errors import EngineDead, Overloaded
+from flashstep.errors import ContextLengthExceeded, EngineDead, InvalidRequest, Overloaded
 from flashstep.server.settings import ServerSettings
 from flashstep.server.traces.codec import shown_json
 from flashstep.server.traces.reader import TraceReader
@@ -22,10 +23,10 @@ SECRET = "sk-verysecret123"
 
 
 @contextmanager
-def tracing_server(folder, **traces):
+def tracing_server(folder, *, json_mode=False, **traces):
     """A server that keeps its records in `folder`."""
     settings = TraceSettings(store=folder / "traces.db", **traces)
-    with serving(PlayedModel(), ServerSettings(traces=settings)) as running:
+    with serving(PlayedModel(), ServerSettings(json_mode=json_mode, traces=settings)) as running:
         yield running
 
 
@@ -134,6 +135,61 @@ def test_without_content_neither_prompt_nor_output_is_anywhere_in_the_store(tmp_
     assert record["trace_id"].encode() in stored
     assert b"4711" not in stored
     assert b"5150" not in stored
+
+
+def test_without_content_neither_stop_strings_nor_schemas_are_kept(tmp_path):
+    schema = {"type": "object", "properties": {"a": {"enum": [SECRET]}}}
+    form = {"type": "json_schema", "json_schema": {"name": "n", "schema": schema}}
+    with tracing_server(tmp_path, keep_content=False, json_mode=True) as server:
+        server.model.script = [TextDelta("{}"), Finish("stop", stop_reason=SECRET)]
+        record = record_of(server, server.post(ask(stop=[SECRET], response_format=form, seed=7)))
+        assert server.model.calls[0].rule.json_schema == schema
+        server.model.script = [TextDelta("{}"), Finish("stop", stop_reason="repetition")]
+        repeating = record_of(server, server.post(ask()))
+        stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert record["params"]["seed"] == 7
+    assert not record["params"].keys() & {"stop", "rule"}
+    assert record["answers"][0]["stop_reason"] is None
+    assert repeating["answers"][0]["stop_reason"] == "repetition"
+    assert SECRET.encode() not in stored
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"messages": [{"role": "user", "content": {"text": SECRET}}]}, "messages[0].content: refused;"),
+        ({"messages": [{"role": SECRET, "content": "hi"}]}, "messages[0].role: refused;"),
+        ({"logit_bias": {SECRET: "high"}}, "logit_bias: refused;"),
+        ({"guided_regex": SECRET}, "guided_regex: refused (unsupported_parameter);"),
+        ({"model": SECRET}, "model: refused (model_not_found);"),
+    ],
+    ids=["content", "role", "name of a member", "unsupported", "model"],
+)
+def test_without_content_what_is_said_of_a_wrong_request_does_not_quote_it(tmp_path, wrong, said, caplog):
+    caplog.set_level(logging.INFO, "flashstep.server")
+    with tracing_server(tmp_path, keep_content=False) as server:
+        response = server.post(ask(**wrong))
+        record = record_of(server, response)
+        stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert SECRET in response.json()["error"]["message"], "who sent it is told in full"
+    assert record["error"]["type"] == "invalid_request_error"
+    assert record["error"]["message"].startswith(said)
+    assert said in caplog.text
+    assert SECRET not in caplog.text
+    assert SECRET.encode() not in stored
+
+
+def test_without_content_a_template_or_grammar_that_refuses_is_not_quoted_either(tmp_path):
+    with tracing_server(tmp_path, keep_content=False) as server:
+        server.model.script = [InvalidRequest(f"messages: refused {SECRET}", param="messages")]
+        record = record_of(server, server.post(ask()))
+        assert record["answers"], "it came as far as the model"
+        server.model.script = [ContextLengthExceeded("5000 tokens, and the context has 4096")]
+        too_long = record_of(server, server.post(ask()))
+        stored = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    assert record["error"]["message"].startswith("messages: refused;")
+    assert too_long["error"]["message"] == "5000 tokens, and the context has 4096"
+    assert SECRET.encode() not in stored
 
 
 def test_configured_patterns_are_taken_out_of_everything_that_is_stored(tmp_path):

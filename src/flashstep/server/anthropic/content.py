@@ -4,7 +4,10 @@ RawMessageStreamEvent.
 """
 
 import json
+from functools import partial
 from typing import Any, Protocol
+
+from pydantic_core import from_json
 
 from flashstep.server.anthropic.signature import carrying, digest_of
 
@@ -26,8 +29,8 @@ class OpenBlock(Protocol):
         """The delta that has to come last, if any."""
         ...
 
-    def block(self) -> dict[str, Any] | None:
-        """The finished block; None when it broke off and must not be used."""
+    def block(self) -> dict[str, Any]:
+        """The finished block."""
         ...
 
 
@@ -108,13 +111,9 @@ class OpenToolUse:
     def closing(self) -> None:
         """Nothing comes last."""
 
-    def block(self) -> dict[str, Any] | None:
-        """The finished block; None when its input was cut short: half a call must not be run."""
-        try:
-            given = json.loads("".join(self._pieces))
-        except ValueError:
-            return None
-        return self._block(given)
+    def block(self) -> dict[str, Any]:
+        """The finished block, or as much of it as came."""
+        return self._block(_members("".join(self._pieces)))
 
     def _block(self, given: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -124,3 +123,15 @@ class OpenToolUse:
             "input": given,
             "caller": {"type": "direct"},
         }
+
+
+def _members(text: str) -> dict[str, Any]:
+    """The input that `text` spells. One that was cut short has its whole members, as Anthropic's SDKs read
+    the stream: a value that broke off could mean something else to whoever runs the call."""
+    for read in (json.loads, partial(from_json, allow_partial=True)):
+        try:
+            given: dict[str, Any] = read(text)
+        except ValueError:  # the second reader knows no empty text and only so much nesting
+            continue
+        return given
+    return {}

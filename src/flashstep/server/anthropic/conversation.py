@@ -21,6 +21,7 @@ from flashstep.server.anthropic.blocks import (
     text_of,
 )
 from flashstep.server.anthropic.signature import carried_by
+from flashstep.server.validation import ListOf
 from flashstep.types import Message, ToolCall
 
 # Claude Code opens its system prompt with a block of bookkeeping that differs from call to call: shown
@@ -40,7 +41,7 @@ class WireMessage(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
     role: Literal["user", "assistant", "system"]
-    content: list[Block]
+    content: ListOf[Block]
 
     @field_validator("content", mode="before")
     @classmethod
@@ -69,6 +70,12 @@ def conversation(system: str | None, given: Sequence[WireMessage]) -> tuple[Mess
             messages.append(_assistant(blocks))
         else:
             messages.append(Message("system", _text(blocks, BLOCK_SEPARATOR)))
+    return tuple(messages)
+
+
+def check_open_turn(given: Sequence[WireMessage]) -> None:
+    """Whoever is to be answered must leave the assistant its turn; counting needs no answer. Raises
+    InvalidRequest."""
     if given[-1].role == "assistant":
         place = f"messages[{len(given) - 1}]"
         raise InvalidRequest(
@@ -76,7 +83,6 @@ def conversation(system: str | None, given: Sequence[WireMessage]) -> tuple[Mess
             "inside a turn (it thinks first); end with a user message",
             param=f"{place}.role",
         )
-    return tuple(messages)
 
 
 def _check_blocks(index: int, message: WireMessage) -> None:

@@ -13,13 +13,19 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from flashstep.errors import InvalidRequest
 from flashstep.server.anthropic.blocks import READABLE
-from flashstep.server.anthropic.conversation import WireMessage, conversation, system_text
+from flashstep.server.anthropic.conversation import (
+    WireMessage,
+    check_open_turn,
+    conversation,
+    system_text,
+)
 from flashstep.server.anthropic.thinking import Display, ThinkingWish, display_of, warnings_of
 from flashstep.server.anthropic.tools import Choice, ToolChoice, WireTool, choose
+from flashstep.server.chat_completions.thinking import hidden_thinking_budget
 from flashstep.server.fields import log_ignored
 from flashstep.server.generation import Generation
 from flashstep.server.settings import ServerSettings
-from flashstep.server.validation import Integer, complaint, invalid_request
+from flashstep.server.validation import Integer, ListOf, complaint, invalid_request
 from flashstep.types import Message, SamplingParams, Tool
 
 # Bookkeeping that cannot change an answer.
@@ -62,9 +68,9 @@ class CountRequest(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow")
 
     model: str
-    messages: list[WireMessage] = Field(min_length=1)
+    messages: ListOf[WireMessage] = Field(min_length=1)
     system: str | None = None
-    tools: list[WireTool] | None = None
+    tools: ListOf[WireTool] | None = None
     tool_choice: ToolChoice | None = None
     mcp_servers: list[Any] | None = None
 
@@ -86,7 +92,7 @@ class MessagesRequest(CountRequest):
 
     max_tokens: Integer = Field(ge=1)
     stream: bool | None = None
-    stop_sequences: list[Annotated[str, Field(min_length=1)]] | None = None
+    stop_sequences: ListOf[Annotated[str, Field(min_length=1)]] | None = None
     temperature: float | None = None
     top_p: float | None = None
     top_k: Integer | None = None
@@ -95,14 +101,14 @@ class MessagesRequest(CountRequest):
 
     def sampling(self, settings: ServerSettings) -> SamplingParams:
         """The wishes for choosing tokens, with the server's defaults where the request is silent."""
-        budget = self.thinking.token_budget(settings.hidden_thinking_tokens) if self.thinking else None
+        if_disabled = hidden_thinking_budget(settings, self.max_tokens)
         return SamplingParams(
             temperature=self.temperature if self.temperature is not None else settings.temperature,
             top_p=self.top_p if self.top_p is not None else settings.top_p,
             top_k=0 if self.top_k in (None, -1) else self.top_k,  # -1 is vLLM's spelling of "off"
             max_tokens=self.max_tokens,
             stop=tuple(self.stop_sequences or ()),
-            thinking_token_budget=budget,
+            thinking_token_budget=self.thinking.token_budget(if_disabled) if self.thinking else None,
         )
 
     def json_schema(self, settings: ServerSettings) -> dict[str, Any] | None:
@@ -143,10 +149,12 @@ def parse_messages(raw: dict[str, Any], settings: ServerSettings) -> MessagesWis
     request = _validated(MessagesRequest, raw)
     log_ignored(set(request.model_extra or ()) - _HARMLESS)
     choice = _choice(request)
+    messages = conversation(request.system, request.messages)
+    check_open_turn(request.messages)
     generation = Generation(
         endpoint="messages",
         model=request.model,
-        messages=conversation(request.system, request.messages),
+        messages=messages,
         tools=choice.tools,
         params=request.sampling(settings),
         rule=replace(choice.rule, json_schema=request.json_schema(settings)),

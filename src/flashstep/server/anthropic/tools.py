@@ -14,7 +14,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from flashstep.errors import InvalidRequest
-from flashstep.server.fields import shown
+from flashstep.server.fields import first_repeated, shown
 from flashstep.server.validation import complaint
 from flashstep.types import AnswerRule, Tool
 
@@ -130,7 +130,8 @@ def _required(choice: ToolChoice, tools: Sequence[Tool]) -> tuple[str, ...] | No
 
 def _check_names(declared: Sequence[WireTool]) -> None:
     names = [tool.name for tool in declared]
-    for index, name in enumerate(names):
-        if name and name in names[:index]:
-            place = f"tools[{index}].name"
-            raise InvalidRequest(f"{place}: {shown(name)} is declared twice; names must differ", param=place)
+    if (index := first_repeated(names)) is not None:
+        place = f"tools[{index}].name"
+        raise InvalidRequest(
+            f"{place}: {shown(names[index])} is declared twice; names must differ", param=place
+        )

@@ -112,9 +112,7 @@ class MessageWriter:
         if self._open is None:
             return []
         events = self._told(self._open.closing())
-        block = self._open.block()
-        if block is not None:
-            self._content.append(block)
+        self._content.append(self._open.block())
         self._open = None
         return [*events, {"type": "content_block_stop", "index": self._index}]
 

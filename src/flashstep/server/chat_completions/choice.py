@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from flashstep.chat.fold import Fold
+from flashstep.chat.fold import CallText, Fold
 from flashstep.server.envelope import UNFINISHED
 from flashstep.server.logprobs import token_objects
 from flashstep.types import Event, Finish, LogprobsDelta, Message
@@ -26,6 +26,11 @@ class Choice:
     def message(self) -> Message:
         """The assistant's turn."""
         return self._fold.message
+
+    @property
+    def calls(self) -> list[CallText]:
+        """Its calls as far as they came."""
+        return self._fold.calls
 
     @property
     def finish(self) -> Finish:

@@ -11,7 +11,7 @@ import pydantic_core
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
 from flashstep.server.fields import shown
-from flashstep.server.validation import complaint
+from flashstep.server.validation import ListOf, complaint
 from flashstep.types import Message, Role, Tool, ToolCall
 
 _ROLES: dict[str, Role] = {
@@ -67,8 +67,8 @@ class WireMessage(_Wire):
     reasoning: str | None = None
     reasoning_content: str | None = None
     reasoning_text: str | None = None
-    reasoning_details: list[dict[str, Any]] | None = None
-    tool_calls: list[WireToolCall] | None = None
+    reasoning_details: ListOf[dict[str, Any]] | None = None
+    tool_calls: ListOf[WireToolCall] | None = None
     tool_call_id: str | None = None
     function_call: None = None  # the form before tool calls; dropping it would change the history
 

@@ -7,10 +7,10 @@ stop string that matched, or "repetition". Scores of tokens come in a chunk of t
 text that they belong to.
 """
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
+from flashstep.chat.fold import CallText
 from flashstep.errors import NotFound
 from flashstep.server.chat_completions.choice import Choice
 from flashstep.server.chat_completions.sse import DONE
@@ -19,7 +19,7 @@ from flashstep.server.envelope import UsageMeter, envelope, usage_object, wire_f
 from flashstep.server.http.frame import json_text
 from flashstep.server.logprobs import logprobs_object, token_objects
 from flashstep.server.service import Answer
-from flashstep.types import Finish, LogprobsDelta, ReasoningDelta, TextDelta, ToolCall, ToolCallDelta
+from flashstep.types import Finish, LogprobsDelta, ReasoningDelta, TextDelta, ToolCallDelta
 
 
 class OpenAIWriter:
@@ -82,17 +82,17 @@ class OpenAIWriter:
         }
 
     def _message(self, choice: Choice) -> dict[str, Any]:
-        answer = choice.message
+        answer, calls = choice.message, choice.calls
         message: dict[str, Any] = {
             "role": "assistant",
             # OpenAI's form: null beside tool calls when there is no text, a string otherwise.
-            "content": None if answer.tool_calls and not answer.content else answer.content,
+            "content": None if calls and not answer.content else answer.content,
             "refusal": None,
             "annotations": [],
             **dict.fromkeys(self._style.reasoning_fields, answer.reasoning or ""),
         }
-        if answer.tool_calls:
-            message["tool_calls"] = [whole_call(call) for call in answer.tool_calls]
+        if calls:
+            message["tool_calls"] = [whole_call(call) for call in calls]
         return message
 
     def _logprobs(self, text: list[dict[str, Any]], reasoning: list[dict[str, Any]]) -> dict[str, Any]:
@@ -120,10 +120,9 @@ class OpenAIWriter:
         return ',"usage":null}' if self._style.include_usage else "}"
 
 
-def whole_call(call: ToolCall) -> dict[str, Any]:
-    """A complete tool call as a message holds it."""
-    arguments = json.dumps(call.arguments, ensure_ascii=False)
-    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
+def whole_call(call: CallText) -> dict[str, Any]:
+    """A tool call as a message holds it, with the arguments that its stream spells."""
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": call.arguments}}
 
 
 def _tool_call(delta: ToolCallDelta) -> dict[str, Any]:

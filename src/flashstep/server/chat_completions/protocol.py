@@ -18,11 +18,11 @@ from flashstep.server.chat_completions.response_format import ResponseFormat
 from flashstep.server.chat_completions.thinking import ThinkingFields
 from flashstep.server.chat_completions.tool_choice import ToolChoice, WireToolChoice, with_schema
 from flashstep.server.chat_completions.wire import AnswerStyle
-from flashstep.server.fields import log_unknown, refuse_unsupported, shown
+from flashstep.server.fields import first_repeated, log_unknown, refuse_unsupported, shown
 from flashstep.server.generation import Generation
 from flashstep.server.sampling import SamplingFields
 from flashstep.server.settings import ServerSettings
-from flashstep.server.validation import Integer, invalid_request
+from flashstep.server.validation import Integer, ListOf, invalid_request
 from flashstep.types import AnswerRule, Tool
 
 
@@ -41,11 +41,11 @@ class ChatRequest(SamplingFields, ThinkingFields):
     model_config = ConfigDict(strict=True, extra="allow")
 
     model: str
-    messages: list[WireMessage] = Field(min_length=1)
+    messages: ListOf[WireMessage] = Field(min_length=1)
     n: Integer | None = Field(default=None, ge=1)
     stream: bool | None = None
     stream_options: StreamOptions | None = None
-    tools: list[WireTool] | None = None
+    tools: ListOf[WireTool] | None = None
     tool_choice: WireToolChoice = None
     parallel_tool_calls: bool | None = None
     response_format: ResponseFormat | None = None
@@ -71,7 +71,7 @@ def parse_chat(raw: dict[str, Any], settings: ServerSettings, vocab_size: int) -
         raise invalid_request(error) from error
     log_unknown(set(request.model_extra or ()))
     tools, rule = _tools_and_rule(request, raw, settings)
-    thinking = request.thinking_wish(settings)
+    thinking = request.thinking_wish(settings, request.token_limit)
     verbosity = ("verbosity has no effect: this model has no levels of it",) if request.verbosity else ()
     generation = Generation(
         endpoint="chat.completions",
@@ -116,10 +116,9 @@ def _tools_and_rule(
 
 def _tools(declared: Sequence[WireTool], raw: dict[str, Any]) -> tuple[Tool, ...]:
     names = [tool.function.name for tool in declared]
-    for index, name in enumerate(names):
-        if name in names[:index]:
-            raise InvalidRequest(
-                f"tools[{index}].function.name: {shown(name)} is declared twice; names must differ",
-                param=f"tools[{index}].function.name",
-            )
+    if (index := first_repeated(names)) is not None:
+        raise InvalidRequest(
+            f"tools[{index}].function.name: {shown(names[index])} is declared twice; names must differ",
+            param=f"tools[{index}].function.name",
+        )
     return tuple(tool.to_tool(wire) for tool, wire in zip(declared, raw.get("tools") or (), strict=True))

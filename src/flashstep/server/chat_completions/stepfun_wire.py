@@ -1,9 +1,9 @@
 """Chat completions as the hosted service documents its own, to the letter.
 
 In a stream the first chunk has `created` 0 and no counts; later ones have an empty role and finish
-reason and the running counts; calls come complete, without an index, and end with "stop"; no chunk
-holds counts alone. The content beside calls is "". An id is two numbers of 32 hex digits, the first
-of which is the trace id. An unknown model is a 400.
+reason and the running counts; calls come in one piece at the end, without an index, and end with
+"stop"; no chunk holds counts alone. The content beside calls is "". An id is two numbers of 32 hex
+digits, the first of which is the trace id. An unknown model is a 400.
 
 What the service does not have appears only when it was asked for: `logprobs`.
 """
@@ -39,7 +39,7 @@ class StepFunWriter:
         return self._chunk(index, delta, created=0, usage=Usage())
 
     def delta(self, index: int, delta: Delta) -> bytes:
-        """The chunk of one delta; empty for pieces of calls, which wait until the calls are complete."""
+        """The chunk of one delta; empty for pieces of calls, which wait for the end."""
         if isinstance(delta, LogprobsDelta):
             return self._scores(index, delta)
         self._usage.note(index, delta.usage)
@@ -57,7 +57,7 @@ class StepFunWriter:
         """The calls and the chunk with the finish reason. Raises BackendError when the answer failed."""
         reason = _finish_reason(finish)
         self._usage.note(index, finish.usage)
-        calls = self._choices[index].message.tool_calls if index in self._choices else ()
+        calls = self._choices[index].calls if index in self._choices else ()
         told = _EMPTY | {"tool_calls": [whole_call(call) for call in calls]}
         return (self._chunk(index, told) if calls else b"") + self._chunk(index, _EMPTY, finish_reason=reason)
 
@@ -82,8 +82,8 @@ class StepFunWriter:
         answer = choice.message
         message: dict[str, Any] = {"role": "assistant", "content": answer.content}
         message |= dict.fromkeys(self._style.reasoning_fields, answer.reasoning or "")
-        if answer.tool_calls:
-            message["tool_calls"] = [whole_call(call) for call in answer.tool_calls]
+        if choice.calls:
+            message["tool_calls"] = [whole_call(call) for call in choice.calls]
         whole = {"index": index, "message": message, "finish_reason": _finish_reason(choice.finish)}
         if self._style.has_logprobs:
             reasoning = choice.scores["reasoning"] if self._style.reasoning_fields else None

@@ -2,7 +2,7 @@
 
 This architecture always thinks and has no levels of effort, and agents send these fields to every
 model; so a wish to think less or not at all is never an error. Asked not to think, the model thinks
-briefly (`settings.hidden_thinking_tokens`) and the server hides it; asked for a level, nothing
+briefly (`hidden_thinking_budget`) and the server hides it; asked for a level, nothing
 changes. Both are said in the response header of warnings. A budget is honoured to the token.
 
 Names: `reasoning_effort` OpenAI's, `reasoning_format` the hosted service's, `include_reasoning` and
@@ -37,6 +37,14 @@ class ThinkingWish:
     reasoning_fields: tuple[str, ...]
     token_budget: int | None = None
     warnings: tuple[str, ...] = ()
+
+
+def hidden_thinking_budget(settings: ServerSettings, max_tokens: int | None) -> int:
+    """Tokens after which thinking is closed for a caller who asked for none. It counts against his
+    `max_tokens` too, so of these at least half are left for what he reads."""
+    if max_tokens is None:
+        return settings.hidden_thinking_tokens
+    return min(settings.hidden_thinking_tokens, max(1, max_tokens // 2))
 
 
 class _Options(BaseModel):
@@ -78,8 +86,8 @@ class ThinkingFields(BaseModel):
     reasoning: ReasoningOptions | None = None
     thinking: ThinkingOptions | None = None
 
-    def thinking_wish(self, settings: ServerSettings) -> ThinkingWish:
-        """What all of them say together; the most particular one counts."""
+    def thinking_wish(self, settings: ServerSettings, max_tokens: int | None) -> ThinkingWish:
+        """What all of them say together, in an answer of `max_tokens`; the most particular one counts."""
         reasoning = self.reasoning or ReasoningOptions()
         is_off = self._is_off(reasoning)
         is_hidden = is_off or reasoning.exclude is True
@@ -89,7 +97,7 @@ class ThinkingFields(BaseModel):
             self.thinking_token_budget,
             reasoning.max_tokens,
             self.thinking.budget_tokens if self.thinking else None,
-            settings.hidden_thinking_tokens if is_off else None,
+            hidden_thinking_budget(settings, max_tokens) if is_off else None,
         )
         return ThinkingWish(
             reasoning_fields=() if is_hidden else _FIELDS[self.reasoning_format or settings.reasoning_field],

@@ -2,12 +2,13 @@
 
 Choices are numbered as OpenAI does it: choice i of prompt p is number p * n + i. Prompts are
 computed side by side, as many as the model computes at the same time, so that one large request
-queues behind itself and does not fill the server's queue.
+queues behind itself and does not fill the server's queue. Their key's tokens are taken for all of them
+before the first runs, so that a call is refused as a whole or not at all.
 """
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +20,7 @@ from flashstep.server.completions.legacy_logprobs import LegacyLogprobs
 from flashstep.server.completions.protocol import CompletionWish
 from flashstep.server.envelope import UNFINISHED, envelope, usage_object, wire_finish_reason
 from flashstep.server.http.frame import frame
+from flashstep.server.limits.admission import Reservation
 from flashstep.server.merge import merged
 from flashstep.server.service import Answer, GenerationService, Indexed
 from flashstep.types import Usage
@@ -42,12 +44,13 @@ class CompletionAnswer:
 
 def start(service: GenerationService, wish: CompletionWish, call: Call) -> CompletionAnswer:
     """One generation for each prompt; nothing runs before the pieces are read. Raises NotFound."""
-    answers = [service.start(generation, call) for generation in wish.generations]
+    # One prompt alone is like a generation of any other endpoint, also in what is recorded of a refusal.
+    reservation = service.reserve(wish.generations, call) if len(wish.generations) > 1 else None
+    answers = [service.start(generation, call, reservation) for generation in wish.generations]
     room = asyncio.Semaphore(max(1, service.model.max_concurrency // wish.n))
     streams = [_when_there_is_room(answer, room) for answer in answers]
-    return CompletionAnswer(
-        wish, envelope(answers[0], OBJECT), _pieces(merged(streams), _readers(wish, service), wish.n)
-    )
+    pieces = _pieces(merged(streams), _readers(wish, service), wish.n, reservation)
+    return CompletionAnswer(wish, envelope(answers[0], OBJECT), pieces)
 
 
 async def _when_there_is_room(answer: Answer, room: asyncio.Semaphore) -> AsyncGenerator[Indexed, None]:
@@ -76,14 +79,18 @@ def _readers(wish: CompletionWish, service: GenerationService) -> list[ChoiceRea
 
 
 async def _pieces(
-    events: AsyncGenerator[tuple[int, Indexed], None], readers: list[ChoiceReader], n: int
+    events: AsyncGenerator[tuple[int, Indexed], None],
+    readers: list[ChoiceReader],
+    n: int,
+    reservation: Reservation | None,
 ) -> AsyncGenerator[tuple[int, Piece], None]:
-    async with aclosing(events):
-        async for prompt_index, (index, event) in events:
-            number = prompt_index * n + index
-            piece = readers[number].read(event)
-            if piece is not None:
-                yield number, piece
+    with reservation or nullcontext():
+        async with aclosing(events):
+            async for prompt_index, (index, event) in events:
+                number = prompt_index * n + index
+                piece = readers[number].read(event)
+                if piece is not None:
+                    yield number, piece
 
 
 class UsageSum:

@@ -29,6 +29,7 @@ from flashstep.errors import (
 from flashstep.server.anthropic.errors import anthropic_error
 from flashstep.server.call import call_of
 from flashstep.server.http.trace import trace_id_of
+from flashstep.server.traces.redaction import unquoted
 
 logger = logging.getLogger("flashstep.server")
 
@@ -117,10 +118,14 @@ def from_http_exception(error: HTTPException, method: str, path: str) -> Flashst
 
 
 class ErrorMiddleware:
-    """Turns whatever the inner application raises into an answer; nothing gets past it."""
+    """Turns whatever the inner application raises into an answer; nothing gets past it.
 
-    def __init__(self, app: ASGIApp) -> None:
+    keep_quotes: the log may quote what was wrong in a request; the answer does so always.
+    """
+
+    def __init__(self, app: ASGIApp, *, keep_quotes: bool = True) -> None:
         self.app = app
+        self._keep_quotes = keep_quotes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the call; on an exception send, or finish, the response and log."""
@@ -142,7 +147,7 @@ class ErrorMiddleware:
         except Exception as error:  # the outermost layer: each failure is answered and logged
             trace_id = trace_id_of(scope)
             call_of(scope).error = error
-            _log(error)
+            _log(error, self._keep_quotes)
             if start is None:
                 await error_response(error, trace_id, scope["path"])(scope, receive, send)
             elif _is_event_stream(start):
@@ -156,13 +161,13 @@ def _chat_error_frame(trace_id: str, error: Exception) -> bytes:
     return f"data: {json.dumps(error_object(error, trace_id), ensure_ascii=True)}\n\n".encode("ascii")
 
 
-def _log(error: Exception) -> None:
+def _log(error: Exception, keep_quotes: bool) -> None:
     if not isinstance(error, FlashstepError):
         logger.error("unexpected error", exc_info=error)
     elif error.status >= 500:
         logger.error("%s: %s", error.type, error.message)
     else:
-        logger.info("%s: %s", error.type, error.message)
+        logger.info("%s: %s", error.type, error.message if keep_quotes else unquoted(error))
 
 
 def _is_event_stream(start: Message) -> bool:

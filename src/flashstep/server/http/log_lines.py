@@ -1,7 +1,9 @@
 """How a log record becomes a line: for people, or a JSON object for whatever collects logs.
 
 Both begin with the time in UTC and have the trace id of the call that they belong to ("-" outside of
-any). The stack of an exception follows the line, or is the member "stack".
+any). The stack of an exception follows the line, indented, or is the member "stack".
+
+What a client sent can be in any message, so no message may look like several lines, or steer a terminal.
 """
 
 import json
@@ -25,8 +27,15 @@ class TextLines(logging.Formatter):
         self._redaction = redaction
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without what must not be kept."""
-        return self._redaction.text(super().format(record))
+        """The line, without what must not be kept. Only lines of a stack follow it, each indented, so that
+        whatever the exception says cannot pass for a record."""
+        record.message = record.getMessage()
+        record.asctime = self.formatTime(record)
+        lines = [_shown(self._redaction.text(self.formatMessage(record)))]
+        if record.exc_info:
+            stack = self._redaction.text(self.formatException(record.exc_info))
+            lines += [f"  {_shown(line)}" for line in stack.split("\n")]
+        return "\n".join(lines)
 
 
 class JsonLines(logging.Formatter):
@@ -52,3 +61,11 @@ class JsonLines(logging.Formatter):
         if record.exc_info:
             values["stack"] = self._redaction.text(self.formatException(record.exc_info))
         return json.dumps(values)
+
+
+def _shown(text: str) -> str:
+    """`text` with everything that is not shown but obeyed (line breaks, terminal codes, directions of
+    writing) escaped as in Python."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

@@ -3,8 +3,9 @@
 Requests a minute and calls at a time are checked before, by `KeyLimitMiddleware`, without reading the body.
 """
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager, nullcontext
+from typing import Self
 
 from flashstep.server.call import Call
 from flashstep.server.generation import Generation
@@ -26,40 +27,26 @@ class QueuedAdmission:
         self._drain = drain
         self._meter_of = meter_of
 
-    @asynccontextmanager
-    async def enter(
-        self, call: Call, generation: Generation
-    ) -> AsyncGenerator[Callable[[int, Event], None], None]:
-        """Wait for a place and hold it; yields what must be told of every event. Raises RateLimited or
-        Overloaded."""
-        consumption = Consumption()
-        async with (
-            self._drain.running(),
-            self._tokens(call, generation, consumption),
-            self._waiting(call, generation),
-        ):
-            consumption.has_run = True
-            yield consumption.event
+    def reserve(self, call: Call, generations: Sequence[Generation]) -> "Reservation":
+        """The tokens of several generations, which are taken together when it is entered."""
+        return Reservation(self._meter_of(call), call, generations)
 
     @asynccontextmanager
-    async def _tokens(
-        self, call: Call, generation: Generation, consumption: "Consumption"
-    ) -> AsyncGenerator[None, None]:
-        meter = self._meter_of(call)
-        if meter is None:
-            yield
-            return
-        estimate = estimated_tokens(generation)
-        try:
-            meter.reserve_tokens(estimate)
-        finally:
-            call.response_headers.update(meter.headers())
-        try:
-            yield
-        finally:
-            meter.settle_tokens(estimate, consumption.num_tokens(estimate))
-            # In time for a whole answer; the headers of a stream have gone out with the estimate.
-            call.response_headers.update(meter.headers())
+    async def enter(
+        self, call: Call, generation: Generation, reservation: "Reservation | None"
+    ) -> AsyncGenerator[Callable[[int, Event], None], None]:
+        """Wait for a place and hold it; yields what must be told of every event. `reservation`: what the
+        call has taken for it already. Raises RateLimited or Overloaded."""
+        own_or_shared = nullcontext(reservation) if reservation else self.reserve(call, (generation,))
+        consumption = Consumption(generation)
+        async with self._drain.running():
+            with own_or_shared as tokens:
+                try:
+                    async with self._waiting(call, generation):
+                        consumption.has_run = True
+                        yield consumption.event
+                finally:
+                    tokens.pay(consumption)
 
     @asynccontextmanager
     async def _waiting(self, call: Call, generation: Generation) -> AsyncGenerator[None, None]:
@@ -75,10 +62,50 @@ class QueuedAdmission:
             call.is_queued = False
 
 
+class Reservation:
+    """Tokens that a call takes from its key's allowance before any of its generations runs. Each pays from
+    them when it ends, and beyond them when it used more; what is left at the end is given back."""
+
+    def __init__(self, meter: Meter | None, call: Call, generations: Sequence[Generation]) -> None:
+        self._meter = meter
+        self._call = call
+        self._generations = generations
+        self._num_left = 0
+
+    def __enter__(self) -> Self:
+        """Take them. Raises RateLimited, and has taken none."""
+        if self._meter is None:
+            return self
+        estimate = sum(estimated_tokens(generation) for generation in self._generations)
+        try:
+            self._meter.reserve_tokens(estimate)
+        finally:
+            self._call.response_headers.update(self._meter.headers())
+        self._num_left = estimate
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._settle(self._num_left, 0)
+
+    def pay(self, consumption: "Consumption") -> None:
+        """A generation is over."""
+        if self._meter is not None:
+            num_used = consumption.num_tokens()
+            self._settle(min(num_used, self._num_left), num_used)
+
+    def _settle(self, num_reserved: int, num_used: int) -> None:
+        if self._meter is not None:
+            self._num_left -= num_reserved
+            self._meter.settle_tokens(num_reserved, num_used)
+            # In time for a whole answer; the headers of a stream have gone out with the estimate.
+            self._call.response_headers.update(self._meter.headers())
+
+
 class Consumption:
     """The tokens of one generation as it goes on. has_run: it came to its place."""
 
-    def __init__(self) -> None:
+    def __init__(self, generation: Generation) -> None:
+        self._generation = generation
         self.has_run = False
         self._usage: dict[int, Usage] = {}
 
@@ -87,11 +114,11 @@ class Consumption:
         if not isinstance(event, LogprobsDelta) and event.usage is not None:
             self._usage[index] = event.usage
 
-    def num_tokens(self, estimate: int) -> int:
+    def num_tokens(self) -> int:
         """Prompt, which is computed once, and all answers. What was broken off before it told any counts
         costs the estimate of its prompt, if it ran."""
         if not self._usage:
-            return estimate if self.has_run else 0
+            return estimated_tokens(self._generation) if self.has_run else 0
         prompt = max(usage.prompt_tokens for usage in self._usage.values())
         return prompt + sum(usage.completion_tokens for usage in self._usage.values())
 

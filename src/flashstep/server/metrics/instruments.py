@@ -32,11 +32,12 @@ class Instruments:
             "prefix_cache_hits", "Prompt tokens that were found in the prefix cache."
         )
         self.request_success = self._counter(
-            "request_success", "Answers that came to an end, by how they ended.", (*_BY, "finished_reason")
+            "request_success", "Complete answers, by how they ended.", (*_BY, "finished_reason")
         )
         self.request_failure = self._counter(
             "request_failure",
-            "Generations that gave no complete answer, by the kind of error; 'disconnect' = the client left.",
+            "Generations that gave no complete answer, by the kind of error; 'backend_error' = the engine "
+            "failed or broke off, 'disconnect' = the client left.",
             (*_BY, "error"),
         )
         self.repetition_stops = self._counter(

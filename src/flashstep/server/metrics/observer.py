@@ -8,7 +8,7 @@ from starlette.routing import compile_path
 
 from flashstep.errors import FlashstepError
 from flashstep.server.call import Call
-from flashstep.server.generation import Generation
+from flashstep.server.generation import Generation, failure_of
 from flashstep.server.metrics.instruments import Instruments
 from flashstep.types import Event, Finish, LogprobsDelta, Timings
 
@@ -88,7 +88,8 @@ class GenerationMeter:
     def _finish(self, finish: Finish, now_s: float) -> None:
         its, labels, usage = self._instruments, self._labels, finish.usage
         its.e2e_latency.labels(*labels).observe(now_s - self._arrived_s, self._exemplar)
-        its.request_success.labels(*labels, finish.reason).inc()
+        if failure_of(finish) is None:  # else the generation counts as a failure, at its end
+            its.request_success.labels(*labels, finish.reason).inc()
         if finish.stop_reason == "repetition":
             its.repetition_stops.labels(*labels).inc()
         its.prompt_tokens.labels(*labels).inc(usage.prompt_tokens)

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import ConfigDict, Field, ValidationError
 
 from flashstep.errors import InvalidRequest
+from flashstep.server.chat_completions.thinking import hidden_thinking_budget
 from flashstep.server.chat_completions.tool_choice import with_schema
 from flashstep.server.fields import log_ignored, shown
 from flashstep.server.generation import Generation
@@ -21,7 +22,7 @@ from flashstep.server.responses.output_wish import ReasoningWish, TextWish
 from flashstep.server.responses.tools import ToolSet, read_choice, tool_set
 from flashstep.server.sampling import CommonSampling
 from flashstep.server.settings import ServerSettings
-from flashstep.server.validation import Integer, invalid_request
+from flashstep.server.validation import Integer, ListOf, MapOf, invalid_request
 from flashstep.types import SamplingParams
 
 _LOGPROBS = "message.output_text.logprobs"
@@ -58,19 +59,19 @@ class ResponsesRequest(CommonSampling):
     model: str
     input: Any = None
     instructions: str | None = None
-    tools: list[dict[str, Any]] | None = None
+    tools: ListOf[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     stream: bool | None = None
     max_output_tokens: Integer | None = Field(default=None, ge=1)
     top_logprobs: Integer | None = None
-    include: list[str] | None = None
+    include: ListOf[str] | None = None
     include_reasoning: bool | None = None
     thinking_token_budget: Integer | None = Field(default=None, ge=0)
     reasoning: ReasoningWish | None = None
     text: TextWish | None = None
     store: bool | None = None
-    metadata: dict[str, str] | None = None
+    metadata: MapOf[str] | None = None
     service_tier: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
@@ -91,7 +92,7 @@ class ResponsesRequest(CommonSampling):
         if self.thinking_token_budget is not None or self.reasoning is None:
             return self.thinking_token_budget
         if self.reasoning.token_budget is None and self.reasoning.asks_for_none:
-            return settings.hidden_thinking_tokens
+            return hidden_thinking_budget(settings, self.max_output_tokens)
         return self.reasoning.token_budget
 
 

@@ -60,6 +60,7 @@ def tool_set(given: list[dict[str, Any]]) -> ToolSet:
     """Check the declarations. Raises InvalidRequest naming the tool."""
     tools: list[Tool] = []
     custom: set[str] = set()
+    names: set[str] = set()
     wire: list[dict[str, Any]] = []
     left_out: list[str] = []
     warnings: list[str] = []
@@ -73,18 +74,19 @@ def tool_set(given: list[dict[str, Any]]) -> ToolSet:
             left_out.append(kind)
             continue
         tool = _function(place, raw) if kind == "function" else _custom(place, raw)
-        if any(tool.name == other.name for other in tools):
+        if tool.name in names:
             raise InvalidRequest(
                 f"{place}.name: {shown(tool.name)} is declared twice; names must differ",
                 param=f"{place}.name",
             )
         tools.append(tool)
+        names.add(tool.name)
         wire.append(_echo(raw))
         if kind == "custom":
             custom.add(tool.name)
     if left_out:
-        names = sorted({kind if _PLAIN_WORD.fullmatch(kind) else "(other)" for kind in left_out})
-        warnings.append(f"tools of these types are left out, this server cannot run them: {', '.join(names)}")
+        kinds = sorted({kind if _PLAIN_WORD.fullmatch(kind) else "(other)" for kind in left_out})
+        warnings.append(f"tools of these types are left out, this server cannot run them: {', '.join(kinds)}")
     return ToolSet(tuple(tools), frozenset(custom), tuple(wire), tuple(warnings))
 
 

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from flashstep.errors import InvalidRequest
 from flashstep.server.chat_completions.messages import WireMessage, WireTool
 from flashstep.server.fields import log_unknown
-from flashstep.server.validation import Integer, invalid_request
+from flashstep.server.validation import Integer, ListOf, invalid_request
 from flashstep.types import Message, Tool
 
 
@@ -23,8 +23,8 @@ class TokenCountRequest(_TokenRequest):
     """A conversation whose prompt is to be measured."""
 
     model: str
-    messages: list[WireMessage] = Field(min_length=1)
-    tools: list[WireTool] | None = None
+    messages: ListOf[WireMessage] = Field(min_length=1)
+    tools: ListOf[WireTool] | None = None
 
 
 class TokenizeRequest(_TokenRequest):
@@ -36,8 +36,8 @@ class TokenizeRequest(_TokenRequest):
 
     model: str | None = None
     prompt: str | None = None
-    messages: list[WireMessage] | None = Field(default=None, min_length=1)
-    tools: list[WireTool] | None = None
+    messages: ListOf[WireMessage] | None = Field(default=None, min_length=1)
+    tools: ListOf[WireTool] | None = None
     add_special_tokens: bool | None = None
     return_token_strs: bool | None = None
 
@@ -46,7 +46,7 @@ class DetokenizeRequest(_TokenRequest):
     """Token ids to be spelled out."""
 
     model: str | None = None
-    tokens: list[Integer]
+    tokens: ListOf[Integer]
 
 
 def parse_count(raw: dict[str, Any]) -> TokenCountRequest:

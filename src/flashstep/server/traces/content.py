@@ -7,16 +7,17 @@ nothing are left out.
 from collections.abc import Sequence
 from typing import Any
 
+from flashstep.chat.fold import CallText, Fold
 from flashstep.server.generation import Generation
 from flashstep.types import Message
 
 
 def content_object(
-    generation: Generation, outputs: Sequence[Message], *, with_token_ids: bool
+    generation: Generation, outputs: Sequence[Fold], *, with_token_ids: bool
 ) -> dict[str, Any]:
     """What was asked and what came. Patterns cannot be searched for in token ids, so where content
     is redacted `with_token_ids` is False and only their number is told."""
-    return {**_asked(generation, with_token_ids), "output": [_message(output) for output in outputs]}
+    return {**_asked(generation, with_token_ids), "output": [_output(output) for output in outputs]}
 
 
 def content_chars(generation: Generation) -> int:
@@ -36,6 +37,18 @@ def _asked(generation: Generation, with_token_ids: bool) -> dict[str, Any]:
             return {"prompt": text}
         case token_ids:
             return {"prompt": list(token_ids) if with_token_ids else f"({len(token_ids)} token ids)"}
+
+
+def _output(whole: Fold) -> dict[str, Any]:
+    values = _message(whole.message)
+    return values | {"tool_calls": list(map(_call, whole.calls))} if whole.calls else values
+
+
+def _call(call: CallText) -> dict[str, Any]:
+    """Half a call has the text of its arguments as far as it came."""
+    complete = call.complete
+    arguments = call.arguments if complete is None else complete.arguments
+    return {"id": call.id, "name": call.name, "arguments": arguments}
 
 
 def _message(message: Message) -> dict[str, Any]:

@@ -4,7 +4,7 @@ One server span a record, under the caller's span where `traceparent` named one,
 phase. Trace ids are those of the records, so that a trace is found here and there by the same id.
 Attribute names: the semantic conventions for GenAI (gen_ai.*), HTTP and exceptions; what they have no
 name for is under flashstep.*. Prompts and outputs are not exported: the conventions make content an
-opt-in, and ours is the store.
+opt-in, and ours is the store. Stop strings and error messages are as the record has them.
 
 The SDK batches and sends in a thread of its own; when the collector is away, its queue overwrites the
 oldest spans. It reads the usual variables (OTEL_SERVICE_NAME, OTEL_EXPORTER_OTLP_HEADERS, ...).
@@ -15,7 +15,7 @@ from collections.abc import Iterator, Sequence
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from flashstep.errors import ConfigError
+from flashstep.errors import ConfigError, how_to_install
 from flashstep.server.traces.record import TraceRecord
 from flashstep.server.traces.writer import Sink
 
@@ -48,7 +48,7 @@ def otlp_sink(endpoint: str) -> Sink:
     except ImportError as error:
         raise ConfigError(
             f"spans are to be sent to {endpoint}, but {error.name} is not installed; "
-            "pip install 'flashstep[otel]', or leave the OTLP endpoint out (the variable "
+            f"{how_to_install('otel')}, or leave the OTLP endpoint out (the variable "
             "OTEL_EXPORTER_OTLP_ENDPOINT too)"
         ) from error
     return SpanSink(endpoint)

@@ -68,7 +68,8 @@ class TraceRecord:
     wire format's name, the path for a refused call. model: the name asked for. client: the API
     key's name. arrived_at: seconds since 1970. status: of the response; 499 when the client left
     before it began. params: what differs from the defaults of `SamplingParams`, and n, stream, rule.
-    content: prompt and output, None where they are not kept.
+    content: prompt and output, None where they are not kept; stop strings and schemas are then not kept
+    either, and of a wrong request the error tells only place and kind.
     """
 
     trace_id: str

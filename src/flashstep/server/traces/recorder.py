@@ -19,11 +19,21 @@ from flashstep.server.call import Call
 from flashstep.server.generation import Generation
 from flashstep.server.traces.content import content_chars, content_object
 from flashstep.server.traces.record import AnswerEnd, Failure, Marks, Outcome, TraceRecord
-from flashstep.types import FREE, Event, Finish, LogprobsDelta, ReasoningDelta, SamplingParams
+from flashstep.server.traces.redaction import unquoted
+from flashstep.types import (
+    FREE,
+    AnswerRule,
+    Event,
+    Finish,
+    LogprobsDelta,
+    ReasoningDelta,
+    SamplingParams,
+)
 
 CLIENT_CLOSED = 499
 _MAX_STACK_CHARS = 20_000
 _DEFAULTS = SamplingParams()
+_QUOTES = ("stop", "json_schema")  # wishes that are text of the caller's
 
 
 class Draft(Protocol):
@@ -42,7 +52,8 @@ class Draft(Protocol):
 class TraceObserver:
     """Drafts a record for every generation, and for every asking call that did not become one.
 
-    put: takes a finished draft and returns at once.
+    put: takes a finished draft and returns at once. keep_content: prompts and outputs are in the records.
+    keep_quotes: what quotes them is, too: stop strings, schemas, messages about wrong requests.
     """
 
     def __init__(
@@ -51,11 +62,13 @@ class TraceObserver:
         *,
         loaded_model: str,
         keep_content: bool = True,
+        keep_quotes: bool = True,
         with_token_ids: bool = True,
     ) -> None:
         self._put = put
         self._loaded_model = loaded_model
         self._keep_content = keep_content
+        self._keep_quotes = keep_quotes
         self._with_token_ids = with_token_ids
 
     def begin(self, call: Call, generation: Generation, request_id: str) -> "GenerationRecorder":
@@ -68,6 +81,7 @@ class TraceObserver:
             request_id,
             loaded_model=self._loaded_model,
             keep_content=self._keep_content,
+            keep_quotes=self._keep_quotes,
             with_token_ids=self._with_token_ids,
         )
         call.on_end.append(recorder.call_ended)
@@ -77,7 +91,8 @@ class TraceObserver:
         """A call is over. Those that asked for something and failed without a generation are kept;
         of probes and browsing (GET) the log is record enough."""
         if call.method == "POST" and not call.is_generation and (call.status or 0) >= 400:
-            self._put(RefusedCall(call, self._loaded_model, time.monotonic() - call.arrived_s))
+            total_s = time.monotonic() - call.arrived_s
+            self._put(RefusedCall(call, self._loaded_model, total_s, self._keep_quotes))
 
 
 @dataclass(slots=True)
@@ -87,6 +102,7 @@ class RefusedCall:
     call: Call
     loaded_model: str
     total_s: float
+    keep_quotes: bool
     num_chars: int = 0
 
     def record(self) -> TraceRecord:
@@ -105,7 +121,7 @@ class RefusedCall:
             total_s=self.total_s,
             status=status,
             outcome="disconnected" if status == CLIENT_CLOSED else "failed",
-            error=None if call.error is None else _failure(call.error),
+            error=None if call.error is None else _failure(call.error, self.keep_quotes),
         )
 
 
@@ -152,12 +168,13 @@ class _Seen:
             last_token_s=_later(asked_s, timings.finished_s),
         )
 
-    def end(self) -> AnswerEnd:
+    def end(self, keep_quotes: bool) -> AnswerEnd:
         if self.finish is None:
             return AnswerEnd()
+        stop_reason = self.finish.stop_reason
         return AnswerEnd(
             finish_reason=self.finish.reason,
-            stop_reason=self.finish.stop_reason,
+            stop_reason=stop_reason if keep_quotes or stop_reason == "repetition" else None,
             error=self.finish.error,
             usage=self.finish.usage,
             num_drafted=self.finish.timings.num_drafted,
@@ -177,6 +194,7 @@ class GenerationRecorder:
         *,
         loaded_model: str,
         keep_content: bool,
+        keep_quotes: bool,
         with_token_ids: bool,
     ) -> None:
         self._put = put
@@ -185,6 +203,7 @@ class GenerationRecorder:
         self._request_id = request_id
         self._loaded_model = loaded_model
         self._keep_content = keep_content
+        self._keep_quotes = keep_quotes
         self._with_token_ids = with_token_ids
         self._seen = [_Seen(Fold() if keep_content else None) for _ in range(generation.n)]
         self._error: BaseException | None = None
@@ -230,8 +249,8 @@ class GenerationRecorder:
             status=call.status or CLIENT_CLOSED,
             outcome=self._outcome(failure),
             marks=_joined([seen.marks(self._received_s) for seen in self._seen], self._received_s),
-            answers=tuple(seen.end() for seen in self._seen),
-            params=_params(generation),
+            answers=tuple(seen.end(self._keep_quotes) for seen in self._seen),
+            params=_params(generation, self._keep_quotes),
             tool_names=tuple(tool.name for tool in generation.tools),
             error=failure,
             content=self._content(),
@@ -246,12 +265,7 @@ class GenerationRecorder:
 
     def _failure(self) -> Failure | None:
         error = self._call.error or self._error
-        if isinstance(error, Exception):
-            return _failure(error)
-        for seen in self._seen:
-            if seen.finish is not None and seen.finish.reason in ("error", "abort"):
-                return Failure(f"finish {seen.finish.reason}", seen.finish.error or "no cause was given")
-        return None
+        return _failure(error, self._keep_quotes) if isinstance(error, Exception) else None
 
     def _outcome(self, failure: Failure | None) -> Outcome:
         if failure is not None:
@@ -262,7 +276,7 @@ class GenerationRecorder:
     def _content(self) -> dict[str, Any] | None:
         if not self._keep_content:
             return None
-        outputs = [seen.whole.message for seen in self._seen if seen.whole is not None]
+        outputs = [seen.whole for seen in self._seen if seen.whole is not None]
         return content_object(self._generation, outputs, with_token_ids=self._with_token_ids)
 
 
@@ -287,29 +301,33 @@ def _later(start_s: float, after_s: float | None) -> float | None:
     return None if after_s is None else start_s + after_s
 
 
-def _params(generation: Generation) -> dict[str, Any]:
+def _params(generation: Generation, keep_quotes: bool) -> dict[str, Any]:
     """What the caller wished, without what is as by default."""
-    params: dict[str, Any] = {
-        f.name: getattr(generation.params, f.name)
-        for f in fields(SamplingParams)
-        if getattr(generation.params, f.name) != getattr(_DEFAULTS, f.name)
-    }
+    params = _changed(generation.params, _DEFAULTS, keep_quotes)
     if generation.n != 1:
         params["n"] = generation.n
     if generation.stream:
         params["stream"] = True
-    if generation.rule != FREE:
-        params["rule"] = {
-            f.name: getattr(generation.rule, f.name)
-            for f in fields(generation.rule)
-            if getattr(generation.rule, f.name) != getattr(FREE, f.name)
-        }
+    if rule := _changed(generation.rule, FREE, keep_quotes):
+        params["rule"] = rule
     return params
 
 
-def _failure(error: Exception) -> Failure:
+def _changed(
+    wishes: SamplingParams | AnswerRule, defaults: SamplingParams | AnswerRule, keep_quotes: bool
+) -> dict[str, Any]:
+    """The members that are not as by default."""
+    return {
+        f.name: getattr(wishes, f.name)
+        for f in fields(wishes)
+        if getattr(wishes, f.name) != getattr(defaults, f.name) and (keep_quotes or f.name not in _QUOTES)
+    }
+
+
+def _failure(error: Exception, keep_quotes: bool) -> Failure:
     if isinstance(error, FlashstepError) and error.status < 500:
-        return Failure(error.type, error.message)  # the caller's mistake; our stack says nothing about it
+        # The caller's mistake; our stack says nothing about it.
+        return Failure(error.type, error.message if keep_quotes else unquoted(error))
     kind = error.type if isinstance(error, FlashstepError) else type(error).__name__
     stack = "".join(traceback.format_exception(error))
     return Failure(kind, str(error), stack[-_MAX_STACK_CHARS:])

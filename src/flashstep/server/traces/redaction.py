@@ -1,4 +1,4 @@
-"""Takes out of a record what must not be kept.
+"""Takes out of a record, or out of what is said of a request, what must not be kept.
 
 Each pattern is tried on every string that a caller, a model or an error could have put there; what
 names the record (ids, endpoint, times) stays. A match never spans two strings, so a secret that is
@@ -10,9 +10,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from flashstep.errors import ContextLengthExceeded, FlashstepError, InvalidRequest, NotFound
 from flashstep.server.traces.record import AnswerEnd, Failure, TraceRecord
 
 REDACTED = "[redacted]"
+# Fields whose members the caller names, so that the path to such a member quotes the caller.
+_NAMED_BY_CALLERS = ("logit_bias", "metadata")
 
 
 class Redaction:
@@ -67,3 +70,15 @@ class Redaction:
 
     def _optional(self, text: str | None) -> str | None:
         return None if text is None else self.text(text)
+
+
+def unquoted(error: FlashstepError) -> str:
+    """What `error` says. Of a wrong request only the place and the kind, for the message quotes what is
+    there; one that is too long is told in numbers anyway."""
+    if isinstance(error, ContextLengthExceeded) or not isinstance(error, InvalidRequest | NotFound):
+        return error.message
+    place = "model" if isinstance(error, NotFound) else error.param or "the request"
+    field = place.partition(".")[0]
+    place = field if field in _NAMED_BY_CALLERS else place
+    kind = f" ({error.code})" if error.code else ""
+    return f"{place}: refused{kind}; the message quotes the request and is not kept"

@@ -20,7 +20,8 @@ class TraceSettings:
     """Raises ConfigError naming the setting that cannot work.
 
     store: the SQLite file of the records; None = none are kept.
-    keep_content: False leaves prompts and outputs out of the records.
+    keep_content: False leaves prompts and outputs out of the records, and what quotes them out of
+        records, spans and logs: stop strings, schemas, messages about wrong requests.
     max_days, max_bytes: older records are deleted, and the oldest when all take more than this.
     redact: regular expressions; what matches in content, parameters and errors is replaced.
     otlp_endpoint: base URL of an OpenTelemetry collector that gets spans; None = none.

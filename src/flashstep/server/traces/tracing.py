@@ -28,6 +28,7 @@ class Tracing:
             self._writer.put,
             loaded_model=loaded_model,
             keep_content=self._settings.keep_content and self._settings.store is not None,
+            keep_quotes=self._settings.keep_content,
             with_token_ids=not self._settings.redact,
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 
-from flashstep.errors import ConfigError
+from flashstep.errors import ConfigError, how_to_install
 from flashstep.training.evaluation.item import Item, Play
 from flashstep.training.tasks.base import LETTER_BREAK
 from flashstep.training.tasks.gym.entries import dataset, entries_of_any_process
@@ -26,7 +26,7 @@ def gym_families() -> tuple[str, ...]:
     """The names of all tasks, as "gym/leg_counting". ConfigError when the library is missing."""
     if find_spec("reasoning_gym") is None:
         raise ConfigError(
-            "the suite gym needs reasoning-gym, which is not installed; run: pip install 'flashstep[train]'"
+            f"the suite gym needs reasoning-gym, which is not installed; {how_to_install('train')}"
         )
     from reasoning_gym.factory import DATASETS
 

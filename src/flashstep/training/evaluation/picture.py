@@ -2,16 +2,26 @@
 
 from pathlib import Path
 
-from flashstep.errors import ConfigError
+from flashstep.errors import ConfigError, how_to_install
 from flashstep.training.evaluation.report import Report
 
 
-def draw(report: Report, path: Path) -> None:
-    """Write a PNG (or what the suffix of `path` says). ConfigError when matplotlib is missing."""
+def check_drawable(path: Path) -> None:
+    """ConfigError when `draw` could not: matplotlib is missing, or knows no such suffix."""
     try:
-        from matplotlib.figure import Figure
+        from matplotlib.backend_bases import FigureCanvasBase
     except ImportError:
-        raise ConfigError("a picture needs matplotlib; run: pip install 'flashstep[train]'") from None
+        raise ConfigError(f"a picture needs matplotlib; {how_to_install('train')}") from None
+    suffixes = sorted(FigureCanvasBase.get_supported_filetypes())
+    if path.suffix.lower().removeprefix(".") not in ("", *suffixes):
+        raise ConfigError(f"{path}: no picture can end in {path.suffix}; choose one of {', '.join(suffixes)}")
+
+
+def draw(report: Report, path: Path) -> None:
+    """Write a PNG (or what the suffix of `path` says). ConfigError where `check_drawable` raises it."""
+    check_drawable(path)
+    from matplotlib.figure import Figure
+
     results = report.results
     figure = Figure(figsize=(11, 1.5 + 0.22 * len(results)), layout="constrained")
     bars, points = figure.subplots(1, 2, width_ratios=(3, 2))

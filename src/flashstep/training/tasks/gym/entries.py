@@ -12,7 +12,7 @@ from functools import cache
 from multiprocessing import get_context
 from typing import Any
 
-from flashstep.errors import ConfigError
+from flashstep.errors import ConfigError, how_to_install
 from flashstep.training.tasks.base import Split, split_of
 from flashstep.training.tasks.gym.solved import Entry
 
@@ -31,7 +31,7 @@ def dataset(name: str, first_seed: int) -> Any:
         import reasoning_gym
     except ImportError as error:
         raise ConfigError(
-            "these tasks need reasoning-gym, which is not installed; run: pip install 'flashstep[train]'"
+            f"these tasks need reasoning-gym, which is not installed; {how_to_install('train')}"
         ) from error
     return reasoning_gym.create_dataset(name, size=FIRST_EVAL_SEED, seed=first_seed)
 
