@@ -88,7 +88,8 @@ class SamplingParams:
         _check("min_p", self.min_p, 0.0, 1.0)
         _check("presence_penalty", self.presence_penalty, -2.0, 2.0)
         _check("frequency_penalty", self.frequency_penalty, -2.0, 2.0)
-        _check("repetition_penalty", self.repetition_penalty, 0.0, 10.0, low_open=True)
+        # Logits divided by much less leave the range of float32.
+        _check("repetition_penalty", self.repetition_penalty, 0.01, 10.0)
         if self.max_tokens is not None:
             _check("max_tokens", self.max_tokens, 1, 1 << 31)
         if self.logprobs is not None:

@@ -1,5 +1,6 @@
 """Sizes that follow from memory and model."""
 
+import re
 from dataclasses import asdict
 
 import pytest
@@ -133,7 +134,10 @@ def test_a_setting_that_cannot_work_is_refused_by_name(options, words):
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"kv_memory_bytes": 1 << 20}, "kv_memory_bytes is 1048576, but .* need [0-9]+ for this model"),
+        (
+            {"kv_memory_bytes": 1 << 20},
+            "kv_memory_bytes is 1048576, .* a context of 0 tokens; raise .* or lower",
+        ),
         ({"max_sequences": 100}, "max_batch_tokens is 512, but 100 sequences with 3 drafts each need 600"),
     ],
     ids=["memory", "token budget"],
@@ -144,6 +148,68 @@ def test_sizes_that_contradict_each_other_are_refused_with_numbers(options, word
     with pytest.raises(ConfigError, match=words):
         config.resolve(ModelConfig.from_hf(presets.nano()))
     assert asdict(config) == before
+
+
+@pytest.mark.parametrize("prefix_cache", [False, True])
+@pytest.mark.parametrize("runner", ["cpu", "torch"])
+@pytest.mark.parametrize("name", ["toy", "nano", "step35_flash"])
+def test_the_memory_that_is_recommended_gives_the_context_that_is_promised(name, runner, prefix_cache):
+    model = ModelConfig.from_hf(getattr(presets, name)())
+    options = {"runner": runner, "prefix_cache": prefix_cache, "block_size": 16}
+    with pytest.raises(ConfigError) as caught:
+        EngineConfig.from_options({**options, "kv_memory_bytes": 1 << 20}).resolve(model)
+    found = re.search(r"to (\d+) \(--kv-memory-mib (\d+)\) for a context of (\d+)", str(caught.value))
+    num_bytes, num_mib, context = map(int, found.groups())
+    assert num_bytes == num_mib << 20
+    sizes = EngineConfig.from_options({**options, "kv_memory_bytes": num_bytes}).resolve(model)
+    assert 4096 <= context == min(model.max_positions, 16 * sizes.num_full_blocks)
+    full, _ = kv_bytes(model, EngineConfig.from_options(options))
+    assert context < 4096 + 16 * (2 + (1 << 20) // full), "a MiB less would not do"
+
+
+@pytest.mark.parametrize("max_positions", [64, 8192])
+def test_the_least_memory_that_is_taken_gives_a_context_of_use(max_positions):
+    model = ModelConfig.from_hf(presets.toy() | {"max_seq_len": max_positions})
+    contexts = [context_of(model, num_kib << 10) for num_kib in range(256, 4096, 64)]
+    least = next(context for context in contexts if context > 0)
+    assert min(max_positions, 256) <= least < 400
+    assert contexts == sorted(contexts)
+
+
+def context_of(model: ModelConfig, kv_memory_bytes: int) -> int:
+    """Tokens of one request; 0 = so little memory is refused."""
+    config = EngineConfig(kv_memory_bytes=kv_memory_bytes, max_sequences=2, max_batch_tokens=64)
+    try:
+        sizes = config.resolve(model)
+    except ConfigError:
+        return 0
+    return min(model.max_positions, 16 * sizes.num_full_blocks)
+
+
+@pytest.mark.parametrize("kv_memory_bytes", [1 << 20, 1 << 30])
+def test_a_model_without_sliding_layers_takes_no_more_sliding_blocks_than_requests_need(kv_memory_bytes):
+    model = only_full_layers()
+    wishes = {"kv_memory_bytes": kv_memory_bytes, "max_sequences": 4, "max_batch_tokens": 64}
+    sizes = EngineConfig(**wishes).resolve(model)
+    assert sizes == EngineConfig(**wishes, prefix_cache=False).resolve(model)
+    assert sizes.num_sliding_blocks < 20
+    assert sizes.num_full_blocks * 16 >= 256
+
+
+def only_full_layers() -> ModelConfig:
+    """The toy with full attention in all layers and no MTP modules, which have to be sliding."""
+    raw = presets.toy()
+    num_layers, total = raw["num_hidden_layers"], len(raw["layer_types"])
+    for key, value in raw.items():
+        if isinstance(value, list) and len(value) == total:
+            raw[key] = value[:num_layers]
+    full = {"layer_types": ["full_attention"] * num_layers, "num_nextn_predict_layers": 0}
+    return ModelConfig.from_hf(raw | full)
+
+
+def test_sliding_blocks_that_outlive_requests_are_no_more_than_all_requests_could_use(toy_config):
+    sizes = EngineConfig(max_sequences=2, max_batch_tokens=64, kv_memory_bytes=1 << 34).resolve(toy_config)
+    assert sizes.num_sliding_blocks <= 2 * 8192 // 16 + 20
 
 
 @pytest.mark.parametrize("weight_format", ["bf16", "float32"])

@@ -18,7 +18,6 @@ operations_st = st.lists(
         st.tuples(st.just("evict full"), st.integers(1, 6)),
         st.tuples(st.just("evict sliding"), st.integers(1, 6)),
         st.tuples(st.just("grow"), st.integers(1, 6)),
-        st.tuples(st.just("drafts"), st.booleans()),
     ),
     max_size=40,
 )
@@ -52,8 +51,6 @@ class Cached:
         elif name == "grow":
             known = self.sequence.num_tokens
             self.sequence.token_ids += self.text[known : known + values[0]]
-        elif name == "drafts":
-            self.sequence.num_drafts = 3 if values[0] else 0
         else:
             self.evict(self.full if name == "evict full" else self.sliding, *values)
 
@@ -64,8 +61,9 @@ def test_a_lookup_always_finds_what_a_plain_search_finds(text, operations):
     state = Cached(text)
     for operation in operations:
         state.operate(*operation)
-        seq = state.sequence
-        assert state.lookup.find() == state.cache.find(seq.token_ids, drafts=seq.num_drafts > 0)
+        for drafts in (True, False):
+            found = state.lookup.find(drafts=drafts)
+            assert found == state.cache.find(state.sequence.token_ids, drafts=drafts)
 
 
 def test_no_block_is_hashed_twice_and_nothing_is_searched_while_nothing_changes(monkeypatch):
@@ -76,16 +74,21 @@ def test_no_block_is_hashed_twice_and_nothing_is_searched_while_nothing_changes(
     state = Cached(TEXTS[0])
     search = state.cache.find_chain
     monkeypatch.setattr(state.cache, "find_chain", lambda *a, **k: searched.append(a) or search(*a, **k))
+
+    def find():
+        for drafts in (True, False):
+            state.lookup.find(drafts=drafts)
+
     for _ in range(5):
-        state.lookup.find()
-    assert (len(hashed), len(searched)) == (2, 1)
+        find()
+    assert (len(hashed), len(searched)) == (2, 2), "once for who drafts and once for who does not"
     state.sequence.token_ids += TEXTS[0][9:12]
-    state.lookup.find()
-    assert (len(hashed), len(searched)) == (3, 2)
+    find()
+    assert (len(hashed), len(searched)) == (3, 4)
     state.add(1, 1, has_mtp=True)
     hashed.clear()
-    state.lookup.find()
-    assert (len(hashed), len(searched)) == (0, 3)
+    find()
+    assert (len(hashed), len(searched)) == (0, 6)
 
 
 def test_a_chain_is_the_same_whether_it_grows_or_is_made_at_once():

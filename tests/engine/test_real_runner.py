@@ -1,5 +1,8 @@
 """The engine on the compiled runner with the toy checkpoint in float32, where it counts."""
 
+import gc
+import weakref
+
 import pytest
 from driving import drain, prompt, request
 
@@ -65,3 +68,21 @@ def test_preemption_in_small_pools_changes_no_answer(load, reference):
 def test_two_threads_give_the_same_answers(load, reference):
     found, _ = answers(load(num_threads=2), some_requests(), 3)
     assert found == reference
+
+
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_a_closed_engine_that_is_still_held_holds_no_weights_pools_or_buffers(toy_checkpoint, num_threads):
+    """As one that died is held until the one in its place stands, which needs the memory."""
+    sizes = {**SIZES, "num_threads": num_threads, "max_batch_tokens": 64}
+    engine = Engine(Runner.load(toy_checkpoint, weight_format="float32", **sizes), num_draft_tokens=3)
+    engine.add(request(prompt=prompt(40)))
+    for _ in range(3):
+        engine.step()
+    arrays = [weakref.ref(array) for group in engine._runner._workers._arrays for array in group]
+    assert len(arrays) > 30
+    engine.close()
+    gc.collect()
+    assert [ref() for ref in arrays if ref() is not None] == []
+    with pytest.raises(ValueError, match="closed; load the model again"):
+        engine.step()
+    engine.close()

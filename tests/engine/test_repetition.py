@@ -63,7 +63,6 @@ def test_a_loop_ends_at_the_same_token_with_and_without_drafts(toy_config, num_d
     assert token_ids == [50] * LOOP_TOKENS
     assert LOOP_TOKENS % CHECK_EVERY == 0
     assert all(output.stop_reason is None for output in outputs[:-1])
-    assert engine.metrics.num_loops == 1
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,10 @@ allocator keeps what each thread once had.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 from flashstep.backends.allocator import give_back
 from flashstep.types import Message, Tool
@@ -19,7 +19,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _LONG_CHARS = 20_000  # about 10 ms of encoding
-_TOOL_CHARS = 1000  # what declaring a tool usually takes; its exact length would cost a rendering
+_FRAME_CHARS = 20  # what the template puts around a text, a call or a tool takes about as long
+_SCALAR_CHARS = 4  # a number, true, a pair of brackets with its comma
 _LONG_S = 0.2  # work that takes so long leaves enough memory behind to be worth tidying up
 _thread = ThreadPoolExecutor(1, thread_name_prefix="flashstep-long-prompts")
 
@@ -45,7 +46,35 @@ def _tidy(work: Callable[[], T]) -> T:
 
 
 def prompt_chars(messages: Sequence[Message], tools: Sequence[Tool]) -> int:
-    """About how long a conversation's prompt is."""
-    texts = (len(m.content) + len(m.reasoning or "") for m in messages)
-    calls = (len(str(call.arguments)) for m in messages for call in m.tool_calls)
-    return sum(texts) + sum(calls) + _TOOL_CHARS * len(tools)
+    """About how long a conversation's prompt is. Counting ends once it is long, so it is always quick."""
+    num_chars = 0
+    for content in _contents(messages, tools):
+        num_chars += _FRAME_CHARS + _json_chars(content)
+        if num_chars > _LONG_CHARS:
+            break
+    return num_chars
+
+
+def _contents(messages: Sequence[Message], tools: Sequence[Tool]) -> Iterator[Any]:
+    """What the template prints within frames of its own: texts, arguments of calls, declarations of tools."""
+    for tool in tools:
+        yield tool.wire
+    for message in messages:
+        yield message.content
+        yield from (call.arguments for call in message.tool_calls)
+        if message.reasoning is not None:
+            yield message.reasoning
+
+
+def _json_chars(value: Any) -> int:
+    """About how long `value` is as JSON, counted like a prompt. No recursion: clients choose the depth."""
+    num_chars, values = 0, [value]
+    while values and num_chars <= _LONG_CHARS:
+        part = values.pop()
+        if isinstance(part, dict):
+            values += part.keys()
+            values += part.values()
+        elif isinstance(part, list):
+            values += part
+        num_chars += len(part) if isinstance(part, str) else _SCALAR_CHARS
+    return num_chars

@@ -18,6 +18,12 @@ from flashstep.engine.prefix_cache import MISS, ROOT, Hit, PrefixCache
 from flashstep.engine.prefix_lookup import PrefixLookup
 from flashstep.engine.sequence import Sequence
 
+# What a sequence computes again rather than not draft. So many tokens take 30 plain steps or more, which is
+# what drafting saves an answer of some hundred tokens (dev/LOG.md, 2026-11-28).
+_PATIENCE_TOKENS = 64
+_MORE_PATIENCE_TOKENS = 16  # for each sequence that gave drafting up: about what that cost a short answer
+_MOST_PATIENCE_TOKENS = 2048  # a few steps of the default budget, so that no first token is much delayed
+
 
 class BlockManager:
     """Gives sequences the blocks they write into, and takes back the ones nobody reads again.
@@ -35,8 +41,8 @@ class BlockManager:
         self.sliding = BlockPool("sliding", num_sliding_blocks)
         self._reach = num_stale_rows + window_tokens - 1
         self._num_stale_rows = num_stale_rows
-        self.num_queried_tokens = 0
         self.num_hit_tokens = 0
+        self._patience_tokens = _PATIENCE_TOKENS
         self._cache = PrefixCache(
             self.full, self.sliding,
             block_size=block_size, reach=self._reach, num_lookahead=num_lookahead,
@@ -48,28 +54,45 @@ class BlockManager:
         """Tokens that one sequence alone can hold."""
         return self.full.total * self.block_size
 
-    def admit(self, seq: Sequence) -> bool:
+    def admit(self, seq: Sequence, *, may_draft: bool = True) -> bool:
         """Take the full blocks of all known tokens at once, so that a long prompt, once started, is
         not overtaken; sliding blocks are taken chunk by chunk. A known prefix is taken over, and
-        counts as computed. False, and nothing taken, when there is no room."""
-        hit = self._find(seq)
+        counts as computed. A sequence that drafts stops, when it may not or for a much longer prefix.
+        False, and nothing taken or changed, when there is no room."""
+        drafts = may_draft and seq.num_drafts > 0
+        own, longest = self._find(seq, drafts)
+        num_more = (len(longest.full_blocks) - len(own.full_blocks)) * self.block_size
+        gives_up = num_more > self._patience_tokens
+        hit = longest if gives_up else own
         num_new = self._blocks(seq.num_tokens) - len(hit.full_blocks)
         full_left = self.full.num_available - self.full.num_unused(hit.full_blocks)
         sliding_left = self.sliding.num_available - self.sliding.num_unused(hit.sliding_blocks)
         if num_new > full_left or sliding_left < 1:
             return False
         self._lookup = None
+        if gives_up or not drafts:
+            seq.stop_drafting()
+        self._settle(num_more, gives_up)
         self._take_over(seq, hit)
         seq.full_table.append(self.full.take(num_new))
         return True
 
-    def _find(self, seq: Sequence) -> Hit:
+    def _find(self, seq: Sequence, drafts: bool) -> tuple[Hit, Hit]:
+        """The longest prefix for a sequence that drafts or does not, and for one that does not."""
         # Scores of the prompt's own tokens need its rows computed.
         if self._cache is None or seq.params.prompt_logprobs is not None:
-            return MISS
+            return MISS, MISS
         if self._lookup is None or self._lookup.sequence is not seq:
             self._lookup = PrefixLookup(self._cache, seq)
-        return self._lookup.find()
+        return self._lookup.find(drafts=drafts), self._lookup.find(drafts=False)
+
+    def _settle(self, num_more: int, gives_up: bool) -> None:
+        """Each sequence that gave up drafting lets a later one compute more again, whose rows then serve
+        drafting ones: else a prompt that many share, once computed without drafts, would end them for all."""
+        if gives_up:
+            self._patience_tokens = min(self._patience_tokens + _MORE_PATIENCE_TOKENS, _MOST_PATIENCE_TOKENS)
+        else:
+            self._patience_tokens = max(self._patience_tokens - num_more, _PATIENCE_TOKENS)
 
     def _take_over(self, seq: Sequence, hit: Hit) -> None:
         self.full.share(hit.full_blocks)
@@ -80,7 +103,6 @@ class BlockManager:
         seq.num_computed_tokens = len(hit.full_blocks) * self.block_size
         if not seq.was_admitted:  # coming back after preemption is no hit that anyone asked for
             seq.num_cached_tokens = seq.num_computed_tokens
-            self.num_queried_tokens += seq.num_tokens
             self.num_hit_tokens += seq.num_cached_tokens
 
     def room(self, seq: Sequence) -> int:

@@ -4,6 +4,7 @@ Automatic choices happen in `resolve`, which returns a new object and changes no
 """
 
 import difflib
+import math
 import os
 import re
 import sys
@@ -23,6 +24,8 @@ _DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 _VALUE_LANES = 32  # rows of V are padded to this many numbers (kernels.attention.value_stride)
 _ARRAYS_BYTES = 4096  # slack and alignment of the four arrays behind the pools
 _SLIDING_CACHE_SHARE = 0.25
+_LEAST_CONTEXT_TOKENS = 256  # less holds no conversation, and is refused
+_USEFUL_CONTEXT_TOKENS = 4096  # what the refusal recommends memory for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +43,8 @@ class EngineConfig:
     max_sequences: most requests computed at once; others wait.
     kv_memory_bytes: memory for the K/V caches of all requests; it bounds the context length.
     num_draft_tokens: tokens the MTP modules draft per step; 0 = off.
-    max_drafting_sequences: while more requests than these run, each takes one token per step,
-        because computing the drafts of many costs more than it saves.
+    max_drafting_sequences: when more requests than these run at once, each of them takes one token per step
+        from then on, to its end, because computing the drafts of many costs more than it saves.
     adaptive_drafting: a request whose drafts are rarely right stops drafting, and the next ones do not begin.
     prefix_cache: keep the K/V of ended requests as long as there is room, for prompts that begin alike.
     max_waiting: requests that may wait before further ones are refused.
@@ -102,7 +105,8 @@ class EngineConfig:
         return cls(**options)
 
     def resolve(self, model: ModelConfig) -> "ResolvedConfig":
-        """Decide threads, drafts and block counts for `model`. ConfigError when memory is too small.
+        """Decide threads, drafts and block counts for `model`. ConfigError when memory is too small for a
+        context that is of use.
 
         The sliding pool is made so large that it never runs out; the full pool gets the rest, but
         not more than every sequence could use. With a prefix cache a quarter of the rest goes to
@@ -111,25 +115,9 @@ class EngineConfig:
         num_drafts = min(self.num_draft_tokens, len(model.mtp))
         num_stale_rows = max(0, len(model.mtp) - 1) if num_drafts else 0
         self._check_budget(num_drafts, num_stale_rows)
-        num_sliding = self._num_sliding_blocks(model, num_drafts, num_stale_rows)
-        full_bytes, sliding_bytes = _block_bytes(model, self.block_size, self.bytes_per_cached_number)
-        fixed_bytes = _ARRAYS_BYTES
-        if self.runner == "torch":  # a spare block in each pool
-            fixed_bytes = full_bytes + sliding_bytes
-        left_bytes = self.kv_memory_bytes - fixed_bytes - num_sliding * sliding_bytes
-        if left_bytes < full_bytes:
-            needed_bytes = fixed_bytes + num_sliding * sliding_bytes + full_bytes
-            raise ConfigError(
-                f"kv_memory_bytes is {self.kv_memory_bytes}, but max_sequences={self.max_sequences} and "
-                f"max_batch_tokens={self.max_batch_tokens} need {needed_bytes} for this model; "
-                f"raise kv_memory_bytes (--kv-memory-mib {-(-needed_bytes // 2**20)}) or lower max_sequences"
-            )
-        if self.prefix_cache:
-            num_kept = int(left_bytes * _SLIDING_CACHE_SHARE) // max(1, sliding_bytes)
-            num_sliding += num_kept
-            left_bytes -= num_kept * sliding_bytes
-        most = self.max_sequences * -(-model.max_positions // self.block_size)
-        num_full = min(left_bytes // max(1, full_bytes), most)
+        pools = _Pools(self, model, self._num_sliding_blocks(model, num_drafts, num_stale_rows))
+        self._check_memory(pools, model.max_positions)
+        num_full, num_sliding = pools.num_blocks(self.kv_memory_bytes)
         return ResolvedConfig(
             num_threads=self.num_threads or usable_cores(),
             num_draft_tokens=num_drafts,
@@ -157,6 +145,19 @@ class EngineConfig:
                 f"{num_drafts} drafts each need {needed} per step; raise it or lower max_sequences"
             )
 
+    def _check_memory(self, pools: "_Pools", max_positions: int) -> None:
+        """ConfigError when prompt and answer could have too few tokens together to be of use."""
+        context = pools.context_tokens(self.kv_memory_bytes)
+        if context >= min(max_positions, _LEAST_CONTEXT_TOKENS):
+            return
+        needed_mib = -(-pools.needed_bytes(min(max_positions, _USEFUL_CONTEXT_TOKENS)) // 2**20)
+        raise ConfigError(
+            f"kv_memory_bytes is {self.kv_memory_bytes}, which with max_sequences={self.max_sequences} and "
+            f"max_batch_tokens={self.max_batch_tokens} leaves this model a context of {context} tokens; "
+            f"raise kv_memory_bytes to {needed_mib << 20} (--kv-memory-mib {needed_mib}) for a context of "
+            f"{pools.context_tokens(needed_mib << 20)}, or lower max_sequences"
+        )
+
     def _num_sliding_blocks(self, model: ModelConfig, num_drafts: int, num_stale_rows: int) -> int:
         window = model_window(model)
         per_sequence = min_sliding_blocks(window + num_drafts, num_stale_rows, self.block_size)
@@ -172,6 +173,42 @@ class ResolvedConfig:
     num_draft_tokens: int
     num_full_blocks: int
     num_sliding_blocks: int
+
+
+class _Pools:
+    """How memory becomes blocks of one model. `num_working`: sliding blocks that requests need at most."""
+
+    def __init__(self, config: EngineConfig, model: ModelConfig, num_working: int) -> None:
+        self._block_size, self._max_positions = config.block_size, model.max_positions
+        self._num_working = num_working
+        self._full_bytes, self._sliding_bytes = _block_bytes(
+            model, config.block_size, config.bytes_per_cached_number
+        )
+        fixed_bytes = _ARRAYS_BYTES
+        if config.runner == "torch":  # a spare block in each pool
+            fixed_bytes = self._full_bytes + self._sliding_bytes
+        self._taken_bytes = fixed_bytes + num_working * self._sliding_bytes
+        self._kept_share = _SLIDING_CACHE_SHARE if config.prefix_cache and self._sliding_bytes else 0.0
+        self._most = config.max_sequences * -(-model.max_positions // config.block_size)
+
+    def num_blocks(self, memory_bytes: int) -> tuple[int, int]:
+        """Blocks of the full and of the sliding pool; none of the full pool when memory is too small."""
+        left_bytes = memory_bytes - self._taken_bytes
+        if left_bytes < 0:
+            return 0, self._num_working
+        num_kept = min(int(left_bytes * self._kept_share) // max(1, self._sliding_bytes), self._most)
+        left_bytes -= num_kept * self._sliding_bytes
+        num_full = min(left_bytes // self._full_bytes, self._most) if self._full_bytes else self._most
+        return num_full, self._num_working + num_kept
+
+    def context_tokens(self, memory_bytes: int) -> int:
+        """Tokens that one request can have."""
+        return min(self._max_positions, self.num_blocks(memory_bytes)[0] * self._block_size)
+
+    def needed_bytes(self, num_tokens: int) -> int:
+        """Memory with which `context_tokens` is at least `num_tokens`."""
+        full_bytes = -(-num_tokens // self._block_size) * self._full_bytes
+        return self._taken_bytes + math.ceil(full_bytes / (1 - self._kept_share))
 
 
 def bytes_per_cached_number(weight_format: WeightFormat) -> int:

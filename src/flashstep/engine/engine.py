@@ -28,7 +28,8 @@ class Engine:
     """Owns all requests from `add` to their last output.
 
     num_draft_tokens: drafts per step, at most what the runner has modules for; 0 = off.
-    max_drafting_sequences: while more than these run, nobody drafts; None = no limit.
+    max_drafting_sequences: whoever runs in company of more than these in all stops drafting, to its end;
+        None = no limit.
     draft_policy: says which requests draft and how long; None = all, to their end.
     num_valid_tokens: ids below are real tokens (the tokenizer's size); None = all of them.
     prefix_cache: take over K/V of requests that begin alike.
@@ -61,6 +62,7 @@ class Engine:
             max_batch_tokens=runner.max_batch_tokens,
             max_sequences=runner.max_sequences,
             num_stale_rows=num_stale_rows,
+            max_drafting_sequences=max_drafting_sequences,
         )
         self._sampler = Sampler(self.num_valid_tokens)
         self._draft_policy = draft_policy
@@ -139,7 +141,6 @@ class Engine:
         )
         self._sequences[seq.request_id] = seq
         self._scheduler.add(seq)
-        self.metrics.num_requests += 1
         self.metrics.num_prompt_tokens += seq.num_prompt_tokens
 
     def abort(self, request_id: str) -> TokenOutput | None:
@@ -147,7 +148,7 @@ class Engine:
         seq = self._sequences.get(request_id)
         if seq is None:
             return None
-        self._finish(seq, "abort")
+        self._finish(seq)
         return TokenOutput((), finish_reason="abort", timings=seq.timings(time.monotonic()))
 
     def step(self) -> list[tuple[str, TokenOutput]]:
@@ -172,6 +173,7 @@ class Engine:
 
     def close(self) -> None:
         """Close the runner; nothing may be called after it."""
+        self._drafter.forget()
         self._runner.close()
 
     def _check_grammar(self, grammar: str) -> None:
@@ -234,7 +236,6 @@ class Engine:
             seq.stop_drafting()
         self.metrics.count_verification(len(drafts), verdict.num_accepted)
         self.metrics.num_generated_tokens += len(new)
-        self.metrics.num_loops += stop_reason is not None
         seq.append(new, now_s)
         output = TokenOutput(
             token_ids=tuple(new),
@@ -246,7 +247,7 @@ class Engine:
             stop_reason=stop_reason,
         )
         if reason is not None:
-            self._finish(seq, reason)
+            self._finish(seq)
         return output, verdict.num_accepted
 
     def _score_prompt(self, seq: Sequence, positions: range, logits_RV: Float32) -> None:
@@ -263,16 +264,14 @@ class Engine:
         rows = zip(new, logits_JV, strict=False)  # rows behind the accepted drafts have no token
         return tuple(self._sampler.logprob(row_V, token_id, num_top) for token_id, row_V in rows)
 
-    def _finish(self, seq: Sequence, reason: FinishReason) -> None:
+    def _finish(self, seq: Sequence) -> None:
         self._scheduler.finish(seq)
         del self._sequences[seq.request_id]
-        self.metrics.num_finished[reason] += 1
 
     def _count_step(self, num_rows: int) -> None:
         self.metrics.num_steps += 1
         self.metrics.num_batch_tokens += num_rows
         self.metrics.num_preemptions = self._scheduler.num_preemptions
-        self.metrics.num_queried_tokens = self._blocks.num_queried_tokens
         self.metrics.num_cached_tokens = self._blocks.num_hit_tokens
 
 

@@ -3,34 +3,27 @@
 Readers in other threads may see a step half counted, never a torn number.
 """
 
-from collections import Counter
 from dataclasses import dataclass, field
-
-from flashstep.types import FinishReason
 
 
 @dataclass(slots=True)
 class Metrics:
     """What has been computed.
 
-    num_batch_tokens: rows of all trunk passes. prompt_tokens: of admitted requests.
-    num_queried_tokens: prompt tokens looked up in the prefix cache; num_cached_tokens: those found.
+    num_batch_tokens: rows of all trunk passes. num_prompt_tokens: of all requests added, computed or not.
+    num_cached_tokens: those of them that were found in the prefix cache.
     num_drafted_by_position[i]: drafts i places behind a known token that were verified;
     num_accepted_by_position[i]: those that were kept. num_verifications: steps of a sequence
-    that carried at least one draft. num_loops: answers that the repetition guard ended.
+    that carried at least one draft.
     """
 
-    num_requests: int = 0
-    num_finished: Counter[FinishReason] = field(default_factory=Counter)
     num_steps: int = 0
     num_batch_tokens: int = 0
     num_prompt_tokens: int = 0
     num_generated_tokens: int = 0
     num_preemptions: int = 0
-    num_queried_tokens: int = 0
     num_cached_tokens: int = 0
     num_verifications: int = 0
-    num_loops: int = 0
     num_drafted_by_position: list[int] = field(default_factory=list)
     num_accepted_by_position: list[int] = field(default_factory=list)
 

@@ -1,6 +1,6 @@
 """What the prefix cache knows of one waiting sequence, which is asked at every step until there is room."""
 
-from flashstep.engine.prefix_cache import MISS, Hit, KeyChain, PrefixCache
+from flashstep.engine.prefix_cache import Hit, KeyChain, PrefixCache
 from flashstep.engine.sequence import Sequence
 
 
@@ -12,16 +12,17 @@ class PrefixLookup:
         self.sequence = sequence
         self.chain = KeyChain(cache.block_size)
         self._cache = cache
-        self._state: tuple[int, int, bool] | None = None
-        self._hit = MISS
+        self._state: tuple[int, int] | None = None
+        self._hits: dict[bool, Hit] = {}
 
-    def find(self) -> Hit:
-        """The longest prefix that can be taken over now; the caller must not change it."""
+    def find(self, *, drafts: bool) -> Hit:
+        """The longest prefix that can be taken over now, by a sequence that drafts or by one that does not;
+        the caller must not change it."""
         seq = self.sequence
-        drafts = seq.num_drafts > 0
-        state = (self._cache.version, seq.num_tokens, drafts)
+        state = (self._cache.version, seq.num_tokens)
         if state != self._state:
             self.chain.extend(seq.token_ids)
-            self._hit = self._cache.find_chain(self.chain, seq.num_tokens, drafts=drafts)
-            self._state = state
-        return self._hit
+            self._state, self._hits = state, {}
+        if drafts not in self._hits:
+            self._hits[drafts] = self._cache.find_chain(self.chain, seq.num_tokens, drafts=drafts)
+        return self._hits[drafts]

@@ -16,9 +16,9 @@ from flashstep.engine.kv_cache import new_caches
 from flashstep.engine.runner_protocol import check_fits, check_sizes
 from flashstep.engine.weights import PackedModel, StorageFormats, pack
 from flashstep.kernels.entry import DRAFT, TRUNK
-from flashstep.kernels.tables import Sizes
+from flashstep.kernels.tables import Inputs, Sizes
 from flashstep.kernels.team import Workers
-from flashstep.kernels.workspace import new_inputs, new_workspace
+from flashstep.kernels.workspace import Workspace, new_inputs, new_workspace
 from flashstep.model.checkpoint import Checkpoint
 from flashstep.model.config import ModelConfig
 
@@ -66,15 +66,16 @@ class Runner:
         self.window_tokens = max((layer.window_tokens for layer in layers), default=0) or 1
         heads = [(x.num_q_heads + 2 * x.num_kv_heads) * x.head_dim for x in layers]
         widest_rope = max(2, 2 * int(model.ropes[:, 1].max()))
-        self._work = new_workspace(sizes, layers, max(heads), widest_rope, max_sequences, num_threads)
-        self._inputs = new_inputs(max_batch_tokens, max_sequences, sizes.table_stride, sizes.num_drafts)
+        work = new_workspace(sizes, layers, max(heads), widest_rope, max_sequences, num_threads)
+        inputs = new_inputs(max_batch_tokens, max_sequences, sizes.table_stride, sizes.num_drafts)
+        self._buffers: tuple[Workspace, Inputs] | None = (work, inputs)  # None once closed
         caches = new_caches(config, block_size, num_full_blocks, num_sliding_blocks, bytes_per_cached_number)
         arrays = (
             tuple(model.weights),
             tuple(model.tables(sizes, config.norm_eps)),
             tuple(caches),
-            tuple(self._work),
-            tuple(self._inputs),
+            tuple(work),
+            tuple(inputs),
         )
         limits = [
             config.vocab_size, sizes.block_size, sizes.num_full_blocks, sizes.num_sliding_blocks,
@@ -106,41 +107,50 @@ class Runner:
 
         Raises ValueError for a batch that does not fit (rows, sequences, block ids, token ids).
         """
-        inputs, rows = self._inputs, len(batch.token_ids_T)
-        wanted = len(batch.logit_rows_R)
-        self._stage(TRUNK, batch, wanted)
+        work, inputs = self._opened()
+        rows, wanted = len(batch.token_ids_T), len(batch.logit_rows_R)
+        self._stage(inputs, TRUNK, batch, wanted)
         inputs.counts[4] = self._stage_table(inputs.full_table, batch.full_table_SM)
         inputs.logit_rows[:wanted] = batch.logit_rows_R
         self._workers.run()
         d, v = self.config.d_model, self.config.vocab_size
         stride = self._logit_stride
-        logits = self._work.logits[: wanted * stride].reshape(wanted, stride)[:, :v]
-        return ForwardResult(np.ascontiguousarray(logits), self._work.hidden[: rows * d].reshape(rows, d))
+        logits = work.logits[: wanted * stride].reshape(wanted, stride)[:, :v]
+        return ForwardResult(np.ascontiguousarray(logits), work.hidden[: rows * d].reshape(rows, d))
 
     def draft(self, batch: DraftBatch) -> NDArray[np.int32]:
         """Run all MTP modules; returns their best tokens at each sequence's last row, int32 [S, J]."""
-        inputs, rows = self._inputs, len(batch.token_ids_T)
-        sequences = len(batch.query_starts_S1) - 1
+        work, inputs = self._opened()
+        rows, sequences = len(batch.token_ids_T), len(batch.query_starts_S1) - 1
         if self.max_drafts == 0:
             return np.zeros((sequences, 0), np.int32)
-        self._stage(DRAFT, batch, 0)
+        self._stage(inputs, DRAFT, batch, 0)
         inputs.append_token_ids[:sequences, : self.max_drafts] = batch.append_token_ids_SJ
         d = self.config.d_model
-        self._work.residual[: rows * d].reshape(rows, d)[:] = batch.hidden_TD
+        work.residual[: rows * d].reshape(rows, d)[:] = batch.hidden_TD
         self._workers.run()
         return inputs.drafts[:sequences, : self.max_drafts].copy()
 
     def close(self) -> None:
-        """Stop the worker threads; the runner must not be used afterwards."""
+        """Stop the worker threads and let weights, pools and buffers go; no call may follow.
+
+        What shares their memory keeps it: a caller's own `PackedModel`, the last `ForwardResult`.
+        """
         self._workers.close()
+        self._buffers = None
+
+    def _opened(self) -> tuple[Workspace, Inputs]:
+        if self._buffers is None:
+            raise ValueError("this runner is closed; load the model again")
+        return self._buffers
 
     @property
     def _logit_stride(self) -> int:
         return -(-self.config.vocab_size // 64) * 64
 
-    def _stage(self, job: int, batch: Batch | DraftBatch, wanted: int) -> None:
+    def _stage(self, inputs: Inputs, job: int, batch: Batch | DraftBatch, wanted: int) -> None:
         """Copy what both kinds of batches have into the staging arrays."""
-        inputs, rows, sequences = self._inputs, len(batch.token_ids_T), len(batch.query_starts_S1) - 1
+        rows, sequences = len(batch.token_ids_T), len(batch.query_starts_S1) - 1
         check_fits(self, batch)
         inputs.counts[:4] = job, rows, sequences, wanted
         inputs.token_ids[:rows] = batch.token_ids_T

@@ -47,11 +47,13 @@ class Sampler:
         """
         processors, rng = seq.processors, seq.rng
         for logits_V in logits_JV[:, : self.num_valid_tokens]:
+            # Before the processors, so that only the model is held to it and never what a request asks for.
+            _require_finite(logits_V.max())
             for processor in processors:
                 logits_V = processor.apply(logits_V)
             if rng is None:
                 token_id = int(logits_V.argmax())
-                _require_finite(logits_V[token_id])
+                _check_choosable(logits_V[token_id])
             else:
                 token_id = pick(weights(logits_V, seq.params), rng.random())
             for processor in processors:
@@ -72,7 +74,7 @@ class Sampler:
 def weights(logits_V: Float32, params: SamplingParams) -> Float32:
     """Unnormalised probabilities after temperature and filters; the best token's weight is 1."""
     best = logits_V.max()
-    _require_finite(best)
+    _check_choosable(best)
     scale = np.float32(1.0 / max(params.temperature, MIN_TEMPERATURE))
     weights_V: Float32 = np.exp((logits_V - best) * scale)
     if 0 < params.top_k < len(weights_V):
@@ -98,6 +100,11 @@ def _require_finite(best_logit: np.float32) -> None:
     """A NaN anywhere in a row is also its maximum, so the best logit speaks for the row."""
     if not math.isfinite(best_logit):
         raise FloatingPointError(f"the model's best logit is {best_logit}; its weights may be damaged")
+
+
+def _check_choosable(best_logit: np.float32) -> None:
+    """What processors owe (`LogitsProcessor.apply`), whatever the request asks for."""
+    assert math.isfinite(best_logit), f"processors left {best_logit} as the best logit; one must be finite"
 
 
 def _nucleus_threshold(weights_V: Float32, top_p: float) -> np.float32:

@@ -8,7 +8,7 @@
    running sequence is preempted: it loses its blocks, goes back to the head of the queue and is
    computed again later. The oldest can always go on, so there is no deadlock.
 3. Waiting sequences are admitted strictly in order, while blocks hold all their known tokens;
-   not in a step that preempted someone.
+   not in a step that preempted someone. Who joins a crowd that does not draft does not draft either.
 
 A sequence that drafts costs `num_stale_rows` more than its query length, because the draft pass
 computes that many earlier rows again; so a draft batch fits wherever the trunk batch did.
@@ -26,11 +26,15 @@ MIN_CHUNK_ROWS = 16  # so that a long prompt moves on in every step that has bud
 
 
 class Scheduler:
-    """Holds every live sequence, in `waiting` (first served first) or `running` (oldest first)."""
+    """Holds every live sequence, in `waiting` (first served first) or `running` (oldest first).
+
+    max_drafting_sequences: who would run beside so many others is admitted without drafts; None = no limit.
+    """
 
     def __init__(
-        self, blocks: BlockManager, *, max_batch_tokens: int, max_sequences: int, num_stale_rows: int
-    ) -> None:
+        self, blocks: BlockManager, *, max_batch_tokens: int, max_sequences: int, num_stale_rows: int,
+        max_drafting_sequences: int | None = None,
+    ) -> None:  # fmt: skip
         self.waiting: deque[Sequence] = deque()
         self.running: list[Sequence] = []
         self.num_preemptions = 0
@@ -38,6 +42,7 @@ class Scheduler:
         self._max_batch_tokens = max_batch_tokens
         self._max_sequences = max_sequences
         self._num_stale_rows = num_stale_rows
+        self._max_drafting_sequences = max_drafting_sequences
         self._has_streams = False  # somebody decodes in this step
 
     def __iter__(self) -> Iterator[Sequence]:
@@ -88,7 +93,7 @@ class Scheduler:
     def _admit(self, plan: list[Share], budget: int, now_s: float) -> None:
         while self.waiting and len(self.running) < self._max_sequences:
             seq = self.waiting[0]
-            if self._wanted(seq, budget) <= 0 or not self._blocks.admit(seq):
+            if self._wanted(seq, budget) <= 0 or not self._blocks.admit(seq, may_draft=self._may_draft):
                 break
             self.waiting.popleft()
             self.running.append(seq)
@@ -98,6 +103,13 @@ class Scheduler:
             seq.mark_admitted(now_s)
             budget -= (query_len + self._extra(seq)) * self._row_cost(seq)
             plan.append(self._share(seq, query_len))
+
+    @property
+    def _may_draft(self) -> bool:
+        """Whether one more running sequence could draft: if not, it would be stopped before its first draft,
+        and until then look only for what drafting sequences have computed."""
+        most = self._max_drafting_sequences
+        return most is None or len(self.running) < most
 
     def _share(self, seq: Sequence, query_len: int) -> Share:
         self._blocks.grow(seq, query_len)

@@ -66,12 +66,19 @@ class Drafter:
         self._hidden_TD: Float32 = np.empty((runner.max_batch_tokens, runner.config.d_model), np.float32)
 
     def note(self, seq: Sequence, num_rows: int, hidden_TD: Float32) -> None:
-        """Remember that `num_rows` rows up to the computed ones became final.
+        """Remember that `num_rows` rows up to the computed ones became final. A sequence that has no use for
+        drafts any more stops drafting, since its blocks from here on lack what the modules would write.
 
         hidden_TD is a view of the pass that computed them: `propose` must run before the next.
         """
         if seq.max_useful_drafts > 0:
             self._pending.append(_Pending(seq, seq.num_computed_tokens - num_rows, hidden_TD[:num_rows]))
+        else:
+            seq.stop_drafting()
+
+    def forget(self) -> None:
+        """Let go of the noted rows, which share memory with the runner."""
+        self._pending.clear()
 
     def propose(self, num_running: int) -> None:
         """Draft for all noted sequences that still run; sets their `draft_token_ids`.

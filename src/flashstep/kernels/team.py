@@ -48,10 +48,11 @@ class Workers:
         run(0, self._num_threads, *self._arrays, self._control)
 
     def close(self) -> None:
-        """Stop and join the workers."""
+        """Stop and join the workers, then let the arrays go; `run` refuses afterwards."""
         self._finalizer()
         for thread in self._threads:
             thread.join()
+        self._arrays = ()
 
 
 def _work(

@@ -13,7 +13,7 @@ SAMPLING_RANGES: Mapping[str, Schema] = {
     "min_p": {"minimum": 0, "maximum": 1},
     "presence_penalty": {"minimum": -2, "maximum": 2},
     "frequency_penalty": {"minimum": -2, "maximum": 2},
-    "repetition_penalty": {"exclusiveMinimum": 0, "maximum": 10},
+    "repetition_penalty": {"minimum": 0.01, "maximum": 10},
     "max_tokens": {"maximum": _COUNT_LIMIT},
     "max_completion_tokens": {"maximum": _COUNT_LIMIT},
     "max_output_tokens": {"maximum": _COUNT_LIMIT},
