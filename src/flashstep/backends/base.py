@@ -12,8 +12,9 @@ from flashstep.types import Request, TokenOutput
 
 @dataclass(frozen=True, slots=True)
 class EngineStats:
-    """The engine's state and counters since it started, for metrics. kv_usage is in [0, 1];
-    accepted_by_position[i] of drafted_by_position[i] drafts i places ahead were kept."""
+    """The engine's state and counters since it started, for metrics. kv_usage is in [0, 1]; num_restarts is
+    how many engines died before it; accepted_by_position[i] of drafted_by_position[i] drafts i places ahead
+    were kept."""
 
     num_running: int = 0
     num_waiting: int = 0
@@ -24,6 +25,7 @@ class EngineStats:
     num_generated_tokens: int = 0
     num_cached_tokens: int = 0
     num_verifications: int = 0
+    num_restarts: int = 0
     drafted_by_position: tuple[int, ...] = ()
     accepted_by_position: tuple[int, ...] = ()
 

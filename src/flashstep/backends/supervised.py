@@ -11,6 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
 from flashstep.backends.base import Backend, EngineStats, TokenStream
 from flashstep.errors import EngineDead, FlashstepError, Overloaded
@@ -63,8 +64,8 @@ class SupervisedBackend:
             return False
 
     def stats(self) -> EngineStats:
-        """State and counters of the present backend; counters begin again with each."""
-        return self._inner.stats()
+        """State and counters of the present backend; counters begin again with each, but for the restarts."""
+        return replace(self._inner.stats(), num_restarts=self.num_restarts)
 
     def close(self) -> None:
         """End all requests and start nothing any more."""

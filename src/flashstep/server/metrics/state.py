@@ -14,7 +14,7 @@ from flashstep.server.traces.writer import WriterStats
 
 class StateCollector(Collector):
     """Reads model, queue and drain. trace_stats: what became of trace records; None = none are kept. The
-    engine's counters begin again when it is restarted, as those of a process do."""
+    engine's counters, but for the restarts, begin again with each engine, as those of a process do."""
 
     def __init__(
         self, model: ServedModel, queue: Queue, drain: Drain, trace_stats: Callable[[], WriterStats] | None
@@ -43,6 +43,7 @@ class StateCollector(Collector):
         yield from _counters(
             labels,
             engine_steps=("Steps of the engine.", stats.num_steps),
+            engine_restarts=("Engines started because the one before died.", stats.num_restarts),
             num_preemptions=(
                 "Sequences that lost their KV blocks and were computed anew.",
                 stats.num_preemptions,
