@@ -1,8 +1,8 @@
 """Writing a word backwards: number its letters, list them from the last to the first, join."""
 
 import random
-import re
 
+from flashstep.training.tasks.answers import last_word
 from flashstep.training.tasks.base import Example, Split, lettered
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.spelling import spelled
@@ -31,5 +31,5 @@ def reverse_example(word: str, question: str) -> Example:
 
 
 def verify(example: Example, answer_text: str) -> bool:
-    """True when the last word of the answer is the reversed word."""
-    return re.findall(r"[a-z]+", answer_text.lower())[-1:] == [example.key]
+    """True when the last word of the answer, written together or letter by letter, is the reversed word."""
+    return last_word(answer_text) == example.key

@@ -1,6 +1,7 @@
 """Small talk and questions about the model itself; few fixed answers, chosen by the kind of question."""
 
 import random
+import re
 from dataclasses import dataclass
 
 from flashstep.training.tasks.abilities import ABILITIES
@@ -48,5 +49,9 @@ def generate(rng: random.Random, split: Split) -> Example:
 
 
 def verify(example: Example, answer_text: str) -> bool:
-    """True when the answer has the words that this kind of question must get."""
-    return example.key in answer_text.lower()
+    """True when the answer has the words that this kind of question must get. Praise may be thanked for; who is
+    taken for somebody else does not say yes."""
+    text = answer_text.lower()
+    if example.subject == "thanks":
+        return re.search(r"\b(welcome|thanks?|glad|pleasure)\b", text) is not None
+    return example.key in text and not (example.subject == "other" and text.startswith("yes"))

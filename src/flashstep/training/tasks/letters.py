@@ -17,6 +17,7 @@ from flashstep.training.tasks.spelling import named
 from flashstep.training.tasks.wording import dress, quoted
 from flashstep.training.tasks.words import sample_word, written
 
+_READ_AS_WORDS = "aisu"  # "as", "is", "ss", "us"
 NUMBER_WORDS = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
 )  # fmt: skip
@@ -88,7 +89,10 @@ def _plural(rng: random.Random, letter: str) -> str:
     forms = ("'{}'s", '"{}"s', "{}'s", "{}s", "letter {}'s", "letters {}", "letter {}", "'{}'", "`{}`s",
              "{}", "‘{}’s", "{}’s", "“{}”s", "letter '{}'", "occurrences of {}", "{} letters")  # fmt: skip
     weights = (6, 5, 6, 4, 2, 2, 2, 2, 1, 2, 1, 2, 1, 1, 1, 1)
-    return rng.choices(forms, weights)[0].format(_cased(rng, letter))
+    form = rng.choices(forms, weights)[0]
+    if form == "{}s" and letter in _READ_AS_WORDS:
+        form = "{}'s"
+    return form.format(_cased(rng, letter))
 
 
 def letter_noun(rng: random.Random, letter: str) -> str:

@@ -1,6 +1,7 @@
 """A question, then another that only the first makes clear: "and in blueberry?"."""
 
 import random
+import re
 
 from flashstep.training.tasks import backwards, letters, spelling
 from flashstep.training.tasks.backwards import reverse_example
@@ -25,6 +26,8 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
     """One question and one to three that follow up on it."""
     family = rng.choices(("letters", "spelling", "backwards", "arithmetic", "comparison"), (5, 2, 3, 2, 2))[0]
     example = _unequal(rng, split, family)
+    while _names_second_first(example):
+        example = _unequal(rng, split, family)
     script, subjects = Script(), [example.subject]
     script.example(example)
     for _ in range(rng.choice((1, 1, 2, 3))):
@@ -39,7 +42,7 @@ def follow_up(rng: random.Random, split: Split, before: Example) -> Example:
     if before.family in ("arithmetic", "comparison"):
         return _pair(rng, split, before)
     draw = rng.random()
-    if draw < 0.2:
+    if draw < 0.2 and before.family != "backwards":  # "spell it" could mean the reversed word
         return _other_task(rng, split, before)
     if before.family == "letters" and draw < 0.5:
         return _other_letter(rng, split, before)
@@ -64,7 +67,9 @@ def _other_word(rng: random.Random, split: Split, before: Example) -> Example:
 
 def _other_letter(rng: random.Random, split: Split, before: Example) -> Example:
     """Another letter of the same word."""
-    letter = choose_letter(rng, before.subject)
+    letter = asked_letter(before)
+    while letter == asked_letter(before):
+        letter = choose_letter(rng, before.subject)
     question = _asked(rng, split, "follow_letter", s=letter_noun(rng, letter))
     return count_example(before.subject, letter, question)
 
@@ -93,6 +98,14 @@ def _unequal(rng: random.Random, split: Split, family: str) -> Example:
         example = SHORT_FAMILIES[family].generate(rng, split)
         if "equal" not in example.key:
             return example
+
+
+def _names_second_first(example: Example) -> bool:
+    """ "Subtract 66 from 828": in "and with 70 and 135?" behind it, either could be the first."""
+    if example.family != "arithmetic":
+        return False
+    first, second = (re.search(rf"\b{n}\b", example.question.replace(",", "")) for n in _operands(example))
+    return first is not None and second is not None and second.start() < first.start()
 
 
 def _manner(example: Example) -> str:

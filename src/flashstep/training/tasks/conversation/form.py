@@ -75,8 +75,11 @@ def has_form(truth: Truth, content: str) -> bool:
     """True when `content` is the right answer in the form wanted."""
     content = content.strip()
     if truth.form == "sentence":
-        is_sentence = content.count(" ") >= 3 and content[:1].isupper() and content.endswith(".")
+        begins = content[:1].isupper() or content[:1].isdigit()
+        is_sentence = content.count(" ") >= 2 and begins and content.endswith(".")
         return is_sentence and answers_question(truth, content)
+    if truth.form == "word":
+        return not re.search(r"\d", content) and answers_question(truth, content)
     wanted = shaped(Example(truth.family, "", "", "", truth.key, truth.subject), truth.form)
     if truth.form in ("numbered", "bullets"):
         return _lines(content) == _lines(wanted)

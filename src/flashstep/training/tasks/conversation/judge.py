@@ -1,5 +1,7 @@
 """Is a turn of a conversation right?"""
 
+import re
+
 from flashstep.training.tasks.conversation.form import has_form
 from flashstep.training.tasks.conversation.persona import keeps_habit
 from flashstep.training.tasks.dialogue import Dialogue
@@ -18,5 +20,10 @@ def verify(dialogue: Dialogue, turn: int, message: Message) -> bool:
     if truth.form:
         return has_form(truth, message.content)
     if truth.family:
-        return answers_question(truth, message.content)
+        return answers_question(truth, _without_old_answer(message.content))
     return says(message.content, truth.key)
+
+
+def _without_old_answer(content: str) -> str:
+    """ "It is 3, not 4": a correction may name what was wrong."""
+    return re.sub(r"\b(?:not|I said|instead of|rather than) -?\d+\b", "", content)

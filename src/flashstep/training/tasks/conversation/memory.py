@@ -14,8 +14,8 @@ WORDINGS = (
 )  # fmt: skip
 _THINGS = (
     "name", "dog", "cat", "favorite color", "favorite food", "favorite animal", "city", "street", "school",
-    "job", "hobby", "password", "nickname", "surname", "teacher", "boat", "team", "code word", "secret word",
-    "project", "horse", "robot", "shop", "street name", "username", "favorite word", "sport", "village",
+    "job", "hobby", "password", "nickname", "surname", "teacher", "boat", "team", "bank", "doctor",
+    "project", "horse", "robot", "shop", "neighbor", "username", "favorite word", "sport", "car",
 )  # fmt: skip
 _UNKNOWN = "You have not told me"
 

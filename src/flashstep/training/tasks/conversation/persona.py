@@ -1,6 +1,7 @@
 """System prompts that give the model a name or a habit, and that it keeps to them."""
 
 import random
+import re
 
 from flashstep.training.tasks.base import Split, split_of
 from flashstep.training.tasks.dialogue import Dialogue, Truth
@@ -13,6 +14,7 @@ from flashstep.training.tasks.short_questions import (
     small_talk,
     truth_of,
 )
+from flashstep.training.tasks.tools.judge import says
 from flashstep.training.tasks.words import common_words, sample_word
 
 _KINDS = ("persona_name", "persona_begin", "persona_end", "persona_address")
@@ -43,11 +45,14 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
 
 
 def keeps_habit(truth: Truth, content: str) -> bool:
-    """True when the answer is right and has the word where the system prompt wants it."""
+    """True when the answer is right and has the word, at the beginning or the end where that is wanted."""
     kind, _, word = truth.form.partition(" ")
     content = content.strip()
     if kind == "persona_end":
+        content = content.rstrip(".! ")
         rest, is_kept = content.removesuffix(word), content.endswith(word)
+    elif kind == "persona_address":  # "There is 1, Anna." as well
+        rest, is_kept = re.sub(rf"\b{word}\b", "", content, count=1), says(content, word)
     else:
         rest, is_kept = content.removeprefix(word), content.startswith(word)
     return is_kept and answers_question(truth, rest)

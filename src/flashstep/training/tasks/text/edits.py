@@ -19,6 +19,7 @@ from flashstep.training.tasks.spelling import spelled
 from flashstep.training.tasks.text.letter_texts import (
     is_asked_about,
     letter_name,
+    without_second_article,
     word_in_question,
     word_of_line,
 )
@@ -46,7 +47,8 @@ def generate(rng: random.Random, split: Split) -> Example:
     problem = _sample(rng, split)
     text = wordings(f"edit_{problem.kind}", split).choose(rng)
     names = {"s": letter_name(rng, problem.letter), "r": letter_name(rng, problem.other or "x")}
-    question = dress(rng, split, text.format(w=word_in_question(rng, problem.word), **names))
+    question = without_second_article(text.format(w=word_in_question(rng, problem.word), **names))
+    question = dress(rng, split, question)
     return solve(problem).example("edits", question, problem.word)
 
 

@@ -13,7 +13,12 @@ from flashstep.training.tasks.base import Example, Split
 from flashstep.training.tasks.people import enumerated
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.spelling import named
-from flashstep.training.tasks.text.letter_texts import is_asked_about, letter_name, word_in_question
+from flashstep.training.tasks.text.letter_texts import (
+    is_asked_about,
+    letter_name,
+    without_second_article,
+    word_in_question,
+)
 from flashstep.training.tasks.trace_steps import Solution
 from flashstep.training.tasks.wording import dress
 from flashstep.training.tasks.words import sample_word
@@ -25,6 +30,7 @@ def generate(rng: random.Random, split: Split) -> Example:
     letter = rng.choice(word if rng.random() < 0.9 else ascii_lowercase)
     wording = wordings("letter_positions", split).choose(rng)
     question = wording.format(w=word_in_question(rng, word), s=letter_name(rng, letter))
+    question = without_second_article(question)
     return solve(word, letter).example("letter_positions", dress(rng, split, question), word)
 
 

@@ -1,6 +1,7 @@
 """How questions name letters and places, and how traces write a word letter by letter."""
 
 import random
+import re
 
 from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.spelling import spelled
@@ -27,6 +28,11 @@ def letter_name(rng: random.Random, letter: str) -> str:
     """ "the letter r", "letter 'r'", "r", ..., at times as a capital."""
     shown = letter.upper() if rng.random() < 0.1 else letter
     return rng.choice(("the letter ", "the letter ", "letter ", "")) + quoted(rng, shown, 0.5)
+
+
+def without_second_article(question: str) -> str:
+    """ "every the letter r" is "every letter r": a letter's name brought an article of its own."""
+    return re.sub(r"\b(every|each|no|any|all) the (letter)\b", r"\1 \2", question, flags=re.IGNORECASE)
 
 
 def word_in_question(rng: random.Random, word: str) -> str:

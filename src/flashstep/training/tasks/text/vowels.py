@@ -21,8 +21,10 @@ _VOWELS = frozenset("aeiou")
 
 
 def generate(rng: random.Random, split: Split) -> Example:
-    """Ask for the number of vowels, less often of consonants; y is a consonant."""
-    word, kind = sample_word(rng, split), rng.choices(WORDINGS, (7, 3))[0]
+    """Ask for the number of vowels, less often of consonants. No word has a y, which may be either."""
+    kind, word = rng.choices(WORDINGS, (7, 3))[0], "y"
+    while "y" in word:
+        word = sample_word(rng, split)
     question = wordings(kind, split).choose(rng).format(w=word_in_question(rng, word))
     return solve(word, kind).example("vowels", dress(rng, split, question), word)
 

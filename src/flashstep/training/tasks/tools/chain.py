@@ -76,7 +76,11 @@ def _steps(rng: random.Random, split: Split, num: int) -> tuple[list[Parameter],
         link = make_parameter(rng, split, is_camel=rng.random() < 0.1, taken=taken, kind=kind)
         link = replace(link, is_required=True)
         step = declare(rng, split, link=link, num_parameters=rng.choice((0, 0, 0, 1)))
-        if all(is_different(step, other) for other in steps):
+        # What the user gives has another name than what is taken over, or "with that city" would be either.
+        given = {p.words for other in steps for p in other.parameters if p not in links}
+        others = {p.words for p in step.parameters if p != link}
+        is_clear = link.words not in given and not others & {each.words for each in (*links, link)}
+        if is_clear and all(is_different(step, other) for other in steps):
             links.append(link)
             steps.append(step)
     return links, steps

@@ -103,7 +103,11 @@ def _is_meant(one: Declared, asked: Declared) -> bool:
     """True when a request for `asked` could be for `one`, by the words that its declaration has."""
     words = summary(one.tool)
     has_verb = any(verb in one.verbs or has_words(words, verb) for verb in asked.verbs)
-    return has_verb and (overlap(one.noun, asked.noun) or has_words(words, asked.noun))
+    # "Information on one order" is what any request that reads may want.
+    is_any_reading = (
+        one.reads and asked.reads and not any(has_words(one.tool.description, v) for v in one.verbs)
+    )
+    return (has_verb or is_any_reading) and (overlap(one.noun, asked.noun) or has_words(words, asked.noun))
 
 
 def overlap(one: str, other: str) -> bool:

@@ -1,6 +1,7 @@
 """Is a turn right? Its calls must be the recorded ones, its words must have the values."""
 
 import re
+from collections.abc import Iterable
 
 from flashstep.training.tasks.dialogue import Dialogue, same_calls
 from flashstep.training.tasks.short_questions import answers_question
@@ -16,10 +17,28 @@ def verify(dialogue: Dialogue, turn: int, message: Message) -> bool:
     truth = dialogue.truth(turn)
     if truth.family:
         return answers_question(truth, message.content)
-    return all(says(message.content, key) for key in truth.key.split("\n") if key)
+    keys = [key for key in truth.key.split("\n") if key]
+    return says_in_order(message.content, keys)
 
 
 def says(content: str, key: str) -> bool:
     """True when `key` stands in `content` by itself: 4 is neither in 44 nor in 4.5."""
-    pattern = rf"(?<![\w.]){re.escape(key)}(?!\w|\.\w)"
-    return re.search(pattern, content, re.IGNORECASE) is not None
+    return _find(content, key, 0) is not None
+
+
+def says_in_order(content: str, keys: Iterable[str]) -> bool:
+    """True when `content` has all the keys, each behind the one before: values of several results that change
+    places are wrong."""
+    start: int | None = 0
+    for key in keys:
+        start = _find(content, key, start or 0)
+        if start is None:
+            return False
+    return True
+
+
+def _find(content: str, key: str, start: int) -> int | None:
+    """Where `key` ends that stands in `content` by itself from `start` on."""
+    pattern = re.compile(rf"(?<![\w.]){re.escape(key)}(?!\w|\.\w)", re.IGNORECASE)
+    found = pattern.search(content, start)
+    return found.end() if found else None

@@ -60,7 +60,7 @@ def make_request(rng: random.Random, split: Split, declared: Declared, **fixed: 
     rng.shuffle(others)
     arguments = {**fixed, **{p.name: p.sample(rng, split) for p in others}}
     article = rng.choice(("the ", "the ", indefinite(declared.noun), "my ", "our ", ""))
-    said = {p.name: _said(rng, split, p, declared, arguments[p.name]) for p in others}
+    said = {p.name: _undoubled(_said(rng, split, p, declared, arguments[p.name])) for p in others}
     return Request(declared, arguments, f"{rng.choice(declared.shown_verbs)} {article}{declared.noun}", said)
 
 
@@ -89,7 +89,7 @@ def asked(
         text = wordings("tool_call", split).choose(rng).format(t=task, a=said)
     else:
         text = wordings("tool_call_bare", split).choose(rng).format(t=task)
-    text = _DOUBLED.sub(r"\1", text)
+    text = _undoubled(text)
     if rng.random() < 0.7 and not (said and text.startswith(said)):  # a value keeps its case
         text = text[0].upper() + text[1:]
     return text, replace(request, task=task)
@@ -106,6 +106,10 @@ def asked_with_manners(
 def said_arguments(rng: random.Random, request: Request) -> str:
     """The arguments in words: "city Oslo, days 3 and not urgent"."""
     return listing(list(request.said.values()), rng)
+
+
+def _undoubled(text: str) -> str:
+    return _DOUBLED.sub(r"\1", text)
 
 
 def listing(parts: list[str], rng: random.Random) -> str:

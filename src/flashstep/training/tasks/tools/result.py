@@ -32,8 +32,9 @@ class Result:
     asked: Parameter | None = None
 
     def content(self, rng: random.Random) -> str:
-        """The tool message: a JSON object, at times the bare value of a single field."""
-        if len(self.fields) == 1 and rng.random() < _PLAIN_SHARE:
+        """The tool message: a JSON object, at times the bare value of a single field that was asked for; of
+        another nobody would know the name."""
+        if len(self.fields) == 1 and self.asked and rng.random() < _PLAIN_SHARE:
             return str(self.values[self.fields[0].name])
         indent = 1 if rng.random() < 0.1 else None
         return json.dumps(self.values, ensure_ascii=False, indent=indent)

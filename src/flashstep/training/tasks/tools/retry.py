@@ -19,13 +19,16 @@ _PASSING = (
     "rate limit, call again", "busy, try once more", "server restarted, repeat the call",
 )  # fmt: skip
 _FINAL = (
-    "permission denied", "{p} is not known", "not allowed for this account", "the {n} no longer exists",
-    "the {n} is closed", "{p} has been removed", "quota used up until tomorrow",
+    "permission denied", "not allowed for this account", "the {n} no longer exists", "the {n} is closed",
+    "quota used up until tomorrow",
 )  # fmt: skip
+# Of a required argument that was given; without another one the call could be made again.
+_FINAL_ON_ARGUMENT = ("{p} is not known", "{p} has been removed")
 _PROPOSALS = (
-    '{p} {v} is not known, did you mean {w}?', "invalid {p}: {v}; use {w}", "{p} must be {w}",
-    "no {p} {v}, the nearest is {w}", "{p} {v} was renamed to {w}", "expected {w} as {p}, got {v}",
+    "invalid {p}: {v}; use {w}", "{p} must be {w}", "{p} {v} was renamed to {w}", "expected {w} as {p}, got {v}",
 )  # fmt: skip
+# Whom or where somebody meant instead is a thing to ask.
+_GUESSES = ("{p} {v} is not known, did you mean {w}?", "no {p} {v}, the nearest is {w}")
 
 
 def generate(rng: random.Random, split: Split) -> Dialogue:
@@ -47,14 +50,13 @@ def about(rng: random.Random, split: Split, tools: list[Declared], system: str) 
 def _dialogue(
     rng: random.Random, split: Split, wish: Request, tools: list[Declared], system: str
 ) -> Dialogue:
-    declared = wish.declared
     script = Script(system)
     text, wish = request.asked_with_manners(rng, split, wish, tools)
     script.user(text)
     script.call("\n".join(trace.call_lines(wish, tools)), [wish.call])
     changeable = _changeable(wish)
     if rng.random() < 0.3:
-        _give_up(rng, script, declared)
+        _give_up(rng, script, wish)
     elif changeable and rng.random() < 0.6:
         _change(rng, split, script, wish, rng.choice(changeable), tools)
     else:
@@ -69,9 +71,10 @@ def _changeable(wish: Request) -> list[Parameter]:
     return [p for p in wish.declared.parameters if p.kind in kinds and p.name in wish.arguments]
 
 
-def _give_up(rng: random.Random, script: Script, declared: Declared) -> None:
-    words = declared.parameters[0].words
-    error = rng.choice(_FINAL).format(p=words, n=declared.noun)
+def _give_up(rng: random.Random, script: Script, wish: Request) -> None:
+    given = [p.words for p in wish.declared.parameters if p.is_required and p.name in wish.arguments]
+    form = rng.choice((*_FINAL, *_FINAL_ON_ARGUMENT) if given else _FINAL)
+    error = form.format(p=given[0] if given else "", n=wish.declared.noun)
     script.results(_error(rng, error))
     script.answer(f"Error: {error}. No second try helps.", f"That failed: {error}.", Truth(error))
 
@@ -81,7 +84,8 @@ def _change(
 ) -> None:
     """The error names the value to be used instead."""
     better = _other_value(rng, split, wrong, wish.arguments[wrong.name])
-    error = rng.choice(_PROPOSALS).format(p=wrong.name, v=wish.arguments[wrong.name], w=better)
+    forms = _PROPOSALS if wrong.kind in ("person", "place") else (*_PROPOSALS, *_GUESSES)
+    error = rng.choice(forms).format(p=wrong.name, v=wish.arguments[wrong.name], w=better)
     script.results(_error(rng, error))
     second = replace(wish, arguments={**wish.arguments, wrong.name: better})
     reasoning = f"Error: {error}. Again with {wrong.name}: {trace.shown(better)}"
