@@ -25,9 +25,8 @@ from provenance import provenance
 
 from flashstep.bench.ceilings import measure_ceilings
 from flashstep.cli.model_path import resolve_model_path
-from flashstep.engine.config import EngineConfig, model_window
+from flashstep.engine.config import EngineConfig, block_bytes, model_window
 from flashstep.engine.engine import Engine
-from flashstep.engine.kv_cache import block_bytes
 from flashstep.engine.loading import load_engine
 from flashstep.model.config import ModelConfig
 from flashstep.types import Request, SamplingParams

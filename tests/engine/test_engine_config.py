@@ -1,5 +1,6 @@
 """Sizes that follow from memory and model."""
 
+import os
 import re
 from dataclasses import asdict
 
@@ -8,7 +9,7 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from flashstep.engine.config import EngineConfig
+from flashstep.engine.config import EngineConfig, cpu_limit, usable_cores
 from flashstep.engine.kv_cache import new_caches
 from flashstep.engine.torch_cache import new_layer_caches
 from flashstep.engine.torch_device import DTYPES
@@ -28,6 +29,33 @@ def kv_bytes(model: ModelConfig, config: EngineConfig) -> tuple[int, int]:
         full += 0 if layer.is_sliding else layer_bytes
         sliding += layer_bytes if layer.is_sliding else 0
     return full, sliding
+
+
+@pytest.mark.parametrize(
+    ("files", "cores"),
+    [
+        ({"cpu.max": "200000 100000\n"}, 2),
+        ({"cpu.max": "150000 100000\n"}, 2),
+        ({"cpu.max": "5000 100000\n"}, 1),
+        ({"cpu.max": "max 100000\n"}, None),
+        ({"cpu.max": "junk\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "250000\n", "cpu/cpu.cfs_period_us": "100000\n"}, 3),
+        ({"cpu/cpu.cfs_quota_us": "-1\n", "cpu/cpu.cfs_period_us": "100000\n"}, None),
+        ({"cpu/cpu.cfs_quota_us": "250000\n"}, None),
+        ({}, None),
+    ],
+    ids=["2", "1.5", "0.05", "max", "junk", "version 1", "version 1, none", "version 1, half", "no files"],
+)
+def test_the_limit_of_a_container_is_its_quota_in_whole_cores(tmp_path, files, cores):
+    (tmp_path / "cpu").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    assert cpu_limit(tmp_path) == cores
+
+
+def test_threads_are_no_more_than_cores_of_the_process(toy_config):
+    assert 1 <= usable_cores() <= os.cpu_count()
+    assert EngineConfig().resolve(toy_config).num_threads == usable_cores()
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,22 @@
 """Packed weights are mapped when they fit, and made anew when they are damaged, stale or of another kind."""
 
+import ast
 import logging
 import os
 import resource
 import shutil
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from flashstep.engine import weights
 from flashstep.engine.config import WEIGHT_FORMATS, EngineConfig
 from flashstep.engine.loading import load_engine
 from flashstep.engine.packed_file import UnusableFile, read_packed, write_packed
-from flashstep.engine.weight_cache import cache_folder, convert, load_packed
+from flashstep.engine.weight_cache import _LAYOUT, _fingerprint, cache_folder, convert, load_packed
 from flashstep.engine.weights import StorageFormats, pack
 from flashstep.errors import ConfigError
 from flashstep.model.checkpoint import Checkpoint
@@ -158,6 +161,31 @@ def test_a_file_of_another_layout_or_cpu_is_refused_by_name_of_what_changed(sour
     write_packed(tmp_path / "file", model, {"layout": "a", "formats": [1, 2]}, source)
     with pytest.raises(UnusableFile, match=r"something else \(formats, layout changed\)"):
         read_packed(tmp_path / "file", {"layout": "b", "formats": [3, 4]})
+
+
+def test_every_source_that_the_packing_is_made_of_is_in_the_fingerprint():
+    tree = ast.parse(Path(weights.__file__).read_text())
+    used = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    # Of the engine's config the packing takes the names of the formats alone, which are in the fingerprint.
+    ours = {name.removeprefix("flashstep.") for name in used if name.startswith("flashstep.")}
+    assert ours - {"engine.config"} <= set(_LAYOUT)
+
+
+def test_a_checkpoint_of_very_many_files_is_kept_like_any_other(source, config):
+    for number in range(2000):
+        (source / f"model-{number:05}-of-02000.safetensors").touch()
+    assert not is_mapped(load_packed(source, config, "int8"))
+    assert is_mapped(load_packed(source, config, "int8"))
+
+
+def test_a_file_with_the_times_of_all_shards_in_its_header_is_made_anew(source, config):
+    """As it was written before they became one digest."""
+    path = convert(source, config, "int8", None)
+    model = pack(Checkpoint.open(source, config), StorageFormats.of("int8"))
+    made_from = _fingerprint(source, StorageFormats.of("int8"))
+    write_packed(path, model, made_from | {"times": {"model.safetensors": 1}}, source)
+    assert not is_mapped(load_packed(source, config, "int8"))
+    assert is_mapped(load_packed(source, config, "int8"))
 
 
 def test_a_cache_that_cannot_be_written_costs_a_log_line(source, config, caplog):

@@ -12,6 +12,7 @@ from flashstep.chat.tokenizer import Tokenizer
 from flashstep.cli.model_path import resolve_model_path
 from flashstep.errors import ConfigError
 from flashstep.export.gguf import write_gguf
+from flashstep.export.gguf_metadata import tokenizer_keys
 from flashstep.export.gguf_names import gguf_name
 from flashstep.model.checkpoint import Checkpoint
 from flashstep.model.config import ModelConfig
@@ -105,27 +106,82 @@ def test_the_tokenizer_has_every_row_of_the_model(written):
     assert tokens[value(reader, "tokenizer.ggml.eos_token_id")] == tokenizer.eos_token
 
 
-def test_text_that_llama_cpp_would_split_otherwise_is_refused(tmp_path):
-    folder = tmp_path / "other"
-    shutil.copytree(FOLDER, folder)
-    state = json.loads((folder / "tokenizer.json").read_text())
-    state["pre_tokenizer"]["pretokenizers"][0]["pattern"]["Regex"] = r"\p{N}"
-    (folder / "tokenizer.json").write_text(json.dumps(state))
-    with pytest.raises(ConfigError, match=r"splits text by .* first, expected"):
-        write_gguf(folder, tmp_path / "x.gguf", "bf16")
+@pytest.fixture
+def edited(tmp_path):
+    """A function (file name, edit of its JSON) that copies the built-in model and edits that file."""
+
+    def make(name, edit):
+        folder = tmp_path / "other"
+        shutil.copytree(FOLDER, folder)
+        state = json.loads((folder / name).read_text())
+        edit(state)
+        (folder / name).write_text(json.dumps(state))
+        return folder
+
+    return make
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_text_that_llama_cpp_would_split_otherwise_is_refused(edited, tmp_path, number):
+    def edit(state):
+        state["pre_tokenizer"]["pretokenizers"][number]["pattern"]["Regex"] = r"\p{N}"
+
+    with pytest.raises(ConfigError, match=r"splits text by .*, expected .*: llama\.cpp would split it"):
+        write_gguf(edited("tokenizer.json", edit), tmp_path / "x.gguf", "bf16")
     assert not list(tmp_path.glob("x.gguf*"))
 
 
-def test_what_one_number_cannot_say_is_refused(tmp_path):
-    raw = json.loads((FOLDER / "config.json").read_text())
-    raw["rope_theta"][3] = 20_000.0
-    folder = tmp_path / "other"
-    shutil.copytree(FOLDER, folder)
-    (folder / "config.json").write_text(json.dumps(raw))
-    with pytest.raises(
-        ConfigError, match=r"one theta of sliding layers, this model has \[10000.0, 20000.0\]"
-    ):
+def test_a_tokenizer_that_changes_text_is_refused(edited, tmp_path):
+    folder = edited("tokenizer.json", lambda state: state.update(normalizer={"type": "NFC"}))
+    with pytest.raises(ConfigError, match=r"has the normalizer {'type': 'NFC'}, expected none"):
         write_gguf(folder, tmp_path / "x.gguf", "bf16")
+
+
+def test_a_normalizer_of_no_steps_is_none(edited):
+    empty = {"type": "Sequence", "normalizers": []}
+    folder = edited("tokenizer.json", lambda state: state.update(normalizer=empty))
+    assert dict(tokenizer_keys(folder, ModelConfig.load(folder)))["pre"] == "deepseek-v3"
+
+
+def entry(key, number, value):
+    """An edit of config.json: another value for one layer."""
+    return lambda raw: raw[key].__setitem__(number, value)
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (
+            entry("rope_theta", 3, 20_000.0),
+            r"one theta of sliding layers, this model has \[10000.0, 20000.0\]",
+        ),
+        (
+            entry("partial_rotary_factors", 4, 1.0),
+            r"layer 4 \(full_attention\) rotates 64 of 64 channels of a head; llama\.cpp rotates 32",
+        ),
+        (
+            entry("partial_rotary_factors", 8, 0.5),
+            r"layer 8 \(sliding_attention\) rotates 32 of 64 channels of a head; llama\.cpp rotates 64",
+        ),
+        (
+            lambda raw: raw["yarn_only_types"].append("sliding_attention"),
+            r"layer 1 \(sliding_attention\) has rope_scaling with factor 2; llama\.cpp scales layers of full",
+        ),
+    ],
+    ids=["theta", "full width", "sliding width", "sliding scaling"],
+)
+def test_what_the_format_cannot_say_of_the_layers_is_refused(edited, tmp_path, edit, message):
+    with pytest.raises(ConfigError, match=message):
+        write_gguf(edited("config.json", edit), tmp_path / "x.gguf", "bf16")
+
+
+def test_the_tokenizer_names_the_end_of_text_where_the_config_does_not(edited):
+    folder = edited("config.json", lambda raw: raw.pop("eos_token_id"))
+    keys = dict(tokenizer_keys(folder, ModelConfig.load(folder)))
+    assert keys["tokens"][keys["eos_token_id"]] == Tokenizer.load(folder).eos_token
+    (folder / "tokenizer_config.json").write_text("{}")
+    with pytest.raises(ConfigError, match="config.json has no eos_token_id"):
+        dict(tokenizer_keys(folder, ModelConfig.load(folder)))
 
 
 def test_an_interrupted_export_leaves_nothing(tmp_path: Path):

@@ -73,8 +73,16 @@ def test_every_stored_dtype_widens_exactly(tmp_path, config, tensors):
     assert (raw.dtype, dtype) == (np.uint16, "bfloat16")
 
 
+def stored_as(code, values):
+    """float32 values as a tensor of `write`, rounded to the dtype of that code."""
+    if code == "BF16":
+        return code, (values.view(np.uint32) >> 16).astype(np.uint16)
+    return code, values.astype(CODES[code])
+
+
+@pytest.mark.parametrize("scale_code", ["F32", "BF16", "F16"])
 @pytest.mark.parametrize("sizes", [(256, 128), (192, 256)], ids=["whole blocks", "ragged last block"])
-def test_fp8_experts_are_multiplied_block_by_block(tmp_path, sizes):
+def test_fp8_experts_are_multiplied_block_by_block(tmp_path, sizes, scale_code):
     config = small_config(hidden_size=sizes[0], moe_intermediate_size=sizes[1])
     rng = np.random.default_rng(3)
     tensors = {s.name: ("F32", np.zeros(s.shape, np.float32)) for s in checkpoint_tensors(config)}
@@ -83,9 +91,9 @@ def test_fp8_experts_are_multiplied_block_by_block(tmp_path, sizes):
         np.uint8
     )
     blocks = (spec.shape[0], -(-spec.shape[1] // 128), -(-spec.shape[2] // 128))
-    scales = rng.uniform(0.5, 2.0, blocks).astype(np.float32)
+    scales = rng.integers(64, 256, blocks).astype(np.float32) / 128  # exact in each dtype
     tensors[spec.name] = ("F8_E4M3", codes)
-    tensors[f"{spec.name}_scale_inv"] = ("F32", scales)
+    tensors[f"{spec.name}_scale_inv"] = stored_as(scale_code, scales)
     values = Checkpoint.open(saved(tmp_path, tensors), config).float32(spec)
     for e, r, c in [
         (0, 0, 0),
@@ -138,12 +146,11 @@ def test_spellings_found_in_the_wild_are_understood(tmp_path, config, tensors):
         np.testing.assert_array_equal(checkpoint.float32(spec), expected)
 
 
-def test_absent_mtp_layers_are_an_error_unless_allowed(tmp_path, config, tensors):
+def test_absent_mtp_layers_are_an_error_that_says_so(tmp_path, config, tensors):
     trunk = {n: t for n, t in tensors.items() if not n.startswith("model.layers.2.")}
     saved(tmp_path, trunk)
     with pytest.raises(ConfigError, match="announces MTP layers"):
         Checkpoint.open(tmp_path, config)
-    assert not Checkpoint.open(tmp_path, config, allow_missing_mtp=True).has_mtp
 
 
 def test_a_config_that_contradicts_the_weights_names_the_tensors(tmp_path, config, tensors):
@@ -175,13 +182,16 @@ def test_broken_files_are_named_with_what_is_wrong(tmp_path, config, tensors):
         Checkpoint.open(tmp_path, config)
 
 
-def test_fp8_without_its_scales_is_refused(tmp_path, config, tensors):
+def test_fp8_without_usable_scales_is_refused(tmp_path, config, tensors):
     spec = spec_of(config, "moe.up_proj.weight")
     tensors[spec.name] = ("F8_E4M3", np.zeros(spec.shape, np.uint8))
     with pytest.raises(ConfigError, match="has no .*_scale_inv"):
         Checkpoint.open(saved(tmp_path, tensors), config)
     tensors[f"{spec.name}_scale_inv"] = ("F32", np.ones((12, 2, 2), np.float32))
     with pytest.raises(ConfigError, match=r"expected \[12, 1, 1\]"):
+        Checkpoint.open(saved(tmp_path, tensors), config)
+    tensors[f"{spec.name}_scale_inv"] = ("F8_E4M3", np.ones((12, 1, 1), np.uint8))
+    with pytest.raises(ConfigError, match="_scale_inv is float8"):
         Checkpoint.open(saved(tmp_path, tensors), config)
 
 

@@ -1,4 +1,4 @@
-"""The cache of compiled kernels may be cut short, damaged or impossible to write: kernels still run."""
+"""The cache of compiled kernels may be cut short, damaged, half new or unwritable: kernels still run."""
 
 import importlib.util
 import shutil
@@ -13,7 +13,7 @@ from flashstep.kernels.jit import entry_point
 
 @entry_point
 def answer(x):
-    return x + 1
+    return x + {added}
 """
 
 
@@ -21,13 +21,15 @@ def answer(x):
 def kernel(tmp_path):
     """Imports the module anew, as another process would, and returns its kernel after one call."""
     file = tmp_path / "kernel_of_a_test.py"
-    file.write_text(SOURCE)
 
-    def load():
+    def load(argument=41, added=1):
+        source = SOURCE.format(added=added)
+        if not file.exists() or file.read_text() != source:
+            file.write_text(source)
         spec = importlib.util.spec_from_file_location(file.stem, file)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
-        assert module.answer(41) == 42
+        assert module.answer(argument) == argument + added
         return module.answer
 
     return load
@@ -75,6 +77,34 @@ def test_a_damaged_file_is_made_anew(kernel, which, damage):
     assert is_cached(kernel())
     if which:
         assert file.read_bytes() != damage(content)
+
+
+def test_code_of_an_earlier_source_is_never_taken_for_that_of_a_later_one(kernel):
+    """As if a process had ended when the index was new and the code was not."""
+    _, earlier = files(kernel())
+    code = earlier.read_bytes()
+    _, later = files(kernel(added=1000))
+    later.unlink()
+    earlier.write_bytes(code)
+    assert not is_cached(kernel(added=1000))
+    assert is_cached(kernel(added=1000))
+
+
+def test_code_for_other_types_is_never_taken_for_that_of_these(kernel):
+    """As if two processes had begun with an empty cache, each had written its index, then each its code."""
+    index, integers = files(kernel())
+    code = integers.read_bytes()
+    index.unlink()
+    kernel(argument=0.5)
+    integers.write_bytes(code)
+    assert is_cached(kernel(argument=0.5))
+
+
+def test_code_that_no_index_leads_to_is_removed(kernel):
+    _, earlier = files(kernel())
+    _, later = files(kernel(added=1000))
+    assert earlier != later
+    assert not earlier.exists()
 
 
 def test_a_folder_that_cannot_be_written_is_done_without(kernel, caplog):

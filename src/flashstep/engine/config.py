@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from flashstep.engine.block_manager import min_sliding_blocks
@@ -20,6 +21,7 @@ WEIGHT_FORMATS = get_args(WeightFormat)
 RunnerName = Literal["cpu", "torch"]
 RUNNER_NAMES = get_args(RunnerName)
 TORCH_WEIGHT_FORMATS = ("bf16", "float32")
+_CONTROL_GROUP = Path("/sys/fs/cgroup")
 _DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 _VALUE_LANES = 32  # rows of V are padded to this many numbers (kernels.attention.value_stride)
 _ARRAYS_BYTES = 4096  # slack and alignment of the four arrays behind the pools
@@ -181,7 +183,7 @@ class _Pools:
     def __init__(self, config: EngineConfig, model: ModelConfig, num_working: int) -> None:
         self._block_size, self._max_positions = config.block_size, model.max_positions
         self._num_working = num_working
-        self._full_bytes, self._sliding_bytes = _block_bytes(
+        self._full_bytes, self._sliding_bytes = block_bytes(
             model, config.block_size, config.bytes_per_cached_number
         )
         fixed_bytes = _ARRAYS_BYTES
@@ -218,10 +220,35 @@ def bytes_per_cached_number(weight_format: WeightFormat) -> int:
 
 
 def usable_cores() -> int:
-    """Cores that this process may run on; all of the machine's where the system cannot tell."""
-    if sys.platform == "linux":
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Cores that this process may keep busy: those it may run on, as far as its container's CPU limit
+    allows; all of the machine's where the system cannot tell."""
+    if sys.platform != "linux":
+        return os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0))
+    return min(cores, cpu_limit(_CONTROL_GROUP) or cores)
+
+
+def cpu_limit(control_group: Path) -> int | None:
+    """Cores whose time the folder of a control group (version 1 or 2) grants, rounded up; None = no limit.
+
+    The set of cores does not show such a limit. Threads beyond it make all of them wait: they work in step,
+    and the system stops every one of them until the next period when the time of one is used up.
+    """
+    try:
+        quota, period = _quota_and_period(control_group)
+    except (OSError, ValueError):  # no such file, or "max"
+        return None
+    return -(-quota // period) if quota > 0 < period else None
+
+
+def _quota_and_period(control_group: Path) -> tuple[int, int]:
+    """Microseconds of CPU time in each period, and the length of one. ValueError for version 2 without a
+    limit; in version 1 the quota is -1 then."""
+    if (file := control_group / "cpu.max").exists():
+        quota, period = file.read_text().split()
+    else:
+        quota, period = ((control_group / "cpu" / f"cpu.cfs_{x}_us").read_text() for x in ("quota", "period"))
+    return int(quota), int(period)
 
 
 def model_window(model: ModelConfig) -> int:
@@ -230,7 +257,7 @@ def model_window(model: ModelConfig) -> int:
     return max((w for w in windows if w is not None), default=1)
 
 
-def _block_bytes(model: ModelConfig, block_size: int, bytes_per_number: int) -> tuple[int, int]:
+def block_bytes(model: ModelConfig, block_size: int, bytes_per_number: int) -> tuple[int, int]:
     """Bytes of one block in the full pool and in the sliding pool."""
     layers = (*model.layers, *model.mtp)
     full = sum(_kv_numbers(layer) for layer in layers if not layer.is_sliding)

@@ -14,12 +14,6 @@ from flashstep.kernels.workspace import SLACK, aligned
 from flashstep.model.config import LayerSpec, ModelConfig
 
 
-def block_bytes(config: ModelConfig, block_size: int, bytes_per_number: int) -> tuple[int, int]:
-    """Bytes of one block in the full pool and in the sliding pool."""
-    full, sliding = (_cell_numbers(pool, block_size) for pool in pool_layers(config))
-    return full * bytes_per_number, sliding * bytes_per_number
-
-
 def pool_layers(config: ModelConfig) -> tuple[list[LayerSpec], list[LayerSpec]]:
     """Layers of the full pool and of the sliding pool, in cache order.
 
@@ -47,10 +41,6 @@ def new_caches(
         *_pool(full, block_size, num_full_blocks, bytes_per_number),
         *_pool(sliding, block_size, num_sliding_blocks, bytes_per_number),
     )
-
-
-def _cell_numbers(layers: Sequence[LayerSpec], block_size: int) -> int:
-    return sum(x.num_kv_heads * block_size * (x.head_dim + value_stride(x.head_dim)) for x in layers)
 
 
 def _pool(

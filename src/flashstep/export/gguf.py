@@ -111,7 +111,7 @@ def _values(checkpoint: Checkpoint, spec: TensorSpec) -> NDArray[np.float32]:
 
 def _rope_factors(config: ModelConfig) -> NDArray[np.float32]:
     """What llama.cpp divides the frequencies of full layers by, float32 [head width / 2]; 1 beyond the
-    rotated channels."""
+    rotated channels. All full layers share them, and theta (`model_keys` checks that)."""
     layer = next((layer for layer in config.layers if not layer.is_sliding), None)
     if layer is None:
         raise ConfigError("this model has no full-attention layer; llama.cpp expects one")

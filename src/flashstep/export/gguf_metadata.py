@@ -16,13 +16,24 @@ ARCHITECTURE = "step35"
 _SIGMOID = 2
 # Kinds of tokens: ordinary text, control tokens, added text, rows without a token.
 _NORMAL, _CONTROL, _USER_DEFINED, _UNUSED = 1, 3, 4, 5
-# Digits in threes come first in this family's splitting of text; llama.cpp knows it by this name.
-_SPLIT, _SPLIT_NAME = r"\p{N}{1,3}", "deepseek-v3"
+# How this family splits text, one pattern after the other; llama.cpp knows it by this name.
+_SPLIT_NAME = "deepseek-v3"
+_SPLITS = (
+    r"\p{N}{1,3}",
+    "[一-龥\u3040-ゟ゠-ヿ]+",
+    "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+"
+    "|[^\r\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+"
+    "| ?[\\p{P}\\p{S}]+[\r\n]*"
+    "|\\s*[\r\n]+|\\s+(?!\\S)|\\s+",
+)
 
 
 def model_keys(config: ModelConfig) -> Iterator[tuple[str, Any]]:
-    """Keys of the architecture; ConfigError for what GGUF has one number for and the layers have several."""
+    """Keys of the architecture; ConfigError for what GGUF has one number for and the layers have several, and
+    for rotary embeddings that llama.cpp has no key for."""
     layers = (*config.layers, *config.mtp)
+    for layer in layers:
+        _check_rope(layer)
     moe = [layer.mlp for layer in layers if isinstance(layer.mlp, MoESpec)]
     full = [layer for layer in config.layers if not layer.is_sliding]
     sliding = [layer for layer in layers if layer.is_sliding]
@@ -70,7 +81,7 @@ def tokenizer_keys(folder: Path, config: ModelConfig) -> Iterator[tuple[str, Any
     yield "token_type", [kinds.get(number, _UNUSED) for number in range(config.vocab_size)]
     yield "merges", [merge if isinstance(merge, str) else " ".join(merge) for merge in merges]
     yield "bos_token_id", config.bos_token_id
-    yield "eos_token_id", tokenizer.added_tokens.ids.get(tokenizer.eos_token, config.eos_token_ids[0])
+    yield "eos_token_id", _eos_token_id(tokenizer, config)
     yield "add_bos_token", False  # the template prints it
     yield "add_eos_token", False
 
@@ -90,6 +101,32 @@ def _one(what: str, values: Iterable[Any]) -> Any:
     if len(found) != 1:
         raise ConfigError(f"a GGUF file holds one {what}, this model has {found or 'none'}")
     return found[0]
+
+
+def _check_rope(layer: LayerSpec) -> None:
+    """llama.cpp takes the width and the scaling of a layer's rotary embedding from its kind of attention."""
+    needed = layer.head_dim if layer.is_sliding else layer.head_dim / 2
+    if layer.rope.dim != needed:
+        raise ConfigError(
+            f"layer {layer.index} ({layer.attention}) rotates {layer.rope.dim} of {layer.head_dim} channels "
+            f"of a head; llama.cpp rotates {needed:g}"
+        )
+    if layer.is_sliding and layer.rope.scaling is not None:
+        raise ConfigError(
+            f"layer {layer.index} (sliding_attention) has rope_scaling with factor "
+            f"{layer.rope.scaling.factor:g}; llama.cpp scales layers of full_attention alone"
+        )
+
+
+def _eos_token_id(tokenizer: Tokenizer, config: ModelConfig) -> int:
+    """The token of that name, else the first that ends an answer."""
+    number = tokenizer.added_tokens.ids.get(tokenizer.eos_token, next(iter(config.eos_token_ids), None))
+    if number is None:
+        raise ConfigError(
+            f"eos_token of tokenizer_config.json is {tokenizer.eos_token!r}, which is no added token, and "
+            "config.json has no eos_token_id; a GGUF file needs one of the two"
+        )
+    return number
 
 
 def _dense_widths(layers: Iterable[LayerSpec]) -> list[int]:
@@ -116,10 +153,17 @@ def _shared_limit(layer: LayerSpec) -> float:
 
 
 def _check_splitting(state: dict[str, Any], folder: Path) -> None:
-    splits = (state.get("pre_tokenizer") or {}).get("pretokenizers") or [{}]
-    first = splits[0].get("pattern", {}).get("Regex")
-    if first != _SPLIT:
+    """ConfigError unless llama.cpp would cut the same text into the same pieces."""
+    steps = (state.get("pre_tokenizer") or {}).get("pretokenizers") or []
+    found = tuple(step["pattern"].get("Regex") for step in steps if "pattern" in step)
+    if found != _SPLITS:
         raise ConfigError(
-            f"{folder}/tokenizer.json splits text by {first!r} first, expected {_SPLIT!r}: llama.cpp would "
-            "split it otherwise"
+            f"{folder}/tokenizer.json splits text by {found}, expected {_SPLITS}: llama.cpp would split it "
+            "otherwise"
+        )
+    normalizer = state.get("normalizer") or {"normalizers": []}
+    if normalizer.get("normalizers") != []:  # DeepSeek's own files have an empty sequence
+        raise ConfigError(
+            f"{folder}/tokenizer.json has the normalizer {normalizer}, expected none: llama.cpp would leave "
+            "text as it is"
         )

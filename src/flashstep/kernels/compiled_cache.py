@@ -1,14 +1,18 @@
 """Where compiled kernels are kept between processes: numba's cache, which here may break without harm.
 
 numba gives up when a file of its cache is cut short, as a power failure or a full disk leaves it, and runs
-whatever machine code a damaged one holds. Here each file ends with the SHA-256 of the rest; one that is not
-whole is dropped and made anew, and what cannot be written is done without. Against somebody who may write
-into the folder this is no protection: numba's format is pickle, which runs code.
+whatever machine code a damaged one holds. It also numbers the files of machine code and writes the index
+that leads to them first, so that a process that ends between the two, or a second one that starts meanwhile,
+leaves an index that leads to other code. Here a file of machine code is named for what it was made from and
+ends with the SHA-256 of the rest; one that is not whole is dropped and made anew. The index has no digest:
+one that can be read can at worst lead to no file. What cannot be written is done without. Against somebody
+who may write into the folder this is no protection: numba's format is pickle, which runs code.
 """
 
 import hashlib
 import logging
 import pickle
+from pathlib import Path
 from typing import Any
 
 from numba.core.caching import FunctionCache, IndexDataCacheFile
@@ -24,11 +28,33 @@ _BROKEN = (
 
 
 class _CheckedFile(IndexDataCacheFile):
-    """Index and data, each followed by its digest."""
+    """Index and data; each data file has a name of its own, and ends with its digest."""
 
-    def _dump(self, obj: Any) -> bytes:
-        data: bytes = super()._dump(obj)
-        return data + hashlib.sha256(data).digest()
+    def save(self, key: Any, data: Any) -> None:
+        """Keep `data` under `key`; files that the index does not know are removed.
+
+        Another process may miss a file that it wrote a moment ago, and compiles once more.
+        """
+        overloads = self._load_index()
+        overloads[key] = name = self._name_of(key)
+        self._save_data(name, data)
+        self._save_index(overloads)
+        for path in Path(self._cache_path).glob(f"{self._base}.*.nbc"):
+            if path.name not in overloads.values():
+                path.unlink(missing_ok=True)
+
+    @property
+    def _base(self) -> str:
+        return str(self._index_name).removesuffix(".nbi")
+
+    def _name_of(self, key: Any) -> str:
+        made_from = self._dump((self._version, self._source_stamp, key))
+        return f"{self._base}.{hashlib.sha256(made_from).hexdigest()[:16]}.nbc"
+
+    def _save_data(self, name: str, data: Any) -> None:
+        content = self._dump(data)
+        with self._open_for_write(self._data_path(name)) as file:
+            file.write(content + hashlib.sha256(content).digest())
 
     def _load_data(self, name: str) -> Any:
         with open(self._data_path(name), "rb") as file:

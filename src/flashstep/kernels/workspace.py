@@ -95,30 +95,25 @@ def _pad(count: int) -> int:
     return -(-count // PANEL) * PANEL
 
 
-def measure_strides(
-    sizes: Sizes, layers: list[Layer], widest_qkv: int, widest_rope: int, num_threads: int
-) -> tuple[Strides, int]:
-    """Strides for these layers, and the query heads of the largest attention unit."""
+def measure_strides(sizes: Sizes, layers: list[Layer], widest_qkv: int, widest_rope: int) -> Strides:
+    """Strides for these layers."""
     queries = ROWS * max(layer.num_q_heads // layer.num_kv_heads for layer in layers)
     experts = max(layer.num_experts for layer in layers)
     routed_rows = sizes.max_rows * max(layer.top_k for layer in layers)
     scratch = scratch_floats(queries, max(layer.head_dim for layer in layers), sizes.block_size)
-    return (
-        Strides(
-            qkv=_pad(widest_qkv),
-            gates=_pad(max(layer.num_q_heads for layer in layers)),
-            branch=_pad(sizes.d_model),
-            router=_pad(max(1, experts)),
-            turns=sizes.num_ropes * widest_rope,
-            rope=widest_rope,
-            scratch=_pad(scratch),
-            score=score_stride(sizes.block_size),
-            logits=_pad(sizes.vocab_size),
-            groups=_pad(experts + 1 + 2 * routed_rows),
-            expert_starts=experts + 1,
-            routed_rows=routed_rows,
-        ),
-        queries,
+    return Strides(
+        qkv=_pad(widest_qkv),
+        gates=_pad(max(layer.num_q_heads for layer in layers)),
+        branch=_pad(sizes.d_model),
+        router=_pad(max(1, experts)),
+        turns=sizes.num_ropes * widest_rope,
+        rope=widest_rope,
+        scratch=_pad(scratch),
+        score=score_stride(sizes.block_size),
+        logits=_pad(sizes.vocab_size),
+        groups=_pad(experts + 1 + 2 * routed_rows),
+        expert_starts=experts + 1,
+        routed_rows=routed_rows,
     )
 
 
@@ -126,7 +121,7 @@ def new_workspace(
     sizes: Sizes, layers: list[Layer], widest_qkv: int, widest_rope: int, max_sequences: int, num_threads: int
 ) -> Workspace:
     """Allocate for `sizes.max_rows` rows of the widest layer and `num_threads` threads."""
-    strides, _ = measure_strides(sizes, layers, widest_qkv, widest_rope, num_threads)
+    strides = measure_strides(sizes, layers, widest_qkv, widest_rope)
     rows, d = sizes.max_rows, sizes.d_model
     heads = max(layer.num_q_heads * layer.head_dim for layer in layers)
     gated = max(layer.top_k * 2 * _pad(layer.expert_dim) + 2 * _pad(layer.inner_dim) for layer in layers)

@@ -3,8 +3,8 @@
 Files are memory-mapped and tensors converted one at a time, so a checkpoint may be larger than memory.
 Every tensor of the config must be there with its shape, and every tensor of the files must be known:
 a config that contradicts the weights is an error with the names. Format: 8 bytes little-endian header
-length, JSON header {name: {dtype, shape, data_offsets}}, data. FP8 experts carry a companion
-`<name>_scale_inv` of one float32 factor per 128 x 128 block. No torch here.
+length, JSON header {name: {dtype, shape, data_offsets}}, data. FP8 matrices carry a companion
+`<name>_scale_inv` of one factor per 128 x 128 block. No torch here.
 """
 
 import hashlib
@@ -45,14 +45,14 @@ class _Entry:
 
 
 class Checkpoint:
-    """An opened checkpoint; `has_mtp` is False when the MTP layers are absent and that was allowed."""
+    """An opened checkpoint, which has every tensor of its config."""
 
-    def __init__(self, path: Path, config: ModelConfig, entries: dict[str, _Entry], has_mtp: bool) -> None:
-        self.path, self.config, self.has_mtp = path, config, has_mtp
+    def __init__(self, path: Path, config: ModelConfig, entries: dict[str, _Entry]) -> None:
+        self.path, self.config = path, config
         self._entries = entries
 
     @classmethod
-    def open(cls, path: Path, config: ModelConfig, *, allow_missing_mtp: bool = False) -> "Checkpoint":
+    def open(cls, path: Path, config: ModelConfig) -> "Checkpoint":
         """Map all files of the folder and check names and shapes; ConfigError says what is wrong."""
         entries: dict[str, _Entry] = {}
         for file in _weight_files(path):
@@ -63,8 +63,8 @@ class Checkpoint:
                 if canonical in entries:
                     raise ConfigError(f"{file}: tensor '{name}' occurs twice in this checkpoint")
                 entries[canonical] = entry
-        has_mtp = _check(path, config, entries, allow_missing_mtp)
-        return cls(path, config, entries, has_mtp)
+        _check(path, config, entries)
+        return cls(path, config, entries)
 
     def raw(self, spec: TensorSpec) -> tuple[NDArray[Any], str]:
         """The stored bits in the spec's shape and their dtype: bfloat16 comes as uint16, float8 as uint8.
@@ -80,7 +80,8 @@ class Checkpoint:
         """The tensor's values as float32 (a copy, except for stored float32)."""
         data, dtype = self.raw(spec)
         if dtype == "float8_e4m3fn":
-            return dequantise_fp8(data, self._entries[f"{spec.name}_scale_inv"].data)
+            scales = self._entries[f"{spec.name}_scale_inv"]
+            return dequantise_fp8(data, to_float32(scales.data, scales.dtype))
         return to_float32(data, dtype)
 
 
@@ -183,14 +184,12 @@ def _entry(file: Path, name: str, entry: dict[str, Any], data: NDArray[np.uint8]
     return _Entry(data[begin:end].view(kind).reshape(shape), spelling)
 
 
-def _check(path: Path, config: ModelConfig, entries: dict[str, _Entry], allow_missing_mtp: bool) -> bool:
-    """Raise when names or shapes differ from the config's; returns whether the MTP layers are there."""
+def _check(path: Path, config: ModelConfig, entries: dict[str, _Entry]) -> None:
+    """ConfigError when names or shapes differ from the config's."""
     specs = {spec.name: spec for spec in checkpoint_tensors(config)}
     missing = [n for n in specs if n not in entries and not n.endswith(".router_bias")]
     mtp = tuple(f"model.layers.{layer.index}." for layer in config.mtp)
     without_mtp = bool(mtp) and not any(name.startswith(mtp) for name in entries)
-    if without_mtp and allow_missing_mtp:
-        missing = [n for n in missing if not n.startswith(mtp)]
     hint = " (the config announces MTP layers that the files do not have)" if without_mtp else ""
     if missing:
         raise ConfigError(f"{path}: config.json asks for tensors that are missing{hint}: {_listed(missing)}")
@@ -202,7 +201,6 @@ def _check(path: Path, config: ModelConfig, entries: dict[str, _Entry], allow_mi
     ]
     if wrong:
         raise ConfigError(f"{path}: config.json and weights disagree: {_listed(wrong)}")
-    return not without_mtp
 
 
 def _is_scale(name: str, specs: dict[str, TensorSpec], entries: dict[str, _Entry]) -> bool:
@@ -213,7 +211,7 @@ def _is_scale(name: str, specs: dict[str, TensorSpec], entries: dict[str, _Entry
 
 
 def _shape_problems(spec: TensorSpec, entries: dict[str, _Entry]) -> list[str]:
-    """Wrong shape (leading axes of length 1 are ignored), and what FP8 needs: experts only, with scales."""
+    """Wrong shape (leading axes of length 1 are ignored), and what FP8 needs: matrices only, with scales."""
     entry = entries[spec.name]
     shape = entry.data.shape
     if _squeezed(shape) != _squeezed(spec.shape):
@@ -228,6 +226,8 @@ def _shape_problems(spec: TensorSpec, entries: dict[str, _Entry]) -> list[str]:
         return [f"{spec.name} is float8 and has no {spec.name}_scale_inv"]
     if scales.data.shape != blocks:
         return [f"{spec.name}_scale_inv has shape {list(scales.data.shape)}, expected {list(blocks)}"]
+    if scales.dtype == "float8_e4m3fn":
+        return [f"{spec.name}_scale_inv is float8, which scales cannot be"]
     return []
 
 

@@ -131,6 +131,8 @@ class ModelConfig:
         (path / "config.json").write_text(json.dumps(self.raw, indent=1) + "\n", encoding="utf-8")
 
 
+# What may be a list with one entry a layer.
+_PER_LAYER = ("layer_types", "rope_theta", "partial_rotary_factors", "swiglu_limits", "swiglu_limits_shared")
 _MAX_MTP = 64  # far beyond any checkpoint; keeps a broken number from making billions of layers
 
 
@@ -163,7 +165,8 @@ class _Resolver:
         if not 0 <= num_mtp <= _MAX_MTP:
             raise ConfigError(f"num_nextn_predict_layers is {num_mtp}, must be from 0 to {_MAX_MTP}")
         self._reject_unsupported()
-        kinds = self._layer_types(num_layers, num_mtp)
+        self._check_per_layer(num_layers)
+        kinds = self._layer_types(num_layers + num_mtp)
         moe = parse_layer_list(raw.get("moe_layers_enum", ""))
         if any(i >= num_layers for i in moe):
             raise ConfigError(f"moe_layers_enum names layer {max(moe)}, the trunk ends at {num_layers - 1}")
@@ -192,24 +195,47 @@ class _Resolver:
             if self.raw.get(key, expected) != expected:
                 raise ConfigError(f"key '{key}' is {self.raw[key]!r}; only {expected!r} is supported")
 
-    def _layer_types(self, num_layers: int, num_mtp: int) -> list[AttentionKind]:
-        kinds = list(self.need("layer_types", list))
-        if len(kinds) < num_layers:
-            raise ConfigError(f"layer_types has {len(kinds)} entries, the trunk has {num_layers} layers")
-        kinds += ["sliding_attention"] * (num_layers + num_mtp - len(kinds))  # re-exports drop the tail
+    def _check_per_layer(self, num_layers: int) -> None:
+        """ConfigError for what must be there, and for lists that end within the trunk.
+
+        No value can stand in for a rope key: the defaults of other models turn answers into noise.
+        """
+        self.need("layer_types", list)
+        for key in ("rope_theta", "partial_rotary_factors"):
+            self.need(key, (list, int, float))
+        for key in _PER_LAYER:
+            value = self.raw.get(key)
+            if isinstance(value, list) and len(value) < num_layers:
+                raise ConfigError(f"{key} has {len(value)} entries, the trunk has {num_layers} layers")
+        if (kinds := self.raw.get("yarn_only_types")) and not self.raw.get("rope_scaling"):
+            raise ConfigError(f"yarn_only_types is {kinds!r}, but key 'rope_scaling' is missing")
+
+    def _layer_types(self, num_layers: int) -> list[AttentionKind]:
+        """Kinds of all layers, MTP layers included."""
+        kinds = list(self.raw["layer_types"])
+        kinds += ["sliding_attention"] * (num_layers - len(kinds))  # re-exports drop the tail
         for i, kind in enumerate(kinds):
             if kind not in ("full_attention", "sliding_attention"):
                 raise ConfigError(f"layer_types[{i}] is {kind!r}")
         return kinds
 
-    def _per_layer(self, key: str, index: int, pad: float) -> float:
-        """Value of a per-layer list (or a scalar, which holds for all layers)."""
+    def _per_layer(self, key: str, index: int, pad: Any) -> Any:
+        """Value of a per-layer list (or a scalar, which holds for all layers); `pad` for MTP layers behind
+        the end of the list, which re-exports drop."""
         value = self.raw.get(key)
-        if value is None:
-            return pad
         if not isinstance(value, list):
-            return float(value)
-        return float(value[index] or 0.0) if index < len(value) else pad
+            return value
+        return value[index] if index < len(value) else pad
+
+    def _limit(self, key: str, index: int) -> float | None:
+        """Clamp of a layer: 0, null and a missing list mean none."""
+        return float(self._per_layer(key, index, None) or 0.0) or None
+
+    def _rope_number(self, key: str, index: int, pad: float) -> float:
+        value = self._per_layer(key, index, pad)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            raise ConfigError(f"{key}[{index}] is {value!r}, must be a number")
+        return float(value)
 
     def _layer(self, index: int, kind: AttentionKind, is_moe: bool) -> LayerSpec:
         sliding = kind == "sliding_attention"
@@ -233,8 +259,10 @@ class _Resolver:
         )
 
     def _rope(self, index: int, kind: AttentionKind, head_dim: int) -> RopeSpec:
-        theta = self._per_layer("rope_theta", index, 10000.0)
-        dim = int(head_dim * self._per_layer("partial_rotary_factors", index, 1.0))
+        theta = self._rope_number("rope_theta", index, 10000.0)
+        if not theta > 0:
+            raise ConfigError(f"rope_theta[{index}] is {theta}, must be positive")
+        dim = int(head_dim * self._rope_number("partial_rotary_factors", index, 1.0))
         if dim % 2 or not 0 <= dim <= head_dim:
             raise ConfigError(
                 f"partial_rotary_factors[{index}] makes the rotary width {dim}, must be even and at most "
@@ -255,9 +283,7 @@ class _Resolver:
 
     def _dense(self, index: int) -> DenseSpec:
         # The dense MLP obeys the *shared* list, as the official code does.
-        return DenseSpec(
-            self.positive("intermediate_size"), self._per_layer("swiglu_limits_shared", index, 0.0) or None
-        )
+        return DenseSpec(self.positive("intermediate_size"), self._limit("swiglu_limits_shared", index))
 
     def _moe(self, index: int) -> MoESpec:
         experts, top_k = self.positive("moe_num_experts"), self.positive("moe_top_k")
@@ -273,8 +299,8 @@ class _Resolver:
             shared_dim=shared,
             routed_scale=float(self.raw.get("moe_router_scaling_factor", 1.0)),
             has_router_bias=bool(self.raw.get("use_moe_router_bias", False)),
-            swiglu_limit=self._per_layer("swiglu_limits", index, 0.0) or None,
-            shared_swiglu_limit=self._per_layer("swiglu_limits_shared", index, 0.0) or None,
+            swiglu_limit=self._limit("swiglu_limits", index),
+            shared_swiglu_limit=self._limit("swiglu_limits_shared", index),
         )
 
 

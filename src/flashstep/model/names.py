@@ -16,7 +16,7 @@ from flashstep.model.config import DenseSpec, LayerSpec, ModelConfig, MoESpec
 class TensorSpec:
     """One tensor: `name` in official checkpoints, `path` in `model.Transformer`, its shape.
 
-    `is_expert` marks stacked routed experts, the only tensors that FP8 checkpoints quantise.
+    `is_expert` marks stacked routed experts, of which a step reads only those that were chosen.
     """
 
     name: str

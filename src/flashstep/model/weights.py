@@ -22,7 +22,7 @@ def load_model(
 ) -> Transformer:
     """Build and load the checkpoint folder `path` in evaluation mode, tensor by tensor onto `device`.
 
-    FP8 experts are dequantised. The router bias stays float32 whatever `dtype` is.
+    FP8 matrices are dequantised. The router bias stays float32 whatever `dtype` is.
     """
     config = ModelConfig.load(path)
     with torch.device("meta"):
@@ -39,9 +39,9 @@ def load_weights(
     checkpoint = Checkpoint.open(path, model.config)
     for spec in checkpoint_tensors(model.config):
         wanted = torch.float32 if spec.is_float32 else dtype
-        # A copy, since the array is a view of the memory-mapped file.
-        tensor = torch.from_numpy(np.array(checkpoint.float32(spec)))
-        model.get_parameter(spec.path).data = tensor.to(device, wanted)
+        # Stored float32 is a read-only view of the mapped file and is copied; all else is a copy already.
+        values = np.require(checkpoint.float32(spec), requirements="W")
+        model.get_parameter(spec.path).data = torch.from_numpy(values).to(device, wanted)
     for module in model.modules():  # counters that no checkpoint holds
         for buffer in module.buffers(recurse=False):
             buffer.zero_()
