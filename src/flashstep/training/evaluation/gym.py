@@ -39,7 +39,7 @@ def gym_items(family: str, n: int, seed: int) -> list[Item]:
     name = family.removeprefix(PREFIX)
     try:
         entries = entries_of_any_process(name, n, seed, held_out=name in SOLVERS)
-        score = _SCORES.get(name, dataset(name, 0).score_answer)
+        score = _SCORES.get(name, dataset(name, 0, n).score_answer)
     except (AssertionError, ImportError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise ConfigError(
             f"reasoning-gym cannot make '{name}' ({type(error).__name__}: {error}); "

@@ -24,16 +24,16 @@ _MOST_LOOKED_AT = 200
 
 
 @cache
-def dataset(name: str, first_seed: int) -> Any:
-    """As many questions as there are seeds; each is made when it is asked for. ConfigError when the library is
-    missing."""
+def dataset(name: str, first_seed: int, size: int = FIRST_EVAL_SEED) -> Any:
+    """By default as many questions as there are seeds; each is made when it is asked for. Some tasks refuse so
+    many. ConfigError when the library is missing."""
     try:
         import reasoning_gym
     except ImportError as error:
         raise ConfigError(
             f"these tasks need reasoning-gym, which is not installed; {how_to_install('train')}"
         ) from error
-    return reasoning_gym.create_dataset(name, size=FIRST_EVAL_SEED, seed=first_seed)
+    return reasoning_gym.create_dataset(name, size=size, seed=first_seed)
 
 
 def is_of(entry: Entry, split: Split) -> bool:
@@ -44,9 +44,10 @@ def is_of(entry: Entry, split: Split) -> bool:
 def entries_of(name: str, n: int, seed: int, *, held_out: bool) -> list[Entry]:
     """`n` entries for the evaluation with that seed. held_out: only such as training never has; fewer when there are
     not so many. Whatever the generators raise."""
-    data = dataset(name, FIRST_EVAL_SEED + seed * _SEEDS_OF_ONE_EVALUATION)
+    first_seed = FIRST_EVAL_SEED + seed * _SEEDS_OF_ONE_EVALUATION
     if not held_out:
-        return [data[index] for index in range(n)]
+        return [dataset(name, first_seed, n)[index] for index in range(n)]
+    data = dataset(name, first_seed)
     looked_at = (data[index] for index in range(n * _MOST_LOOKED_AT))
     found = (entry for entry in looked_at if is_of(entry, "eval"))
     return [entry for _, entry in zip(range(n), found, strict=False)]
