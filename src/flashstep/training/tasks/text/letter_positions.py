@@ -17,6 +17,7 @@ from flashstep.training.tasks.text.letter_texts import (
     is_asked_about,
     letter_name,
     without_second_article,
+    word_in_front,
     word_in_question,
 )
 from flashstep.training.tasks.trace_steps import Solution
@@ -46,7 +47,7 @@ def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
     """True when word and letter are the question's and every match is marked."""
     heading, letters, *_ = [*reasoning.split("\n"), ""]
     found = re.fullmatch(r"Places of ([a-z]):", heading)
-    word = letters.strip().partition(":")[0]
+    word = word_in_front(letters)
     if not found or not is_asked_about(question, word) or not is_asked_about(question, found[1]):
         return False
     return solve(word, found[1]).is_reached_by(reasoning, answer_text, verify)

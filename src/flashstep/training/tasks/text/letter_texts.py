@@ -45,9 +45,14 @@ def spaced(letters: str) -> str:
     return "".join(f" {letter}" for letter in letters)
 
 
+def word_in_front(line: str) -> str:
+    """What stands in front of the letters of a spelled line, marked or not: " cat: c1 a2 #1 t3" is "cat"."""
+    return line.strip().partition(":")[0]
+
+
 def word_of_line(line: str) -> str | None:
     """The word of a spelled line, " cat: c1 a2 t3" is "cat"; None for anything else."""
-    word = line.strip().partition(":")[0]
+    word = word_in_front(line)
     return word if word.isalpha() and line == spelled(word) else None
 
 

@@ -11,7 +11,7 @@ from flashstep.training.tasks.answers import last_count
 from flashstep.training.tasks.base import Example, Split
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.spelling import named
-from flashstep.training.tasks.text.letter_texts import is_asked_about, word_in_question
+from flashstep.training.tasks.text.letter_texts import is_asked_about, word_in_front, word_in_question
 from flashstep.training.tasks.trace_steps import Solution
 from flashstep.training.tasks.wording import dress
 from flashstep.training.tasks.words import sample_word
@@ -37,7 +37,7 @@ def verify(example: Example, answer_text: str) -> bool:
 def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
     """True when the word is the question's and every vowel (or consonant) is marked."""
     heading, letters, *_ = [*reasoning.split("\n"), ""]
-    kind, word = heading.rstrip(":").lower(), letters.strip().partition(":")[0]
+    kind, word = heading.rstrip(":").lower(), word_in_front(letters)
     if kind not in WORDINGS or not is_asked_about(question, word):
         return False
     return solve(word, kind).is_reached_by(reasoning, answer_text, verify)
