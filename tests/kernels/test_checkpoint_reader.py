@@ -109,6 +109,31 @@ def test_fp8_experts_are_multiplied_block_by_block(tmp_path, sizes, scale_code):
         assert values[e, r, c] == expected[0, 0]
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("code", ["F32", "BF16", "F16"])
+def test_values_that_are_not_finite_are_refused(tmp_path, config, tensors, code, bad):
+    name = "model.layers.1.self_attn.k_proj.weight"
+    values = tensors[name][1].copy()
+    values[3, 5] = bad
+    tensors[name] = stored_as(code, values)
+    checkpoint = Checkpoint.open(saved(tmp_path, tensors), config)
+    with pytest.raises(
+        ConfigError, match=f"1 of {values.size} values of tensor '{name}' are NaN or infinite"
+    ):
+        checkpoint.float32(spec_of(config, name))
+
+
+def test_an_fp8_nan_is_refused(tmp_path, config, tensors):
+    spec = spec_of(config, "moe.down_proj.weight")
+    codes = np.full(spec.shape, 0x38, np.uint8)
+    codes[0, 0, 0] = 0x7F  # float8_e4m3fn's only NaN, but for its sign
+    blocks = (spec.shape[0], -(-spec.shape[1] // 128), -(-spec.shape[2] // 128))
+    tensors[spec.name] = ("F8_E4M3", codes)
+    tensors[f"{spec.name}_scale_inv"] = ("F32", np.ones(blocks, np.float32))
+    with pytest.raises(ConfigError, match="are NaN or infinite"):
+        Checkpoint.open(saved(tmp_path, tensors), config).float32(spec)
+
+
 @pytest.mark.parametrize(
     ("code", "value"),
     [(0x38, 1.0), (0x7E, 448.0), (0x01, 2.0**-9), (0x08, 2.0**-6), (0xB9, -1.125), (0x00, 0.0)],

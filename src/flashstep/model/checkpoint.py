@@ -77,12 +77,21 @@ class Checkpoint:
         return entry.data.reshape(spec.shape), entry.dtype
 
     def float32(self, spec: TensorSpec) -> NDArray[np.float32]:
-        """The tensor's values as float32 (a copy, except for stored float32)."""
+        """The tensor's values as float32 (a copy, except for stored float32). ConfigError when one of them is
+        not finite: integer weights and relaxed float kernels would hide a NaN until answers are nonsense."""
         data, dtype = self.raw(spec)
         if dtype == "float8_e4m3fn":
             scales = self._entries[f"{spec.name}_scale_inv"]
-            return dequantise_fp8(data, to_float32(scales.data, scales.dtype))
-        return to_float32(data, dtype)
+            values = dequantise_fp8(data, to_float32(scales.data, scales.dtype))
+        else:
+            values = to_float32(data, dtype)
+        num_bad = values.size - np.count_nonzero(np.isfinite(values))
+        if num_bad:
+            raise ConfigError(
+                f"{self.path}: {num_bad} of {values.size} values of tensor '{spec.name}' are NaN or "
+                f"infinite; the file is damaged: copy or download it again"
+            )
+        return values
 
 
 def to_float32(data: NDArray[Any], dtype: str) -> NDArray[np.float32]:

@@ -175,18 +175,18 @@ def nano_focus() -> Recipe:
     return Recipe(
         name="nano-focus",
         preset="nano",
-        seed=61,
+        seed=71,
         phases=(
             Phase(
-                name="focus", steps=1140, documents_per_step=64, learning_rate=1.8e-3,
+                name="focus", steps=860, documents_per_step=64, learning_rate=1.6e-3,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=0.95, mixture="focus",
             ),
             Phase(
-                name="polish", steps=165, documents_per_step=96, learning_rate=5e-4,
+                name="polish", steps=150, documents_per_step=96, learning_rate=5e-4,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=1.0, mixture="polish",
             ),
             Phase(
-                name="mtp-3", steps=90, documents_per_step=48, learning_rate=2e-3, mixture="polish",
+                name="mtp-3", steps=110, documents_per_step=48, learning_rate=2e-3, mixture="polish",
                 train_trunk=False, mtp_depth=3, mtp_weight=1.0, warmup_steps=10, decay_fraction=0.7,
             ),
         ),

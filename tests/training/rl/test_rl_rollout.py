@@ -1,6 +1,7 @@
 """Playing items: rewards, what a truncated rollout counts, several turns, seeds; with scripted samples."""
 
 import random
+from collections import Counter
 
 import pytest
 
@@ -105,6 +106,13 @@ def test_items_are_of_the_train_split_and_a_function_of_seed_and_step():
     subjects = [subject for step in range(5) for item in items(0, step) for subject in item.subjects]
     assert len(subjects) > 50
     assert {split_of(subject) for subject in subjects} == {"train"}
+
+
+def test_named_families_are_asked_equally_often():
+    items = train_items(0, 0, 600, ("letters", "word_length"), lambda item: True)
+    drawn = Counter(item.family for item in items)
+    assert drawn.keys() == {"letters", "word_length"}
+    assert min(drawn.values()) > 240  # their weights in the whole list differ by more than a factor of five
 
 
 def test_items_that_never_fit_and_unknown_families_are_told():

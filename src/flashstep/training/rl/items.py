@@ -1,4 +1,4 @@
-"""What is asked in training: items of the train split, drawn by the weights of their families.
+"""What is asked in training: items of the train split, of all families by their weights, or of some.
 
 The items of a step are a pure function of (seed, step), so a run resumes anywhere.
 """
@@ -24,13 +24,14 @@ def check_families(names: Sequence[str]) -> None:
 
 
 def train_items(seed: int, step: int, count: int, families: Sequence[str], fits: Fits) -> list[Item]:
-    """The `count` items of `step`; families () = all. An item that does not fit is drawn again."""
-    names = list(families or WEIGHTS)
-    return [_drawn(random.Random(f"{seed}:rl:{step}:{index}"), names, fits) for index in range(count)]
+    """The `count` items of `step`; families () = all, by their weights; named ones are asked equally often.
+    An item that does not fit is drawn again."""
+    shares = dict.fromkeys(families, 1.0) or WEIGHTS
+    return [_drawn(random.Random(f"{seed}:rl:{step}:{index}"), shares, fits) for index in range(count)]
 
 
-def _drawn(rng: random.Random, names: list[str], fits: Fits) -> Item:
-    weights = [WEIGHTS[name] for name in names]
+def _drawn(rng: random.Random, shares: dict[str, float], fits: Fits) -> Item:
+    names, weights = list(shares), list(shares.values())
     for _ in range(_MOST_DRAWS):
         item = _item(rng.choices(names, weights)[0], rng)
         if fits(item):

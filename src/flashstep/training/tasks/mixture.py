@@ -14,20 +14,20 @@ from flashstep.training.tasks.registry import WEIGHTS
 BEYOND = "beyond"
 
 _FOCUS = {
-    "letters": 0.071, "spelling": 0.050, "backwards": 0.050, "comparison": 0.020, "sums": 0.042, "identity": 0.019,
-    "outside": 0.047, BEYOND: 0.027, "repeat": 0.037, "nth_letter": 0.045, "letter_positions": 0.046, "vowels": 0.031,
-    "word_length": 0.022, "edits": 0.068, "talk_follow_up": 0.046, "talk_form": 0.030, "talk_correction": 0.017,
-    "talk_persona": 0.025, "talk_memory": 0.037, "talk_manners": 0.014, "tools": 0.056, "everyday_tools": 0.052,
-    "long_texts": 0.019, "tool_parallel": 0.005, "tool_chain": 0.008, "gym": 0.116,
+    "letters": 0.066, "spelling": 0.049, "backwards": 0.056, "comparison": 0.014, "sums": 0.041, "identity": 0.017,
+    "outside": 0.066, BEYOND: 0.026, "repeat": 0.036, "nth_letter": 0.050, "letter_positions": 0.045, "vowels": 0.033,
+    "word_length": 0.030, "edits": 0.063, "talk_follow_up": 0.052, "talk_form": 0.029, "talk_correction": 0.017,
+    "talk_persona": 0.024, "talk_memory": 0.036, "talk_manners": 0.014, "tools": 0.075, "everyday_tools": 0.072,
+    "long_texts": 0.017, "tool_parallel": 0.007, "tool_chain": 0.009, "gym": 0.056,
 }  # fmt: skip
 
 _POLISH = {
-    "letters": 0.104, "spelling": 0.077, "backwards": 0.060, "comparison": 0.021, "sums": 0.039,
-    "identity": 0.021, "outside": 0.043, BEYOND: 0.026, "repeat": 0.026, "nth_letter": 0.051,
-    "letter_positions": 0.051, "vowels": 0.026, "word_length": 0.017, "edits": 0.069, "talk_follow_up": 0.060,
-    "talk_form": 0.034, "talk_correction": 0.017, "talk_persona": 0.030, "talk_memory": 0.039,
-    "talk_manners": 0.013, "tools": 0.047, "everyday_tools": 0.047, "tool_parallel": 0.004,
-    "tool_chain": 0.008, "long_texts": 0.008, "gym": 0.062,
+    "letters": 0.102, "spelling": 0.075, "backwards": 0.065, "comparison": 0.016, "sums": 0.038,
+    "identity": 0.021, "outside": 0.057, BEYOND: 0.025, "repeat": 0.025, "nth_letter": 0.050,
+    "letter_positions": 0.050, "vowels": 0.025, "word_length": 0.023, "edits": 0.068, "talk_follow_up": 0.059,
+    "talk_form": 0.033, "talk_correction": 0.017, "talk_persona": 0.029, "talk_memory": 0.038,
+    "talk_manners": 0.013, "tools": 0.056, "everyday_tools": 0.052, "tool_parallel": 0.004,
+    "tool_chain": 0.008, "long_texts": 0.008, "gym": 0.042,
 }  # fmt: skip
 
 MIXTURES: dict[str, dict[str, float]] = {"all": WEIGHTS, "focus": _FOCUS, "polish": _POLISH}
