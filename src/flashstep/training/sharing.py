@@ -48,8 +48,18 @@ def pack_alike(
     """Rows of all documents; those of one group share their beginning if it is long, longer than `window`:
     that of the model's sliding layers (`model/context.py`). Documents longer than the widest row are
     refused."""
+    return lay_out_trees(plant(groups, row_tokens[-1], window), row_tokens)
+
+
+def plant(groups: Sequence[Sequence[Document]], most_tokens: int, window: int = 0) -> list[Tree]:
+    """Trees of at most so many tokens that have all documents in their order; otherwise as `pack_alike`."""
     fewest = max(_FEWEST_SHARED, window)
-    trees = [tree for group in groups for tree in _planted(group, row_tokens[-1], fewest)]
+    return [tree for group in groups for tree in _planted(group, most_tokens, fewest)]
+
+
+def lay_out_trees(trees: Sequence[Tree], row_tokens: Sequence[int]) -> list[Rows]:
+    """Rows of each width that is needed. Documents are numbered tree by tree, a beginning that is shared
+    before what continues it."""
     numbers = count()
     pieces = [tree.pieces(numbers) for tree in trees]
     made = []

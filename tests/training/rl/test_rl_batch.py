@@ -17,6 +17,42 @@ def a_rollout(rng):
     return Rollout(item=None, turns=turns)
 
 
+def test_siblings_share_a_long_prompt_and_nothing_else_changes():
+    rng = random.Random(5)
+    prompt = tuple(rng.randrange(20, 90) for _ in range(150))
+    items, trained = [object(), object()], []
+    for number in range(8):
+        first = a_rollout(rng).turns[0]
+        turn = Turn(prompt, first.token_ids, first.logprobs)
+        trained.append((Rollout(item=items[number // 4], turns=[turn]), rng.uniform(-1, 1)))
+    shared = make_batch(trained, (256, 512), micro_batch_tokens=1024)
+    alone = make_batch(trained, (256, 512), micro_batch_tokens=1024, window=1000)
+    assert num_places(shared) < num_places(alone)
+    assert any(rows.prefixes_BT is not None for rows in shared.rows)
+    assert all(rows.prefixes_BT is None for rows in alone.rows)
+    assert tokens_by_place(shared) == tokens_by_place(alone)
+    assert len(tokens_by_place(shared)) == shared.num_tokens
+
+
+def num_places(batch):
+    return sum(rows.tokens_BT.numel() for rows in batch.rows)
+
+
+def tokens_by_place(batch):
+    """Of every sampled token, by its number: the token, its position and what is known of it."""
+    found = {}
+    for rows in batch.rows:
+        index_M, wanted_M, place_M = batch.places(rows)
+        columns = (
+            wanted_M, rows.positions_BT.flatten()[index_M + 1], batch.engine_N[place_M],
+            batch.advantage_N[place_M], batch.trajectory_N[place_M],
+        )  # fmt: skip
+        for place, *values in zip(place_M.tolist(), *(c.tolist() for c in columns), strict=True):
+            assert place not in found
+            found[place] = values
+    return found
+
+
 def test_places_find_the_log_probability_and_advantage_of_each_token():
     rng = random.Random(4)
     trained = [(a_rollout(rng), rng.uniform(-1, 1)) for _ in range(15)]

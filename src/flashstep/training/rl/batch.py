@@ -5,20 +5,24 @@ Shapes: N sampled tokens of all turns, in the order of the documents; M target t
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 import torch
 from torch import Tensor
 
 from flashstep.training.loss import targets
-from flashstep.training.packing import Document, Rows, pack
-from flashstep.training.rl.rollout import Rollout
+from flashstep.training.packing import Document, Rows
+from flashstep.training.rl.rollout import Rollout, Turn
+from flashstep.training.sharing import lay_out_trees, plant
 
 
 @dataclass(frozen=True, slots=True)
 class RolloutBatch:
-    """`rows`: the turns, one document each, packed. Of each sampled token: engine_N, its log-probability when
-    it was sampled; advantage_N, its rollout's; trajectory_N, its rollout's number. starts_D: where a
-    document's tokens begin among the N; prompts_D: how many tokens of it are the prompt."""
+    """`rows`: the turns, one document each, packed; those of one item share the beginning of their prompts
+    where it is long. Of each sampled token: engine_N, its log-probability when it was sampled; advantage_N,
+    its rollout's; trajectory_N, its rollout's number. starts_D: where a document's tokens begin among the N;
+    prompts_D: how many tokens of it are the prompt. A beginning that is shared counts as a document without
+    any of the N."""
 
     rows: list[Rows]
     engine_N: Tensor
@@ -42,22 +46,28 @@ class RolloutBatch:
 
 
 def make_batch(
-    trained: Sequence[tuple[Rollout, float]], row_tokens: Sequence[int], micro_batch_tokens: int
-) -> RolloutBatch:
-    """The batch of rollouts with their advantages; rows of at most `micro_batch_tokens` at a time."""
+    trained: Sequence[tuple[Rollout, float]], row_tokens: Sequence[int], micro_batch_tokens: int,
+    window: int = 0,
+) -> RolloutBatch:  # fmt: skip
+    """The batch of rollouts with their advantages, siblings side by side; rows of at most
+    `micro_batch_tokens` at a time. window: as in `pack_alike`."""
     turns = [(turn, number) for number, (rollout, _) in enumerate(trained) for turn in rollout.turns]
-    lengths_D = torch.tensor([len(turn.token_ids) for turn, _ in turns])
-    prompts = [len(turn.prompt_token_ids) for turn, _ in turns]
-    documents = [
-        Document((*turn.prompt_token_ids, *turn.token_ids), prompt)
-        for (turn, _), prompt in zip(turns, prompts, strict=True)
-    ]
-    trajectory_N = torch.tensor([number for _, number in turns]).repeat_interleave(lengths_D)
+    lengths = torch.tensor([len(turn.token_ids) for turn, _ in turns])
+    trajectory_N = torch.tensor([number for _, number in turns]).repeat_interleave(lengths)
+    items = groupby((rollout for rollout, _ in trained), key=lambda rollout: id(rollout.item))
+    groups = [[_document(turn) for rollout in siblings for turn in rollout.turns] for _, siblings in items]
+    trees = plant(groups, row_tokens[-1], window)
+    documents = [d for tree in trees for d in (*([None] if tree.num_shared else []), *tree.documents)]
+    lengths_D = torch.tensor([0 if d is None else len(d.token_ids) - d.prompt_tokens for d in documents])
     return RolloutBatch(
-        rows=[part for rows in pack(documents, row_tokens) for part in rows.parts(micro_batch_tokens)],
+        rows=[p for rows in lay_out_trees(trees, row_tokens) for p in rows.parts(micro_batch_tokens)],
         engine_N=torch.tensor([logprob for turn, _ in turns for logprob in turn.logprobs]),
         advantage_N=torch.tensor([advantage for _, advantage in trained])[trajectory_N],
         trajectory_N=trajectory_N,
         starts_D=lengths_D.cumsum(0) - lengths_D,
-        prompts_D=torch.tensor(prompts),
+        prompts_D=torch.tensor([0 if d is None else d.prompt_tokens for d in documents]),
     )
+
+
+def _document(turn: Turn) -> Document:
+    return Document((*turn.prompt_token_ids, *turn.token_ids), len(turn.prompt_token_ids))

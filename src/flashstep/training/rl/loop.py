@@ -46,6 +46,7 @@ class RLTrainer:
         limits = Limits(recipe.max_tokens, recipe.row_tokens[-1], recipe.truncation)
         self.player = Player(ChatTemplate.load(out, self.tokenizer), self.tokenizer, limits)
         reference = deepcopy(model).eval().requires_grad_(False) if recipe.kl_weight else None
+        self.window = max(layer.window_tokens or 0 for layer in model.config.layers)
         self.updater = Updater(recipe, model, reference, self.tokenizer.vocab_size)
         self.step = 0
         self.tokens = 0
@@ -106,7 +107,8 @@ class RLTrainer:
         trained = trained_rollouts(groups)
         figures: dict[str, Any] = {}
         if trained:
-            batch = make_batch(trained, self.recipe.row_tokens, self.recipe.micro_batch_tokens)
+            widths, most_tokens = self.recipe.row_tokens, self.recipe.micro_batch_tokens
+            batch = make_batch(trained, widths, most_tokens, self.window)
             figures = self.updater.update(batch, self.step)
         rollouts = [rollout for group in groups for rollout in group]
         num_tokens = sum(rollout.num_tokens for rollout in rollouts)

@@ -31,7 +31,7 @@ class ModelTensors:
 def log_probabilities(model: Transformer, rows: Rows, index_M: Tensor, num_valid_tokens: int) -> Tensor:
     """Natural-log probabilities [M, V] at the flat row indices `index_M`; ids from `num_valid_tokens` on are
     padding, which the engine never chooses."""
-    hidden = model(rows.tokens_BT, rows.positions_BT, rows.documents_BT)
+    hidden = model(rows.tokens_BT, rows.positions_BT, rows.documents_BT, rows.prefixes_BT)
     logits_MV = model.logits(hidden.flatten(0, 1).index_select(0, index_M)).float()
     return logits_MV[:, :num_valid_tokens].log_softmax(-1)
 

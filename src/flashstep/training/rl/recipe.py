@@ -66,13 +66,13 @@ class RLRecipe:
 
 
 def nano_rl() -> RLRecipe:
-    """flashstep-nano on short questions that it answers right mostly, not always: a group of equal rewards
-    teaches nothing, and one with tools takes the time of five."""
+    """flashstep-nano on what it answers right mostly, not always: groups of equal rewards teach nothing."""
     return RLRecipe(
         name="nano-rl", steps=130, max_tokens=384, learning_rate=3e-4, decay_fraction=0.4,
         families=(
             "letters", "spelling", "backwards", "nth_letter", "letter_positions", "vowels", "word_length",
             "edits", "repeat", "outside", "talk_follow_up", "talk_form", "talk_memory", "talk_persona",
+            "tool_single", "tool_everyday",
         ),
     )  # fmt: skip
 
