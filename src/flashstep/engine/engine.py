@@ -196,7 +196,7 @@ class Engine:
         greedy_R = self._sampler.greedy(result.logits_RV) if is_greedy else []
         for share in plan:
             seq = share.sequence
-            num_final = share.query_len
+            num_final, num_accepted = share.query_len, 0
             reason: FinishReason | None = None
             scored = share.scored_positions
             if scored:
@@ -215,7 +215,8 @@ class Engine:
                 logit_row = end
             seq.num_computed_tokens += num_final
             if reason is None:
-                self._drafter.note(seq, num_final, result.hidden_TD[row : row + num_final])
+                hidden_TD = result.hidden_TD[row : row + num_final]
+                self._drafter.note(seq, num_final, hidden_TD, num_accepted)
             row += share.query_len
         self._count_step(row)
         return outputs

@@ -39,19 +39,22 @@ def verify(choices: Iterable[int], draft_token_ids: Ordered[int]) -> Verdict:
 
 @dataclass(slots=True)
 class _Pending:
-    """Rows of the last forward pass that are final and wait for the MTP modules."""
+    """Rows of the last forward pass that are final and wait for the MTP modules, behind `num_stale` rows that
+    these have to compute again."""
 
     sequence: Sequence
     first_position: int
     hidden_TD: Float32
+    num_stale: int
 
 
 class Drafter:
     """Runs the MTP modules over every row of the sequences that draft, and hands out drafts.
 
-    Rows that read a guessed token may be wrong once the true one is known; they are the last
-    `num_stale_rows` ones of a sequence, so its trunk hidden states are kept and those rows are
-    computed again. The same way, prefill fills the modules' caches chunk by chunk.
+    Rows that read a guessed token may be wrong once the true one is known. They are among the last
+    `num_stale_rows` ones of a sequence, whose trunk hidden states are kept: the last row reads that many
+    drafts, the one before it one less. So each draft that was accepted proves one of them right, and the
+    others are computed again. The same way, prefill fills the modules' caches chunk by chunk.
 
     Verifying costs a row per draft, which pays while few sequences share a step: when more than
     `max_sequences` run (None = no limit), those that draft stop for good, since rows that the modules
@@ -65,14 +68,17 @@ class Drafter:
         self._pending: list[_Pending] = []
         self._hidden_TD: Float32 = np.empty((runner.max_batch_tokens, runner.config.d_model), np.float32)
 
-    def note(self, seq: Sequence, num_rows: int, hidden_TD: Float32) -> None:
-        """Remember that `num_rows` rows up to the computed ones became final. A sequence that has no use for
-        drafts any more stops drafting, since its blocks from here on lack what the modules would write.
+    def note(self, seq: Sequence, num_rows: int, hidden_TD: Float32, num_accepted: int = 0) -> None:
+        """Remember that `num_rows` rows up to the computed ones became final, `num_accepted` of them drafts.
+        A sequence that has no use for drafts any more stops drafting, since its blocks from here on lack
+        what the modules would write.
 
         hidden_TD is a view of the pass that computed them: `propose` must run before the next.
         """
         if seq.max_useful_drafts > 0:
-            self._pending.append(_Pending(seq, seq.num_computed_tokens - num_rows, hidden_TD[:num_rows]))
+            num_stale = max(0, self._num_stale_rows - num_accepted)
+            first_position = seq.num_computed_tokens - num_rows
+            self._pending.append(_Pending(seq, first_position, hidden_TD[:num_rows], num_stale))
         else:
             seq.stop_drafting()
 
@@ -125,12 +131,12 @@ class Drafter:
         )
 
     def _add_hidden(self, item: _Pending, start: int) -> int:
-        """Write history and new rows from row `start` on; returns the position of the first one."""
+        """Write stale and new rows from row `start` on; returns the position of the first one."""
         seq, new_TD = item.sequence, item.hidden_TD
-        num_history = 0 if seq.history_TD is None else len(seq.history_TD)
+        num_history = 0 if seq.history_TD is None else min(len(seq.history_TD), item.num_stale)
         end = start + num_history + len(new_TD)
-        if seq.history_TD is not None:
-            self._hidden_TD[start : start + num_history] = seq.history_TD
+        if seq.history_TD is not None and num_history:
+            self._hidden_TD[start : start + num_history] = seq.history_TD[-num_history:]
         self._hidden_TD[start + num_history : end] = new_TD
         seq.history_TD = self._hidden_TD[max(start, end - self._num_stale_rows) : end].copy()
         return item.first_position - num_history
