@@ -178,11 +178,11 @@ def nano_focus() -> Recipe:
         seed=71,
         phases=(
             Phase(
-                name="focus", steps=860, documents_per_step=64, learning_rate=1.6e-3,
+                name="focus", steps=800, documents_per_step=64, learning_rate=1.6e-3,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=0.95, mixture="focus",
             ),
             Phase(
-                name="polish", steps=150, documents_per_step=96, learning_rate=5e-4,
+                name="polish", steps=140, documents_per_step=96, learning_rate=5e-4,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=1.0, mixture="polish",
             ),
             Phase(
