@@ -5,7 +5,7 @@ row still to be computed can read. Complete blocks are registered in the prefix 
 let go, and a new sequence takes over those that begin like it.
 
 Which sliding blocks are needed: the next trunk row is at c = num_computed_tokens, and the draft
-pass after it starts `num_stale_rows` earlier (MTP rows that had read a guessed token are computed
+pass after it starts up to `num_stale_rows` earlier (MTP rows that had read a wrong guess are computed
 again). A row at p reads positions p - window_tokens + 1 .. p. So every position from
 c - num_stale_rows - window_tokens + 1 on is kept; rejected drafts sit at or behind c and are
 simply overwritten.

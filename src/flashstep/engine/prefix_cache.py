@@ -6,8 +6,10 @@ taken over when its `b` full blocks are there and of the sliding pool those that
 still read.
 
 MTP rows read up to `num_lookahead` tokens behind their own position. A sequence that drafts therefore
-takes over only rows whose next tokens matched too, and only sliding blocks that a drafting sequence
-wrote; its drafts are then the same as without the cache.
+takes over only rows whose next tokens are known behind them, and only sliding blocks that a drafting
+sequence wrote; its drafts are then those it would have without the cache. One case is let pass: where
+prefixes part right behind a block, it keeps the MTP rows of the one that wrote it, and who goes on with the
+other one may get a worse draft or two, never another answer.
 """
 
 from collections.abc import Sequence as Ordered

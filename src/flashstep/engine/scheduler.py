@@ -11,7 +11,7 @@
    not in a step that preempted someone. Who joins a crowd that does not draft does not draft either.
 
 A sequence that drafts costs `num_stale_rows` more than its query length, because the draft pass
-computes that many earlier rows again; so a draft batch fits wherever the trunk batch did.
+may compute that many earlier rows again; so a draft batch fits wherever the trunk batch did.
 """
 
 from collections import deque

@@ -2,9 +2,13 @@
 
 import random
 
+import pytest
 import torch
 
+from flashstep.model.init import init_weights
+from flashstep.model.transformer import Transformer
 from flashstep.training.rl.batch import make_batch
+from flashstep.training.rl.policy import chosen, log_probabilities
 from flashstep.training.rl.rollout import Rollout, Turn
 
 
@@ -17,21 +21,36 @@ def a_rollout(rng):
     return Rollout(item=None, turns=turns)
 
 
-def test_siblings_share_a_long_prompt_and_nothing_else_changes():
+@pytest.mark.parametrize("widths", [(256, 1024), (256, 320)], ids=["one tree", "several trees"])
+def test_siblings_share_a_long_prompt_and_nothing_else_changes(toy_config, widths):
     rng = random.Random(5)
+    torch.manual_seed(0)
+    model = Transformer(toy_config).eval()
+    init_weights(model)
     prompt = tuple(rng.randrange(20, 90) for _ in range(150))
     items, trained = [object(), object()], []
     for number in range(8):
-        first = a_rollout(rng).turns[0]
-        turn = Turn(prompt, first.token_ids, first.logprobs)
-        trained.append((Rollout(item=items[number // 4], turns=[turn]), rng.uniform(-1, 1)))
-    shared = make_batch(trained, (256, 512), micro_batch_tokens=1024)
-    alone = make_batch(trained, (256, 512), micro_batch_tokens=1024, window=1000)
+        turns = [Turn((*prompt, *t.prompt_token_ids), t.token_ids, t.logprobs) for t in a_rollout(rng).turns]
+        trained.append((Rollout(item=items[number // 4], turns=turns), rng.uniform(-1, 1)))
+    shared = make_batch(trained, widths, micro_batch_tokens=1024)
+    alone = make_batch(trained, widths, micro_batch_tokens=1024, window=1000)
     assert num_places(shared) < num_places(alone)
     assert any(rows.prefixes_BT is not None for rows in shared.rows)
     assert all(rows.prefixes_BT is None for rows in alone.rows)
     assert tokens_by_place(shared) == tokens_by_place(alone)
     assert len(tokens_by_place(shared)) == shared.num_tokens
+    torch.testing.assert_close(scores(model, shared), scores(model, alone), atol=1e-5, rtol=1e-5)
+
+
+@torch.no_grad()
+def scores(model, batch):
+    """The log-probability [N] of every sampled token."""
+    scores_N = torch.full_like(batch.engine_N, torch.nan)
+    for rows in batch.rows:
+        index_M, wanted_M, place_M = batch.places(rows)
+        logprobs_MV = log_probabilities(model, rows, index_M, model.config.vocab_size)
+        scores_N[place_M] = chosen(logprobs_MV, wanted_M)
+    return scores_N
 
 
 def num_places(batch):
