@@ -28,7 +28,7 @@ def table(rows):
     return ints([[*row, *[-1] * (width - len(row))] for row in rows])
 
 
-def trunk_batch(pieces, wanted=None):
+def trunk_batch(pieces, wanted=None, *, wants_hidden=True):
     """A trunk batch; `wanted` rows of logits, None = all."""
     lengths = [len(p.token_ids) for p in pieces]
     return Batch(
@@ -38,6 +38,7 @@ def trunk_batch(pieces, wanted=None):
         full_table_SM=table([p.full for p in pieces]),
         sliding_table_SM=table([p.sliding for p in pieces]),
         logit_rows_R=ints(range(sum(lengths)) if wanted is None else wanted),
+        wants_hidden=wants_hidden,
     )
 
 

@@ -107,6 +107,21 @@ def test_only_wanted_rows_have_logits_but_all_have_hidden_states(exact_runner, w
     assert exact_runner.forward(trunk_batch([piece], wanted=[])).logits_RV.shape == (0, 384)
 
 
+@pytest.mark.parametrize("num_threads", [1, 3])
+@pytest.mark.parametrize("wanted", [[], [0], [23], [2, 3, 17, 23], list(range(24))], ids=str)
+def test_rows_that_nobody_wants_leave_the_right_keys_and_values(load_toy, toy_tokens, wanted, num_threads):
+    runner = load_toy(num_threads=num_threads)
+    pieces = [Piece(toy_tokens[:20], 0, [0, 1, 2], [0, 1, 2]), Piece(toy_tokens[5:9], 0, [3], [3])]
+    whole, _ = run_pieces(runner, pieces)
+    result = runner.forward(trunk_batch(pieces, wanted, wants_hidden=False))
+    np.testing.assert_array_equal(result.logits_RV, whole[wanted])
+    assert result.hidden_TD.shape == (0, runner.config.d_model)
+    following = [Piece(toy_tokens[20:23], 20, [0, 1, 2], [0, 1, 2]), Piece(toy_tokens[9:10], 4, [3], [3])]
+    got, _ = run_pieces(runner, following)
+    run_pieces(runner, pieces)
+    np.testing.assert_array_equal(got, run_pieces(runner, following)[0])
+
+
 def test_rows_far_from_the_start_match_the_slow_forward(tmp_path):
     """All layers sliding, so that rows behind 8 layers x 4 earlier tokens need no long prefix."""
     from safetensors.numpy import save_file

@@ -102,7 +102,8 @@ class FakeRunner:
         rows = batch.logit_rows_R.tolist()
         assert rows == sorted(set(rows))
         logits = [logits_of(contexts[t].hash, vocab) for t in rows]
-        return ForwardResult(np.array(logits, np.float32).reshape(-1, vocab), self._hidden[: len(contexts)])
+        num_hidden = len(contexts) if batch.wants_hidden else 0
+        return ForwardResult(np.array(logits, np.float32).reshape(-1, vocab), self._hidden[:num_hidden])
 
     def draft(self, batch: DraftBatch) -> np.ndarray:
         self._check(batch.token_ids_T, batch.positions_T, batch.query_starts_S1)

@@ -23,6 +23,8 @@ class Batch:
     full_table_SM, sliding_table_SM: block ids per sequence; position p lives in entry
         p // block_size at offset p % block_size; -1 = not allocated (or already released).
     logit_rows_R: ascending rows of T whose logits are wanted.
+    wants_hidden: the hidden states of all rows are wanted, too; else the other rows end with the last layer's
+        attention, for the sake of their keys and values.
     """
 
     token_ids_T: Int32
@@ -31,6 +33,7 @@ class Batch:
     full_table_SM: Int32
     sliding_table_SM: Int32
     logit_rows_R: Int32
+    wants_hidden: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +62,9 @@ class DraftBatch:
 
 @dataclass(frozen=True, slots=True)
 class ForwardResult:
-    """What a trunk pass returns: float32 logits of the wanted rows and the pre-norm hidden states
-    of all rows. Both may be views of buffers that the next `forward` overwrites: copy to keep."""
+    """What a trunk pass returns: float32 logits of the wanted rows and the pre-norm hidden states of all
+    rows, of none when they are not wanted. Both may be views of buffers that the next `forward` overwrites:
+    copy to keep."""
 
     logits_RV: Float32
     hidden_TD: Float32

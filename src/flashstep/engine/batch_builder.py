@@ -60,6 +60,7 @@ def build_batch(plan: list[Share]) -> Batch:
         full_table_SM=table_rows([share.sequence.full_table for share in plan]),
         sliding_table_SM=table_rows([share.sequence.sliding_table for share in plan]),
         logit_rows_R=np.array(logit_rows, np.int32),
+        wants_hidden=any(share.sequence.num_drafts > 0 for share in plan),
     )
 
 

@@ -103,7 +103,8 @@ class Runner:
         return cls(config, model, bytes_per_cached_number=bytes_per_cached_number(weight_format), **sizes)
 
     def forward(self, batch: Batch) -> ForwardResult:
-        """Run the trunk: writes K/V of all rows, returns logits [R, V] and pre-norm hidden states [T, D].
+        """Run the trunk: writes K/V of all rows, returns logits [R, V] and, if wanted, pre-norm hidden
+        states [T, D].
 
         Raises ValueError for a batch that does not fit (rows, sequences, block ids, token ids).
         """
@@ -111,12 +112,15 @@ class Runner:
         rows, wanted = len(batch.token_ids_T), len(batch.logit_rows_R)
         self._stage(inputs, TRUNK, batch, wanted)
         inputs.counts[4] = self._stage_table(inputs.full_table, batch.full_table_SM)
+        inputs.counts[6] = batch.wants_hidden
         inputs.logit_rows[:wanted] = batch.logit_rows_R
         self._workers.run()
         d, v = self.config.d_model, self.config.vocab_size
         stride = self._logit_stride
         logits = work.logits[: wanted * stride].reshape(wanted, stride)[:, :v]
-        return ForwardResult(np.ascontiguousarray(logits), work.hidden[: rows * d].reshape(rows, d))
+        num_hidden = rows if batch.wants_hidden else 0
+        hidden = work.hidden[: num_hidden * d].reshape(num_hidden, d)
+        return ForwardResult(np.ascontiguousarray(logits), hidden)
 
     def draft(self, batch: DraftBatch) -> NDArray[np.int32]:
         """Run all MTP modules; returns their best tokens at each sequence's last row, int32 [S, J]."""

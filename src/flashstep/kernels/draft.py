@@ -6,16 +6,14 @@ left by k; each module is one more sliding layer at the same positions and has i
 
 import numpy as np
 
-from flashstep.kernels.attention_block import attention_block
-from flashstep.kernels.forward import compute_angles, output_head
+from flashstep.kernels.forward import compute_angles, decoder_layer, output_head
 from flashstep.kernels.jit import inner_kernel, stage_kernel
 from flashstep.kernels.linear import Output, linear, prepare_row
-from flashstep.kernels.mlp_block import mlp_block
 from flashstep.kernels.norm import rms_norm
 from flashstep.kernels.peak import largest
 from flashstep.kernels.spmd import barrier, own_range
 from flashstep.kernels.step import Step, normed_operand
-from flashstep.kernels.tables import Draft, Matrix, read_draft, read_layer, read_matrix, read_scalars
+from flashstep.kernels.tables import Draft, Matrix, read_draft, read_matrix
 
 
 @inner_kernel
@@ -50,26 +48,6 @@ def shift_tokens(step: Step, s: int, depth: int) -> None:
     token_ids[last] = given if given >= 0 else inputs.drafts[s * step.sizes.num_drafts + depth]
 
 
-@inner_kernel
-def keep_last_rows(step: Step) -> Step:
-    """A step over each sequence's last row alone, whose residual and branch come to the front: behind the
-    last module nobody reads the others, of which only keys and values stay."""
-    work, d, stride = step.work, step.sizes.d_model, step.strides.branch
-    num_sequences = step.inputs.counts[2]
-    if step.team.thread == 0:
-        for s in range(num_sequences):
-            row = np.int64(work.last_rows[s])  # at least s, so no row is overwritten that is still to move
-            for i in range(d):
-                work.residual[s * d + i] = work.residual[row * d + i]
-                work.branch[s * stride + i] = work.branch[row * stride + i]
-            work.last_rows[s] = s
-    barrier(step.team)
-    return Step(
-        step.team, step.weights, step.tables, step.caches, work, step.inputs, step.sizes, step.strides,
-        step.eps, num_sequences,
-    )  # fmt: skip
-
-
 @stage_kernel
 def mtp_module(step: Step, depth: int) -> None:
     """Module `depth` (from 0): residual rows become its hidden states, `drafts[:, depth]` its best tokens."""
@@ -86,13 +64,12 @@ def mtp_module(step: Step, depth: int) -> None:
     for t in range(low, high):
         for i in range(d):
             work.residual[t * d + i] = work.branch[t * step.strides.branch + i]
-    layer = read_layer(step.tables, step.sizes.num_layers + depth)
-    scalars = read_scalars(step.tables, step.sizes.num_layers + depth)
-    attention_block(step, layer)
-    rest = keep_last_rows(step) if depth == step.sizes.num_drafts - 1 else step
-    mlp_block(rest, layer, scalars)
     num_sequences = step.inputs.counts[2]
-    output_head(step, work.last_rows, num_sequences, draft.norm, read_matrix(step.tables, draft.head))
+    is_last = depth == step.sizes.num_drafts - 1
+    kept = num_sequences if is_last else step.num_rows
+    decoder_layer(step, step.sizes.num_layers + depth, work.last_rows, kept)
+    rows = work.identity if is_last else work.last_rows
+    output_head(step, rows, num_sequences, draft.norm, read_matrix(step.tables, draft.head))
     first, end = own_range(team, num_sequences)
     for s in range(first, end):
         step.inputs.drafts[s * step.sizes.num_drafts + depth] = best_token(step, s)

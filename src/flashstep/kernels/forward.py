@@ -36,11 +36,33 @@ def compute_angles(step: Step) -> None:
 
 
 @inner_kernel
-def decoder_layer(step: Step, number: int) -> None:
-    """One layer over all rows. Needs and leaves this thread's residual rows up to date."""
+def keep_rows(step: Step, rows: Int32, count: int) -> Step:
+    """A step over `rows[:count]` alone, ascending ones, whose residual and branch come to the front."""
+    work, d, stride = step.work, step.sizes.d_model, step.strides.branch
+    if step.team.thread == 0:
+        for i in range(count):
+            row = np.int64(rows[i])  # at least i, so nothing is overwritten that is still to move
+            for k in range(d):
+                work.residual[i * d + k] = work.residual[row * d + k]
+                work.branch[i * stride + k] = work.branch[row * stride + k]
+    barrier(step.team)
+    return Step(
+        step.team, step.weights, step.tables, step.caches, work, step.inputs, step.sizes, step.strides,
+        step.eps, count,
+    )  # fmt: skip
+
+
+@inner_kernel
+def decoder_layer(step: Step, number: int, rows: Int32, num_kept: int) -> None:
+    """One layer over all rows. Needs and leaves this thread's residual rows up to date.
+
+    num_kept: the number of rows; or, when nothing behind this layer reads the others, whose keys and values
+    are then all that is left of them: how many of `rows` go on. They become the first residual rows.
+    """
     layer, scalars = read_layer(step.tables, number), read_scalars(step.tables, number)
     attention_block(step, layer)
-    mlp_block(step, layer, scalars)
+    rest = keep_rows(step, rows, num_kept) if num_kept < step.num_rows else step
+    mlp_block(rest, layer, scalars)
 
 
 @inner_kernel
@@ -62,15 +84,21 @@ def output_head(step: Step, rows: Int32, count: int, norm: int, head: Matrix) ->
 
 @stage_kernel
 def trunk(step: Step) -> None:
-    """Embedding, all layers, final norm, head of the wanted rows; `work.hidden` keeps the pre-norm rows."""
+    """Embedding, all layers, final norm, head of the wanted rows; `work.hidden` keeps the pre-norm rows, if
+    they are wanted."""
     low, high = own_range(step.team, step.num_rows)
     for t in range(low, high):
         embed_row(step, t)
     compute_angles(step)
+    num_wanted, wants_hidden = step.inputs.counts[3], step.inputs.counts[6] != 0
+    rows = step.inputs.logit_rows
     for number in range(step.sizes.num_layers):
-        decoder_layer(step, number)
+        is_narrowed = number == step.sizes.num_layers - 1 and not wants_hidden
+        decoder_layer(step, number, rows, num_wanted if is_narrowed else step.num_rows)
     d = step.sizes.d_model
-    for i in range(low * d, high * d):
-        step.work.hidden[i] = step.work.residual[i]
+    if wants_hidden:
+        for i in range(low * d, high * d):
+            step.work.hidden[i] = step.work.residual[i]
     head = read_matrix(step.tables, step.sizes.head)
-    output_head(step, step.inputs.logit_rows, step.inputs.counts[3], step.sizes.final_norm, head)
+    wanted = rows if wants_hidden else step.work.identity
+    output_head(step, wanted, num_wanted, step.sizes.final_norm, head)

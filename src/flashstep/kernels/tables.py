@@ -152,7 +152,7 @@ class Caches(NamedTuple):
 
 class Inputs(NamedTuple):
     """The batch in staging arrays of fixed size; `counts` says what is used:
-    [job, T, S, R, entries per row of the full table, of the sliding table]."""
+    [job, T, S, R, entries per row of the full table, of the sliding table, are hidden states wanted]."""
 
     counts: Int64
     token_ids: Int32

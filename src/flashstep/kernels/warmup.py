@@ -58,7 +58,7 @@ def _tiny_model(bytes_per_cached_number: int) -> tuple[tuple[np.ndarray, ...], .
     )  # fmt: skip
     cache = aligned(HEADS * BLOCK * value_stride(HEAD_DIM) + SLACK, cached_type(bytes_per_cached_number))
     inputs = new_inputs(1, 1, 1, 0)
-    inputs.counts[:6] = 0, 1, 1, 1, 1, 1
+    inputs.counts[:7] = 0, 1, 1, 1, 1, 1, 1
     inputs.query_starts[1] = 1
     work = new_workspace(sizes, [layer], 3 * width, HEAD_DIM, 1, 1)
     return weights, tables, Caches(cache, cache, cache, cache), work, inputs
