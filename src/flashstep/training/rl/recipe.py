@@ -68,7 +68,7 @@ class RLRecipe:
 def nano_rl() -> RLRecipe:
     """flashstep-nano on what it answers right mostly, not always: groups of equal rewards teach nothing."""
     return RLRecipe(
-        name="nano-rl", steps=130, max_tokens=384, learning_rate=3e-4, decay_fraction=0.4,
+        name="nano-rl", steps=100, max_tokens=384, decay_fraction=0.4,
         families=(
             "letters", "spelling", "backwards", "nth_letter", "letter_positions", "vowels", "word_length",
             "edits", "repeat", "outside", "talk_follow_up", "talk_form", "talk_memory", "talk_persona",
