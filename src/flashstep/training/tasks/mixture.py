@@ -22,7 +22,7 @@ _FOCUS = {
 }  # fmt: skip
 
 _POLISH = {
-    "letters": 0.102, "spelling": 0.075, "backwards": 0.065, "comparison": 0.016, "sums": 0.038,
+    "letters": 0.103, "spelling": 0.075, "backwards": 0.065, "comparison": 0.016, "sums": 0.038,
     "identity": 0.021, "outside": 0.057, BEYOND: 0.025, "repeat": 0.025, "nth_letter": 0.050,
     "letter_positions": 0.050, "vowels": 0.025, "word_length": 0.023, "edits": 0.068, "talk_follow_up": 0.059,
     "talk_form": 0.033, "talk_correction": 0.017, "talk_persona": 0.029, "talk_memory": 0.038,
