@@ -63,8 +63,8 @@ class DraftBatch:
 @dataclass(frozen=True, slots=True)
 class ForwardResult:
     """What a trunk pass returns: float32 logits of the wanted rows and the pre-norm hidden states of all
-    rows, of none when they are not wanted. Both may be views of buffers that the next `forward` overwrites:
-    copy to keep."""
+    rows, which a runner may leave out when they are not wanted. Both may be views of buffers that the next
+    `forward` overwrites: copy to keep."""
 
     logits_RV: Float32
     hidden_TD: Float32

@@ -68,7 +68,7 @@ class Drafter:
         self._pending: list[_Pending] = []
         self._hidden_TD: Float32 = np.empty((runner.max_batch_tokens, runner.config.d_model), np.float32)
 
-    def note(self, seq: Sequence, num_rows: int, hidden_TD: Float32, num_accepted: int = 0) -> None:
+    def note(self, seq: Sequence, num_rows: int, hidden_TD: Float32, num_accepted: int) -> None:
         """Remember that `num_rows` rows up to the computed ones became final, `num_accepted` of them drafts.
         A sequence that has no use for drafts any more stops drafting, since its blocks from here on lack
         what the modules would write.

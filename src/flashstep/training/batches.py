@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from flashstep.chat.template import ChatTemplate
 from flashstep.chat.tokenizer import Tokenizer
+from flashstep.engine.config import model_window
 from flashstep.training.data import alike, long_document
 from flashstep.training.packing import Rows, encode_dialogue, pack
 from flashstep.training.recipe import Phase, Recipe
@@ -34,7 +35,7 @@ class Batches(Dataset[list[Rows]]):
     def _load(self) -> None:
         self.tokenizer = Tokenizer.load(self.path)
         self.template = ChatTemplate.load(self.path, self.tokenizer)
-        self.window = max(layer.window_tokens or 0 for layer in self.recipe.model_config.layers)
+        self.window = model_window(self.recipe.model_config)
 
     def __getstate__(self) -> tuple[Recipe, Path]:
         return self.recipe, self.path  # a compiled template cannot be sent to another process

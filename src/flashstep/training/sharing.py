@@ -27,6 +27,12 @@ class Tree:
         """What it takes of a row."""
         return self.num_shared + sum(len(d.token_ids) - self.num_shared for d in self.documents)
 
+    @property
+    def numbered(self) -> tuple[Document | None, ...]:
+        """What gets a number in its rows, in this order: the beginning, if one is shared (None), and the
+        documents."""
+        return (*([None] if self.num_shared else []), *self.documents)
+
     def pieces(self, numbers: Iterator[int]) -> list[Piece]:
         """The beginning, a document of its own, and what continues it; the documents alone if nothing is
         shared."""

@@ -57,7 +57,7 @@ def make_batch(
     items = groupby((rollout for rollout, _ in trained), key=lambda rollout: id(rollout.item))
     groups = [[_document(turn) for rollout in siblings for turn in rollout.turns] for _, siblings in items]
     trees = plant(groups, row_tokens[-1], window)
-    documents = [d for tree in trees for d in (*([None] if tree.num_shared else []), *tree.documents)]
+    documents = [document for tree in trees for document in tree.numbered]
     lengths_D = torch.tensor([0 if d is None else len(d.token_ids) - d.prompt_tokens for d in documents])
     return RolloutBatch(
         rows=[p for rows in lay_out_trees(trees, row_tokens) for p in rows.parts(micro_batch_tokens)],

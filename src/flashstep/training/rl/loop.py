@@ -14,7 +14,7 @@ from typing import Any
 
 from flashstep.chat.template import ChatTemplate
 from flashstep.chat.tokenizer import Tokenizer
-from flashstep.engine.config import EngineConfig
+from flashstep.engine.config import EngineConfig, model_window
 from flashstep.engine.llm import LLM
 from flashstep.engine.loading import engine_of
 from flashstep.errors import ConfigError
@@ -46,7 +46,7 @@ class RLTrainer:
         limits = Limits(recipe.max_tokens, recipe.row_tokens[-1], recipe.truncation)
         self.player = Player(ChatTemplate.load(out, self.tokenizer), self.tokenizer, limits)
         reference = deepcopy(model).eval().requires_grad_(False) if recipe.kl_weight else None
-        self.window = max(layer.window_tokens or 0 for layer in model.config.layers)
+        self.window = model_window(model.config)
         self.updater = Updater(recipe, model, reference, self.tokenizer.vocab_size)
         self.step = 0
         self.tokens = 0
