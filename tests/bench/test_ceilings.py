@@ -4,13 +4,8 @@ import numpy as np
 import pytest
 
 from flashstep.bench.ceilings import measure_ceilings
-from flashstep.kernels.ceiling import (
-    INT8_MACS_PER_TURN,
-    NUM_SUMS,
-    float32_turns,
-    int8_turns,
-    read_words,
-)
+from flashstep.kernels.ceiling import NUM_SUMS, float32_turns, int8_turns, read_words
+from flashstep.kernels.cpu import HAS_VNNI
 
 FIRST_SUMS = sum(range(NUM_SUMS))  # sum i starts at i
 
@@ -20,9 +15,18 @@ def test_every_word_is_read_in_every_pass() -> None:
     assert read_words(words, 8, 40, 3) == 3 * words[8:40].sum()
 
 
-@pytest.mark.skipif(not INT8_MACS_PER_TURN, reason="no 8-bit dot product on this CPU")
+@pytest.mark.skipif(not HAS_VNNI, reason="no 8-bit dot product on this CPU")
 def test_each_turn_adds_four_byte_products_to_each_sum() -> None:
     assert int8_turns(7) == FIRST_SUMS + NUM_SUMS * 4 * 7
+
+
+@pytest.mark.skipif(HAS_VNNI, reason="this CPU has a better instruction")
+def test_each_turn_adds_two_products_of_the_halves_of_each_sum() -> None:
+    sums = np.arange(NUM_SUMS, dtype=np.int32)
+    for _ in range(5):
+        halves = sums.view(np.int16).astype(np.int32).reshape(-1, 2)
+        sums += halves @ np.array([-3, 5], np.int32)
+    assert int8_turns(5) == sums.sum()
 
 
 def test_each_turn_halves_each_sum_and_adds_a_half() -> None:
@@ -38,5 +42,5 @@ def test_ceilings_tell_what_they_were_measured_with() -> None:
     assert ceilings.memory_bytes_per_s > 0
     assert ceilings.weights_bytes_per_s > 0
     assert ceilings.float32_macs_per_s > 0
-    assert (ceilings.int8_macs_per_s is None) == (INT8_MACS_PER_TURN == 0)
+    assert ceilings.int8_macs_per_s > 0
     assert len(ceilings.lines()) == 4

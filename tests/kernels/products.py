@@ -5,9 +5,10 @@ import hashlib
 import numpy as np
 
 from flashstep.kernels.linear import Operand, Output, linear, prepare_row
-from flashstep.kernels.pack import Packer, best_int4_format, best_int8_format
+from flashstep.kernels.pack import Packer
+from flashstep.kernels.quantise import from_bfloat16, to_bfloat16, to_int4, to_int8
 from flashstep.kernels.spmd import Team, new_control
-from flashstep.kernels.tables import BFLOAT_PANELS, Matrix
+from flashstep.kernels.tables import BFLOAT_PANELS, GROUP, INT4_PANELS, INT8_PANELS, Matrix
 
 
 def multiply(weights, x, format_, rows, num_threads=1):
@@ -36,6 +37,30 @@ def multiply(weights, x, format_, rows, num_threads=1):
     return y[:, : len(weights)]
 
 
+def int8_twin(weights, x):
+    """x @ weights.T to the bit, in numpy: integer products, then the channel's scale, then the row's."""
+    (codes, scales), (chars, row_scales) = to_int8(weights), to_int8(x)
+    totals = (chars.astype(np.int64) @ codes.astype(np.int64).T).astype(np.float32)
+    return totals * scales * row_scales[:, None]
+
+
+def int4_twin(weights, x):
+    """x @ weights.T to the bit, in numpy: activations are counted from -128 on, codes 16 times; group after group
+    is scaled and added to what takes the 128 off again."""
+    padding = -weights.shape[1] % GROUP
+    weights, x = (np.pad(values, ((0, 0), (0, padding))) for values in (weights, x))
+    (codes, halves), (chars, row_scales) = to_int4(weights), to_int8(x)
+    scales, shape = from_bfloat16(halves), (-1, codes.shape[1] // GROUP, GROUP)
+    codes, inputs = codes.reshape(shape).astype(np.int64), chars.reshape(shape).astype(np.int64) + 128
+    taken_off = (codes.sum(-1) * scales.astype(np.float64)).sum(-1)
+    result = np.tile((-128.0 * taken_off).astype(np.float32), (len(x), 1))
+    sixteenths = from_bfloat16(to_bfloat16(scales / np.float32(16)))
+    for group in range(shape[1]):
+        totals = inputs[:, group] @ (16 * codes[:, group]).T
+        result = result + totals.astype(np.float32) * sixteenths[:, group]
+    return result * row_scales[:, None]
+
+
 def digests():
     """By format the digest of products that have the same bits on every CPU: the weights are such that
     quantising them is exact, and a bfloat16 product sums few integers."""
@@ -44,8 +69,8 @@ def digests():
     codes[:, ::32] = -8  # each group uses the whole range, so its scale is found exactly
     weights = (codes * 2.0 ** rng.integers(-3, 2, (130, 1))).astype(np.float32)
     products = {
-        "int8": multiply(weights, x, best_int8_format(), range(9)),
-        "int4": multiply(weights, x, best_int4_format(), range(9)),
+        "int8": multiply(weights, x, INT8_PANELS, range(9)),
+        "int4": multiply(weights, x, INT4_PANELS, range(9)),
         "bf16": multiply(weights, np.rint(4 * x), BFLOAT_PANELS, range(9)),
     }
     return {name: hashlib.sha256(values.tobytes()).hexdigest() for name, values in products.items()}

@@ -72,15 +72,6 @@ def test_threads_draft_the_same(load_toy, exact_runner, toy_tokens, options):
     np.testing.assert_array_equal(load_toy(**options).draft(batch), exact_runner.draft(batch))
 
 
-@pytest.mark.parametrize("weight_format", ["int8", "int4"])
-def test_vnni_and_portable_forms_draft_the_same(load_toy, exact_runner, toy_tokens, weight_format):
-    _, hidden = run_whole(exact_runner, toy_tokens[:20])
-    batch = draft_batch([Piece(toy_tokens[1:21], 0, [0, 1], [0, 1])], hidden, [(-1, -1, -1)])
-    drafts = load_toy(weight_format=weight_format).draft(batch)
-    portable = load_toy(weight_format=weight_format, portable=True)
-    np.testing.assert_array_equal(portable.draft(batch), drafts)
-
-
 def test_a_model_without_mtp_drafts_nothing(tmp_path):
     from safetensors.numpy import save_file
 

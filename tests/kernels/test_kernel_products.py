@@ -8,30 +8,30 @@ import sys
 import llvmlite.binding as llvm
 import numpy as np
 import pytest
-from products import digests, multiply
+from products import digests, int4_twin, int8_twin, multiply
 
-from flashstep.kernels.pack import best_int4_format, best_int8_format
 from flashstep.kernels.quantise import from_bfloat16, to_bfloat16, to_int4, to_int8
-from flashstep.kernels.tables import BFLOAT_PANELS, FLOAT_PANELS, INT4_ROWS, INT8_ROWS
+from flashstep.kernels.tables import BFLOAT_PANELS, FLOAT_PANELS, INT4_PANELS, INT8_PANELS
 
 SHAPES = [(64, 64), (24, 40), (130, 7), (200, 261)]
 ROWS = [[0], [4, 2], [8, 0, 3], [1, 1, 5, 7], [6, 5, 4, 3, 2, 1, 0, 8, 7]]
 AVX2 = "sse sse2 sse3 ssse3 sse4.1 sse4.2 avx avx2 fma bmi bmi2 lzcnt popcnt f16c"
-# CPUs other than this one, each with the float and dot product lanes that it must come out with.
+# CPUs other than this one, each with the lanes of floats and of integers that it must come out with, and
+# whether it has 8-bit dot products.
 OTHER_CPUS = {
-    ("generic", ""): [4, 0],
-    ("haswell", AVX2): [8, 0],
-    ("alderlake", f"{AVX2} avxvnni"): [8, 8],
-    ("skylake-avx512", f"{AVX2} avx512f avx512bw avx512cd avx512dq avx512vl"): [16, 0],
+    ("generic", ""): [4, 4, False],
+    ("haswell", AVX2): [8, 8, False],
+    ("alderlake", f"{AVX2} avxvnni"): [8, 8, True],
+    ("skylake-avx512", f"{AVX2} avx512f avx512bw avx512cd avx512dq avx512vl"): [16, 16, False],
 }
 HERE = llvm.get_host_cpu_features()
 RUNNABLE = [cpu for cpu in OTHER_CPUS if all(HERE.get(feature, False) for feature in cpu[1].split())]
 
 CHILD = """
 import json
-from flashstep.kernels.cpu import FLOAT_LANES, VNNI_LANES
+from flashstep.kernels.cpu import FLOAT_LANES, HAS_VNNI, INTEGER_LANES
 from products import digests
-print(json.dumps([[FLOAT_LANES, VNNI_LANES], digests()]))
+print(json.dumps([[FLOAT_LANES, INTEGER_LANES, HAS_VNNI], digests()]))
 """
 
 
@@ -46,9 +46,9 @@ def test_float32_and_int8_products_match_numpy(shape):
     for rows in ROWS:
         exact = x[rows].astype(np.float64) @ weights.T.astype(np.float64)
         np.testing.assert_allclose(multiply(weights, x, FLOAT_PANELS, rows), exact, rtol=0, atol=5e-5)
-        portable = multiply(weights, x, INT8_ROWS, rows)
-        np.testing.assert_array_equal(multiply(weights, x, best_int8_format(), rows), portable)
-        assert np.abs(portable - exact).max() < 0.015 * np.abs(exact).max() + 0.1
+        rounded = multiply(weights, x, INT8_PANELS, rows)
+        np.testing.assert_array_equal(rounded, int8_twin(weights, x)[rows])
+        assert np.abs(rounded - exact).max() < 0.015 * np.abs(exact).max() + 0.1
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -60,9 +60,9 @@ def test_int4_products_are_those_of_the_rounded_weights(shape):
     chars, row_scales = to_int8(x)
     for rows in ROWS:
         inputs = (chars * row_scales[:, None])[rows].astype(np.float64)
-        portable = multiply(weights, x, INT4_ROWS, rows)
-        np.testing.assert_allclose(portable, inputs @ rounded[:, : shape[1]].T, rtol=0, atol=3e-4)
-        np.testing.assert_array_equal(multiply(weights, x, best_int4_format(), rows), portable)
+        found = multiply(weights, x, INT4_PANELS, rows)
+        np.testing.assert_allclose(found, inputs @ rounded[:, : shape[1]].T, rtol=0, atol=3e-4)
+        np.testing.assert_array_equal(found, int4_twin(weights, x)[rows])
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -77,16 +77,13 @@ def test_int8_products_are_exact_integers():
     rng = np.random.default_rng(6)
     weights, x = (rng.integers(-127, 128, shape).astype(np.float32) for shape in ((64, 500), (3, 500)))
     weights[:, 0] = x[:, 0] = 127  # so that every scale is exactly 1
-    exact = x @ weights.T
-    for format_ in (best_int8_format(), INT8_ROWS):
-        np.testing.assert_array_equal(multiply(weights, x, format_, [0, 1, 2]), exact)
+    np.testing.assert_array_equal(multiply(weights, x, INT8_PANELS, [0, 1, 2]), x @ weights.T)
 
 
 def test_int4_products_of_extreme_codes_and_inputs_do_not_overflow():
     weights = np.where(np.arange(256) % 3 == 0, -8, 7).astype(np.float32) * np.ones((64, 1), np.float32)
     x = np.stack([np.full(256, 127), np.full(256, -127)]).astype(np.float32)
-    for format_ in (best_int4_format(), INT4_ROWS):
-        np.testing.assert_array_equal(multiply(weights, x, format_, [0, 1]), x @ weights.T)
+    np.testing.assert_array_equal(multiply(weights, x, INT4_PANELS, [0, 1]), x @ weights.T)
 
 
 def test_int8_keeps_zero_rows_and_bounds_the_error():
@@ -119,21 +116,32 @@ def test_bfloat16_rounds_to_nearest_even():
     ]  # fmt: skip
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("cpu", RUNNABLE, ids=lambda cpu: cpu[0])
-def test_another_kind_of_cpu_computes_the_same_bits(cpu):
-    """Compiles the products anew with that CPU's layouts and vector widths, in a process of its own."""
-    name, features = cpu
-    environment = {
-        "NUMBA_CPU_NAME": name,
-        "NUMBA_CPU_FEATURES": ",".join(f"+{feature}" for feature in features.split()),
-        "PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *filter(None, sys.path)]),
-    }
+def computed_elsewhere(program, environment):
+    """What a process of its own prints, which compiles the products anew."""
     done = subprocess.run(
-        [sys.executable, "-c", CHILD],
-        env=os.environ | environment,
+        [sys.executable, "-c", program],
+        env=os.environ
+        | environment
+        | {"PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *filter(None, sys.path)])},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert json.loads(done.stdout) == [OTHER_CPUS[cpu], digests()]
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cpu", RUNNABLE, ids=lambda cpu: cpu[0])
+def test_another_kind_of_cpu_computes_the_same_bits(cpu):
+    name, features = cpu
+    wanted = ",".join(f"+{feature}" for feature in features.split())
+    found = computed_elsewhere(CHILD, {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": wanted})
+    assert found == [OTHER_CPUS[cpu], digests()]
+
+
+@pytest.mark.slow
+def test_the_form_for_other_families_of_cpus_computes_the_same_bits():
+    other = (
+        "from flashstep.kernels import cpu\ncpu.IS_X86, cpu.HAS_VNNI, cpu.INTEGER_LANES = False, False, 4\n"
+    )
+    assert computed_elsewhere(other + CHILD, {})[1] == digests()

@@ -33,17 +33,17 @@ class Ceilings:
     """What `num_threads` threads reach together, in bytes or multiply-adds per second.
 
     memory: reading a buffer of 512 MiB. weights: reading `weights_bytes` again and again, which a large
-    cache may hold. int8_macs_per_s is None on a CPU without 8-bit dot products.
+    cache may hold.
     """
 
     num_threads: int
     memory_bytes_per_s: float
     weights_bytes: int
     weights_bytes_per_s: float
-    int8_macs_per_s: float | None
+    int8_macs_per_s: float
     float32_macs_per_s: float
 
-    def peak_of(self, weight_format: WeightFormat) -> tuple[str, float | None]:
+    def peak_of(self, weight_format: WeightFormat) -> tuple[str, float]:
         """The name of the peak that products of such weights can reach, and the peak."""
         if weight_format in ("int8", "int4"):
             return "int8 peak", self.int8_macs_per_s
@@ -51,14 +51,11 @@ class Ceilings:
 
     def lines(self) -> list[str]:
         """The ceilings as text."""
-        int8 = "none (no 8-bit dot product on this CPU)"
-        if self.int8_macs_per_s is not None:
-            int8 = f"{self.int8_macs_per_s / 1e9:,.0f} GMAC/s"
         return [
             f"memory bandwidth: {self.memory_bytes_per_s / 1e9:.1f} GB/s ({MEMORY_BYTES >> 20} MiB read)",
             f"weight bandwidth: {self.weights_bytes_per_s / 1e9:.1f} GB/s "
             f"(the {self.weights_bytes / 1e6:.1f} MB that one token reads, again and again)",
-            f"int8 peak: {int8}",
+            f"int8 peak: {self.int8_macs_per_s / 1e9:,.0f} GMAC/s",
             f"float32 peak: {self.float32_macs_per_s / 1e9:,.0f} GMAC/s",
         ]
 
@@ -75,7 +72,7 @@ def measure_ceilings(num_threads: int, weights_bytes: int, memory_bytes: int = M
             memory_bytes_per_s=gang.read_rate(memory_bytes),
             weights_bytes=weights_bytes,
             weights_bytes_per_s=gang.read_rate(weights_bytes),
-            int8_macs_per_s=gang.rate(int8_turns, INT8_MACS_PER_TURN) if INT8_MACS_PER_TURN else None,
+            int8_macs_per_s=gang.rate(int8_turns, INT8_MACS_PER_TURN),
             float32_macs_per_s=gang.rate(float32_turns, FLOAT32_MACS_PER_TURN),
         )
 

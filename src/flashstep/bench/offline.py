@@ -52,7 +52,7 @@ class Offline:
         macs = prefill_macs(self._settings.model, load.long_prompt)
         name_of_peak, peak = ceilings.peak_of(self._settings.engine.weight_format)
         figure = self._figure(f"prefill, {load.long_prompt} tokens", "tokens/s", rates, {})
-        if peak is not None and self._settings.engine.is_on_cpu:
+        if self._settings.engine.is_on_cpu:
             share = macs * figure.median / load.long_prompt / peak
             figure.of_ceiling[name_of_peak] = share
         return [figure]

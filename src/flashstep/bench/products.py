@@ -5,27 +5,20 @@ how much of what it misses is the products' fault. Weights are random, of the mo
 cache between the tries.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 
 from flashstep.bench.ceilings import Ceilings, Gang
 from flashstep.bench.figure import Figure
 from flashstep.bench.settings import Settings
 from flashstep.kernels.linear import Operand, Output, linear, prepare_row
-from flashstep.kernels.pack import Packer, best_int4_format, best_int8_format
+from flashstep.kernels.pack import Packer
 from flashstep.kernels.spmd import Team, new_control
-from flashstep.kernels.tables import BFLOAT_PANELS, FLOAT_PANELS, Matrix
+from flashstep.kernels.tables import BFLOAT_PANELS, FLOAT_PANELS, INT4_PANELS, INT8_PANELS, Matrix
 from flashstep.model.config import MoESpec
 
 _MACS_PER_TRY = 4e9
 _PADDING = 128  # numbers behind the last row that whole vectors may read
-_FORMATS: dict[str, Callable[[], int]] = {
-    "int8": best_int8_format,
-    "int4": best_int4_format,
-    "bf16": lambda: BFLOAT_PANELS,
-    "float32": lambda: FLOAT_PANELS,
-}
+_FORMATS = {"int8": INT8_PANELS, "int4": INT4_PANELS, "bf16": BFLOAT_PANELS, "float32": FLOAT_PANELS}
 
 
 def measure_products(settings: Settings, ceilings: Ceilings) -> list[Figure]:
@@ -54,8 +47,7 @@ def _figure(settings: Settings, ceilings: Ceilings, name: str, shape: tuple[int,
         drafting=settings.is_drafting, details={"rows": num_rows, "depth": depth, "columns": num_columns},
     )  # fmt: skip
     name_of_peak, peak = ceilings.peak_of(settings.engine.weight_format)
-    if peak is not None:
-        figure.of_ceiling[name_of_peak] = 1e9 * figure.median / peak
+    figure.of_ceiling[name_of_peak] = 1e9 * figure.median / peak
     return figure
 
 
@@ -64,7 +56,7 @@ class _Product:
 
     def __init__(self, weight_format: str, shape: tuple[int, int, int], num_threads: int) -> None:
         num_rows, depth, num_columns = shape
-        form = _FORMATS[weight_format]()
+        form = _FORMATS[weight_format]
         rng = np.random.default_rng(0)
         packer = Packer()
         number = packer.matrix(form, rng.standard_normal((num_columns, depth)).astype(np.float32))

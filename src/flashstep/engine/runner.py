@@ -89,17 +89,14 @@ class Runner:
         path: Path,
         *,
         weight_format: WeightFormat = "int8",
-        portable: bool = False,
         **sizes: int,
     ) -> "Runner":
         """Read `config.json` and the weights of folder `path`; ConfigError says what cannot work.
 
-        weight_format: see `EngineConfig`. `portable` takes integer forms that need no special
-        instructions; results are the same. sizes: the keyword arguments of `Runner`.
+        weight_format: see `EngineConfig`. sizes: the keyword arguments of `Runner`.
         """
         config = ModelConfig.load(path)
-        formats = StorageFormats.of(weight_format, portable=portable)
-        model = pack(Checkpoint.open(path, config), formats)
+        model = pack(Checkpoint.open(path, config), StorageFormats.of(weight_format))
         return cls(config, model, bytes_per_cached_number=bytes_per_cached_number(weight_format), **sizes)
 
     def forward(self, batch: Batch) -> ForwardResult:

@@ -1,8 +1,8 @@
 """Packed weights that are kept: beside the checkpoint, or in the user's cache folder.
 
 A packed file serves as long as its fingerprint holds: digest of the checkpoint's weights (which reads both
-ends of its files), times of the files to the second, the config, the storage formats (which depend on the
-CPU), and the sources that lay out weights. One that does not, or is damaged, is made anew; a folder that
+ends of its files), times of the files to the second, the config, the storage formats, and the sources that
+lay out weights; it serves every kind of CPU. One that does not, or is damaged, is made anew; a folder that
 cannot be written costs a log line and nothing else. The cache folder follows the XDG base directory
 specification: `$XDG_CACHE_HOME/flashstep/weights`, `~/.cache/flashstep/weights` when that is not set. It
 has one file for each checkpoint folder and format; files whose checkpoint is gone are removed when a new
@@ -27,7 +27,6 @@ from flashstep.engine.packed_file import (
     write_packed,
 )
 from flashstep.engine.weights import PackedModel, StorageFormats, pack
-from flashstep.kernels.tables import INT4_ROWS, INT8_ROWS
 from flashstep.model.checkpoint import Checkpoint, weights_digest
 from flashstep.model.config import ModelConfig
 
@@ -55,8 +54,8 @@ def load_packed(source: Path, config: ModelConfig, weight_format: WeightFormat) 
     """
     formats = StorageFormats.of(weight_format)
     expected = _fingerprint(source, formats)
-    cached = cache_folder() / _name_in_cache(source, weight_format, formats)
-    for path in (source / _name_beside(weight_format, formats), cached):
+    cached = cache_folder() / _name_in_cache(source, weight_format)
+    for path in (source / f"{weight_format}{SUFFIX}", cached):
         try:
             return read_packed(path, expected)
         except FileNotFoundError:
@@ -79,23 +78,18 @@ def convert(source: Path, config: ModelConfig, weight_format: WeightFormat, fold
     """
     formats = StorageFormats.of(weight_format)
     if folder is None:
-        path = cache_folder() / _name_in_cache(source, weight_format, formats)
+        path = cache_folder() / _name_in_cache(source, weight_format)
     else:
-        path = folder / _name_beside(weight_format, formats)
+        path = folder / f"{weight_format}{SUFFIX}"
     expected = _fingerprint(source, formats)
     write_packed(path, pack(Checkpoint.open(source, config), formats), expected, source.resolve())
     return path
 
 
-def _name_beside(weight_format: WeightFormat, formats: StorageFormats) -> str:
-    form = "rows" if formats.head == INT8_ROWS or formats.linear == INT4_ROWS else "panels"
-    return f"{weight_format}-{form}{SUFFIX}"
-
-
-def _name_in_cache(source: Path, weight_format: WeightFormat, formats: StorageFormats) -> str:
+def _name_in_cache(source: Path, weight_format: WeightFormat) -> str:
     whole = source.resolve()
     place = hashlib.sha256(os.fsencode(whole)).hexdigest()[:12]
-    return f"{whole.name}-{place}-{_name_beside(weight_format, formats)}"
+    return f"{whole.name}-{place}-{weight_format}{SUFFIX}"
 
 
 def _fingerprint(source: Path, formats: StorageFormats) -> dict[str, Any]:

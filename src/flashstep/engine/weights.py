@@ -13,13 +13,13 @@ import numpy as np
 
 from flashstep.engine.config import WeightFormat
 from flashstep.engine.kv_cache import pool_layers
-from flashstep.kernels.pack import Packer, best_int4_format, best_int8_format
+from flashstep.kernels.pack import Packer
 from flashstep.kernels.rope import inverse_frequencies
 from flashstep.kernels.tables import (
     BFLOAT_PANELS,
     FLOAT_PANELS,
-    INT4_ROWS,
-    INT8_ROWS,
+    INT4_PANELS,
+    INT8_PANELS,
     Draft,
     Float32,
     Int64,
@@ -51,13 +51,11 @@ class StorageFormats(NamedTuple):
     head: int
 
     @classmethod
-    def of(cls, weight_format: WeightFormat, *, portable: bool = False) -> "StorageFormats":
-        """What this CPU multiplies fastest; `portable`: what every CPU multiplies, with the same results."""
-        int8 = INT8_ROWS if portable else best_int8_format()
-        int4 = INT4_ROWS if portable else best_int4_format()
+    def of(cls, weight_format: WeightFormat) -> "StorageFormats":
+        """The storage formats behind the name of a setting."""
         both = {
             "float32": (FLOAT_PANELS, FLOAT_PANELS), "bf16": (BFLOAT_PANELS, BFLOAT_PANELS),
-            "int8": (int8, int8), "int4": (int4, int8),
+            "int8": (INT8_PANELS, INT8_PANELS), "int4": (INT4_PANELS, INT8_PANELS),
         }  # fmt: skip
         return cls(*both[weight_format])
 

@@ -21,14 +21,18 @@ from flashstep.kernels.tiles import float_tile
 
 ROWS = 4  # rows of a unit
 SPAN_TOKENS = 128  # keys between two updates of the running softmax
-VALUE_LANES = 2 * FLOAT_LANES  # columns of one V tile; V rows are padded to this
 _AHEAD = 4  # blocks between the one whose keys are read and the one whose keys are asked for
 SLACK = 16  # floats that a K tile may read past a block, and a score tile write past its row
 
-_score_1, _score_2 = float_tile(1, 1, accumulate=False), float_tile(2, 1, accumulate=False)
-_score_4, _score_8 = float_tile(4, 1, accumulate=False), float_tile(8, 1, accumulate=False)
-_value_1, _value_2 = float_tile(1, 2, accumulate=True), float_tile(2, 2, accumulate=True)
-_value_4 = float_tile(4, 2, accumulate=True)
+# A K tile is 16 keys wide and a V tile 32 columns, fewer beside four rows: so even one row has sums enough to
+# hide the latency of its multiply-adds. Eight rows of K would not fit 16 registers.
+_KEYS, _COLUMNS, _COLUMNS_4 = 16, 32, max(16, 2 * FLOAT_LANES)
+_HAS_32_REGISTERS = FLOAT_LANES == 16
+_score_1, _score_2, _score_4, _score_8 = (
+    float_tile(rows, _KEYS // FLOAT_LANES, accumulate=False) for rows in (1, 2, 4, 8)
+)
+_value_1, _value_2 = (float_tile(rows, _COLUMNS // FLOAT_LANES, accumulate=True) for rows in (1, 2))
+_value_4 = float_tile(4, _COLUMNS_4 // FLOAT_LANES, accumulate=True)
 
 
 class Pool(NamedTuple):
@@ -96,14 +100,14 @@ def write_kv(pool: Pool, s: int, position: int, head: int, keys: Float32, k_at: 
 def _score_block(pool: Pool, scratch: Scratch, cell: int, scores: int) -> None:
     """scores[n, 0:P] = queries[n] . K of one block; `scores` is where row 0's part starts."""
     x, y, size = scratch.values, scratch.values, pool.block_size
-    for c in range(0, size, FLOAT_LANES):
+    for c in range(0, size, _KEYS):
         w_at, y_at = cell * pool.head_dim * size + c, scores + c
         q, n = scratch.base, 0
         width = pool.value_stride
         while n < scratch.num_queries:
             left, out = scratch.num_queries - n, y_at + n * scratch.score_stride
             a = q + n * width
-            if left >= 8:
+            if _HAS_32_REGISTERS and left >= 8:
                 rows_8 = (a, a + width, a + 2 * width, a + 3 * width, a + 4 * width, a + 5 * width,
                           a + 6 * width, a + 7 * width)  # fmt: skip
                 _score_8(x, rows_8, pool.k, w_at, size, pool.head_dim, y, out, scratch.score_stride)
@@ -125,20 +129,22 @@ def _add_values(pool: Pool, scratch: Scratch, v_at: int, probabilities: int, cou
     """results[n] += probabilities[n, 0:count] . V rows from `v_at`."""
     x, y, width, stride = scratch.values, scratch.values, pool.value_stride, scratch.score_stride
     results = scratch.base + scratch.num_queries * width
-    for c in range(0, width, VALUE_LANES):
-        n = 0
-        while n < scratch.num_queries:
-            left, a, out = scratch.num_queries - n, probabilities + n * stride, results + n * width + c
-            if left >= 4:
-                rows = (a, a + stride, a + 2 * stride, a + 3 * stride)
-                _value_4(x, rows, pool.v, v_at + c, width, count, y, out, width)
-                n += 4
-            elif left >= 2:
-                _value_2(x, (a, a + stride), pool.v, v_at + c, width, count, y, out, width)
-                n += 2
-            else:
-                _value_1(x, (a,), pool.v, v_at + c, width, count, y, out, width)
-                n += 1
+    n = 0
+    while n < scratch.num_queries:
+        left, a, out = scratch.num_queries - n, probabilities + n * stride, results + n * width
+        if left >= 4:
+            rows = (a, a + stride, a + 2 * stride, a + 3 * stride)
+            for c in range(0, width, _COLUMNS_4):
+                _value_4(x, rows, pool.v, v_at + c, width, count, y, out + c, width)
+            n += 4
+        elif left >= 2:
+            for c in range(0, width, _COLUMNS):
+                _value_2(x, (a, a + stride), pool.v, v_at + c, width, count, y, out + c, width)
+            n += 2
+        else:
+            for c in range(0, width, _COLUMNS):
+                _value_1(x, (a,), pool.v, v_at + c, width, count, y, out + c, width)
+            n += 1
 
 
 @inner_kernel

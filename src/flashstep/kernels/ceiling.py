@@ -8,21 +8,21 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from flashstep.kernels.cpu import FLOAT_LANES, VNNI_LANES
+from flashstep.kernels.cpu import FLOAT_LANES, HAS_VNNI, INTEGER_LANES
+from flashstep.kernels.dot_product import declare, dot_product, pair_products
 from flashstep.kernels.jit import kernel
 from flashstep.kernels.tables import Int64
 
 # Two units with a latency of five cycles need ten independent sums; a dozen fit any CPU's registers.
 NUM_SUMS = 12
-INT8_MACS_PER_TURN = NUM_SUMS * VNNI_LANES * 4
+INT8_MACS_PER_TURN = NUM_SUMS * INTEGER_LANES * (4 if HAS_VNNI else 2)
 FLOAT32_MACS_PER_TURN = NUM_SUMS * FLOAT_LANES
 
-_INT8, _INT32, _INT64, _FLOAT = ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.FloatType()
+_INT16, _INT32, _INT64, _FLOAT = ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
 
 
 @kernel
@@ -40,27 +40,21 @@ def read_words(words: Int64, start: int, stop: int, passes: int) -> int:
 
 
 def _byte_products(builder: ir.IRBuilder, total: ir.Value) -> ir.Value:
-    """One 8-bit dot product instruction of all ones, added to the int32 vector `total`."""
-    lanes = VNNI_LANES
-    # LLVM 22 gave the instruction's operands the type that they have: bytes.
-    lane, count = (_INT8, 4 * lanes) if llvm.llvm_version_info[0] >= 22 else (_INT32, lanes)
-    operand = ir.VectorType(lane, count)
-    ones = ir.Constant(operand, [1 if lane is _INT8 else 0x01010101] * count)
-    return _call(builder, f"llvm.x86.avx512.vpdpbusd.{32 * lanes}", [total, ones, ones])
+    """The CPU's instruction for products of small integers, added to the int32 vector `total`."""
+    if HAS_VNNI:
+        ones = ir.Constant(total.type, [0x01010101] * INTEGER_LANES)
+        return dot_product(builder, total, ones, ones)
+    # It adds nothing itself, so it reads the sums: else the compiler would multiply once, ahead of the loop.
+    shorts = ir.VectorType(_INT16, 2 * INTEGER_LANES)
+    factors = ir.Constant(shorts, [-3, 5] * INTEGER_LANES)
+    return builder.add(total, pair_products(builder, builder.bitcast(total, shorts), factors))
 
 
 def _fused(builder: ir.IRBuilder, total: ir.Value) -> ir.Value:
     """total / 2 + 1/2 as one float32 vector instruction."""
     half = ir.Constant(total.type, [0.5] * FLOAT_LANES)
-    return _call(builder, f"llvm.fmuladd.v{FLOAT_LANES}f32", [total, half, half])
-
-
-def _call(builder: ir.IRBuilder, name: str, values: list[ir.Value]) -> ir.Value:
-    function = builder.module.globals.get(name)
-    if function is None:
-        kind = ir.FunctionType(values[0].type, [value.type for value in values])
-        function = ir.Function(builder.module, kind, name)
-    return builder.call(function, values)
+    fma = declare(builder, f"llvm.fmuladd.v{FLOAT_LANES}f32", total.type, [total.type] * 3)
+    return builder.call(fma, [total, half, half])
 
 
 def _turns(lane: ir.Type, lanes: int, result: Any, multiply_add: Callable[..., ir.Value]) -> Any:
@@ -94,14 +88,13 @@ def _turns(lane: ir.Type, lanes: int, result: Any, multiply_add: Callable[..., i
     return turns
 
 
-# Without the instruction `int8_turns` must still be defined; nobody calls it then.
-_int8_turns = _turns(_INT32, max(1, VNNI_LANES), types.int32, _byte_products)
+_int8_turns = _turns(_INT32, INTEGER_LANES, types.int32, _byte_products)
 _float32_turns = _turns(_FLOAT, FLOAT_LANES, types.float32, _fused)
 
 
 @kernel
 def int8_turns(count: int) -> int:
-    """`count` (at least 1) turns of INT8_MACS_PER_TURN multiply-adds of bytes; only with VNNI."""
+    """`count` (at least 1) turns of INT8_MACS_PER_TURN multiply-adds of bytes."""
     return _int8_turns(count)
 
 

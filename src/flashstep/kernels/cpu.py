@@ -24,13 +24,21 @@ def float_lanes() -> int:
     return 8 if "avx" in found else 4
 
 
-def vnni_lanes() -> int:
-    """Lanes of the widest 8-bit dot product instruction: 16, 8, or 0 where there is none."""
+def integer_lanes() -> int:
+    """Lanes of the widest vector for products of 8-bit and 16-bit integers: 16, 8 or 4."""
     found = features()
-    if "avx512vnni" in found:
+    if found & {"avx512vnni", "avx512bw"}:
         return 16
-    return 8 if "avxvnni" in found else 0
+    return 8 if found & {"avxvnni", "avx2"} else 4
+
+
+def has_vnni() -> bool:
+    """Is there an 8-bit dot product instruction of `integer_lanes` lanes?"""
+    found = features()
+    return "avx512vnni" in found or ("avxvnni" in found and integer_lanes() == 8)
 
 
 FLOAT_LANES = float_lanes()
-VNNI_LANES = vnni_lanes()
+INTEGER_LANES = integer_lanes()
+HAS_VNNI = has_vnni()
+IS_X86 = llvm.get_process_triple().startswith("x86_64")

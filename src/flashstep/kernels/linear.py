@@ -1,8 +1,8 @@
 """Matrix times activation rows in every storage format, one panel of 64 output channels at a time.
 
 A panel's weights stay in the core's cache while all rows pass. int8 and int4: activations are int8 with
-a scale per row, products are exact integers and floats follow in one order, so the VNNI and the portable
-form agree to the last bit. bfloat16 weights are widened on the way, so that a checkpoint of bfloat16 gives
+a scale per row, products are exact integers and floats follow in one order, so all CPUs agree to the last
+bit. bfloat16 weights are widened on the way, so that a checkpoint of bfloat16 gives
 the bits that float32 gives. Rows are given by number, so that an expert can pick its rows anywhere.
 """
 
@@ -11,18 +11,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from flashstep.kernels.cpu import FLOAT_LANES, VNNI_LANES
+from flashstep.kernels.cpu import FLOAT_LANES, INTEGER_LANES
 from flashstep.kernels.jit import exact_kernel, kernel
 from flashstep.kernels.peak import largest_magnitude
 from flashstep.kernels.spmd import Team, own_range
 from flashstep.kernels.tables import (
-    BFLOAT_PANELS,
     FLOAT_PANELS,
     GROUP,
     INT4_PANELS,
-    INT4_ROWS,
     INT8_PANELS,
-    INT8_ROWS,
     PANEL,
     Float32,
     Int8,
@@ -62,27 +59,22 @@ class Output(NamedTuple):
 
 
 @exact_kernel
-def quantise_row(x: Operand, row: int, length: int, flip: int) -> None:
-    """Write the int8 form of the first `length` values of a row, and its scale (peak / 127).
-
-    `flip` is XORed into every byte: 0 for signed bytes, -128 for value + 128 as an unsigned byte.
-    """
+def quantise_row(x: Operand, row: int, length: int) -> None:
+    """Write the first `length` values of a row as unsigned bytes, value + 128, and its scale (peak / 127)."""
     start = x.base + row * x.stride
     # An all-zero row quantises to zeros.
     peak = largest_magnitude(x.values, start, start + length, np.float32(1e-10))
     x.scales[x.first_scale + row] = peak / np.float32(127.0)
     inverse = np.float32(127.0) / peak
     for i in range(start, start + length):
-        x.chars[i] = np.int8(np.int32(np.rint(x.values[i] * inverse)) ^ flip)
+        x.chars[i] = np.int8(np.int32(np.rint(x.values[i] * inverse)) ^ np.int32(-128))
 
 
 @kernel
 def prepare_row(x: Operand, row: int, length: int, matrix: Matrix) -> None:
     """Bring a row of float values into the form that `matrix` multiplies."""
-    if matrix.format == INT8_ROWS:
-        quantise_row(x, row, length, np.int32(0))
-    elif matrix.format in (INT8_PANELS, INT4_PANELS, INT4_ROWS):
-        quantise_row(x, row, length, np.int32(-128))
+    if matrix.format in (INT8_PANELS, INT4_PANELS):
+        quantise_row(x, row, length)
 
 
 @kernel
@@ -115,55 +107,12 @@ def _float_panel(
             i += 1
 
 
-@exact_kernel
-def _rows_panel(
-    weights: Weights, m: Matrix, at: int, scale: int, total: int,
-    x: Operand, rows: Int32, first: int, count: int, y: Output, column: int,
-) -> None:  # fmt: skip
-    w, v = weights.chars, x.chars
-    for n in range(PANEL):
-        w0 = at + n * m.depth
-        w_scale = weights.floats[scale + n]
-        for i in range(count):
-            row = np.int64(rows[first + i])
-            v0 = x.base + row * x.stride
-            total_ = np.int32(0)
-            for k in range(m.depth):
-                total_ = np.int32(total_ + np.int32(w[w0 + k]) * np.int32(v[v0 + k]))
-            y.values[y.base + i * y.stride + column + n] = (
-                np.float32(total_) * w_scale * x.scales[x.first_scale + row]
-            )
-
-
-@exact_kernel
-def _int4_rows_panel(
-    weights: Weights, m: Matrix, at: int, scale: int, total: int,
-    x: Operand, rows: Int32, first: int, count: int, y: Output, column: int,
-) -> None:  # fmt: skip
-    w, v = weights.chars, x.chars
-    groups, half = m.depth // GROUP, GROUP // 2
-    for n in range(PANEL):
-        for i in range(count):
-            row = np.int64(rows[first + i])
-            result = weights.floats[scale + n]
-            for g in range(groups):
-                w0, v0 = at + (n * groups + g) * (2 + half) + 2, x.base + row * x.stride + g * GROUP
-                total_ = np.int32(0)
-                for k in range(half):
-                    low, high = np.int32(np.int8(w[w0 + k] << 4)), np.int32(w[w0 + k] & np.int8(-16))
-                    total_ = np.int32(total_ + low * np.int32(np.uint8(v[v0 + k])))
-                    total_ = np.int32(total_ + high * np.int32(np.uint8(v[v0 + half + k])))
-                bits = np.int32(np.uint8(w[w0 - 2])) << 16 | np.int32(np.uint8(w[w0 - 1])) << 24
-                result += np.float32(total_) * np.int32(bits).view(np.float32)
-            y.values[y.base + i * y.stride + column + n] = result * x.scales[x.first_scale + row]
-
-
-def _vnni_panel(make_tile: Callable[[int, int], Any], unit: int, widths: tuple[int, int, int]) -> Any:
-    """The VNNI form from tiles whose step over the depth is `unit` inputs; only for CPUs that have it."""
+def _integer_panel(make_tile: Callable[[int, int], Any], unit: int, widths: tuple[int, int, int]) -> Any:
+    """A panel of int8 or int4, from tiles whose step over the depth is `unit` inputs."""
     tile_1, tile_2, tile_4 = (make_tile(rows, widths[i]) for i, rows in enumerate((1, 2, 4)))
-    columns_1, columns_2, columns_4 = (width * VNNI_LANES for width in widths)
+    columns_1, columns_2, columns_4 = (width * INTEGER_LANES for width in widths)
 
-    def vnni_panel(
+    def integer_panel(
         weights: Weights, m: Matrix, at: int, scale: int, total: int,
         x: Operand, rows: Int32, first: int, count: int, y: Output, column: int,
     ) -> None:  # fmt: skip
@@ -196,16 +145,13 @@ def _vnni_panel(make_tile: Callable[[int, int], Any], unit: int, widths: tuple[i
                            y.values, out + n, y.stride)  # fmt: skip
                 i += 1
 
-    return exact_kernel(vnni_panel)
+    return exact_kernel(integer_panel)
 
 
-# Without VNNI nothing is packed as panels; the names must still compile.
 # Widths: vectors of columns beside 1, 2 and 4 rows; all sums stay in registers (int4 has two of each).
-_is_wide = VNNI_LANES == 16
-_int8_panel = _vnni_panel(int8_tile, 4, (4, 4, 4 if _is_wide else 2)) if VNNI_LANES else _rows_panel
-_int4_panel = (
-    _vnni_panel(int4_tile, GROUP, (4, 4, 2) if _is_wide else (4, 2, 1)) if VNNI_LANES else _int4_rows_panel
-)
+_is_wide = INTEGER_LANES == 16
+_int8_panel = _integer_panel(int8_tile, 4, (4, 4, 4) if _is_wide else (8, 4, 2))
+_int4_panel = _integer_panel(int4_tile, GROUP, (4, 4, 2) if _is_wide else (4, 2, 2))
 
 
 @kernel
@@ -232,12 +178,8 @@ def linear_panel(
         _int4_panel(weights, m, at, scale, total, x, rows, first, count, y, column)
     elif m.format == FLOAT_PANELS:
         _float_panel(weights.floats, 1, m.depth, at, x, rows, first, count, y, column)
-    elif m.format == BFLOAT_PANELS:
-        _float_panel(weights.chars, 2, m.depth, at, x, rows, first, count, y, column)
-    elif m.format == INT8_ROWS:
-        _rows_panel(weights, m, at, scale, total, x, rows, first, count, y, column)
     else:
-        _int4_rows_panel(weights, m, at, scale, total, x, rows, first, count, y, column)
+        _float_panel(weights.chars, 2, m.depth, at, x, rows, first, count, y, column)
 
 
 @kernel

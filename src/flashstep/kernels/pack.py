@@ -2,11 +2,9 @@
 
 Output channels are padded with zeros to panels of 64, inputs to whole groups (4 for int8, 32 for int4).
 Layouts of one item: FLOAT_PANELS, BFLOAT_PANELS [panel, depth, 64]; INT8_PANELS [panel, depth / 4, 64, 4];
-INT8_ROWS [channel, depth]. int4 keeps its bfloat16 scales beside the codes, already divided by 16, because
-the kernels read a code as the upper half of a byte. INT4_PANELS [panel, depth / 32] of 1152 bytes: 64
-scales, then 4 x 64 channels x 4 bytes, in which byte j of quarter q holds inputs 8q + j (low half) and
-8q + 4 + j (high half). INT4_ROWS [channel, depth / 32] of 18 bytes: a scale, then 16 bytes, in which byte j
-holds inputs j and 16 + j.
+INT4_PANELS [panel, depth / 32] of 1152 bytes: 64 bfloat16 scales, then 4 x 64 channels x 4 bytes, in which
+byte j of quarter q holds inputs 8q + j (low half) and 8q + 4 + j (high half). The scales of int4 are already
+divided by 16, because the kernels read a code as the upper half of a byte.
 """
 
 from typing import Any
@@ -14,16 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flashstep.kernels.cpu import VNNI_LANES
 from flashstep.kernels.quantise import from_bfloat16, to_bfloat16, to_int4, to_int8
 from flashstep.kernels.tables import (
     BFLOAT_PANELS,
     FLOAT_PANELS,
     GROUP,
     INT4_PANELS,
-    INT4_ROWS,
     INT8_PANELS,
-    INT8_ROWS,
     PANEL,
     Float32,
     Int8,
@@ -34,19 +29,7 @@ from flashstep.kernels.tables import (
 )
 from flashstep.kernels.workspace import SLACK, Scalar, aligned
 
-_DEPTH_UNIT = {
-    FLOAT_PANELS: 1, BFLOAT_PANELS: 1, INT8_PANELS: 4, INT8_ROWS: 4, INT4_PANELS: GROUP, INT4_ROWS: GROUP
-}  # fmt: skip
-
-
-def best_int8_format() -> int:
-    """The int8 layout that this CPU multiplies fastest."""
-    return INT8_PANELS if VNNI_LANES else INT8_ROWS
-
-
-def best_int4_format() -> int:
-    """The int4 layout that this CPU multiplies fastest."""
-    return INT4_PANELS if VNNI_LANES else INT4_ROWS
+_DEPTH_UNIT = {FLOAT_PANELS: 1, BFLOAT_PANELS: 1, INT8_PANELS: 4, INT4_PANELS: GROUP}
 
 
 def panels(weights: NDArray[Scalar], group: int) -> NDArray[Scalar]:
@@ -98,13 +81,13 @@ class Packer:
             return _record(weights, format_, self.vector(panels(weights, 1)), weights[0].size, 0, 0)
         if format_ == BFLOAT_PANELS:
             data, scale_offset, sum_offset = panels(to_bfloat16(weights), 1), 0, 0
-        elif format_ in (INT8_PANELS, INT8_ROWS):
+        elif format_ == INT8_PANELS:
             codes, scales = to_int8(weights)
-            data = panels(codes, 4) if format_ == INT8_PANELS else codes
+            data = panels(codes, 4)
             scale_offset, sum_offset = self.vector(scales), self._sum(codes)
         else:
             nibbles, halves = to_int4(weights)
-            data = _int4_panels(nibbles, halves) if format_ == INT4_PANELS else _int4_rows(nibbles, halves)
+            data = _int4_panels(nibbles, halves)
             scale_offset, sum_offset = self.vector(_int4_starts(nibbles, halves)), 0
         chars = data.reshape(-1).view(np.int8)
         offset = self._num_chars
@@ -144,13 +127,6 @@ def _int4_panels(codes: Int8, scales: NDArray[np.uint16]) -> NDArray[np.uint8]:
     data = nibbles.transpose(0, 1, 3, 4, 2, 5).reshape(items, rows // PANEL, groups, -1)
     halves = _sixteenths(scales).reshape(items, rows // PANEL, PANEL, groups).transpose(0, 1, 3, 2)
     return np.concatenate([np.ascontiguousarray(halves).view(np.uint8), data], axis=-1)
-
-
-def _int4_rows(codes: Int8, scales: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    split = codes.view(np.uint8).reshape(*scales.shape, 2, GROUP // 2)
-    nibbles = (split[..., 0, :] & 15) | (split[..., 1, :] << 4)
-    halves = _sixteenths(scales)[..., None].view(np.uint8)
-    return np.concatenate([halves, nibbles], axis=-1)
 
 
 def _sixteenths(scales: NDArray[np.uint16]) -> NDArray[np.uint16]:

@@ -23,7 +23,7 @@ Cached = NDArray[np.float32 | np.int16]  # K and V: float32, or bfloat16 in its 
 PANEL = 64  # output channels of every matrix are padded to whole panels
 GROUP = 32  # inputs that share a scale in int4
 # Storage formats of a matrix; see pack.py.
-FLOAT_PANELS, BFLOAT_PANELS, INT8_PANELS, INT8_ROWS, INT4_PANELS, INT4_ROWS = range(6)
+FLOAT_PANELS, BFLOAT_PANELS, INT8_PANELS, INT4_PANELS = range(4)
 
 
 class Weights(NamedTuple):

@@ -11,12 +11,12 @@ column's weights.
 from collections.abc import Callable
 from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from flashstep.kernels.cpu import FLOAT_LANES, VNNI_LANES
+from flashstep.kernels.cpu import FLOAT_LANES, INTEGER_LANES
+from flashstep.kernels.dot_product import declare, dot_product
 from flashstep.kernels.tables import PANEL
 
 _INT8, _INT16, _INT32, _INT64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
@@ -86,11 +86,6 @@ def _splat(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
     return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), mask)
 
 
-def _declare(builder: ir.IRBuilder, name: str, result: ir.Type, arguments: list[ir.Type]) -> ir.Function:
-    found = builder.module.globals.get(name)
-    return found or ir.Function(builder.module, ir.FunctionType(result, arguments), name)
-
-
 def _steps(builder: ir.IRBuilder, start: ir.Value, step: ir.Value | int, count: int) -> list[ir.Value]:
     """[start, start + step, ...], `count` values."""
     stride = ir.Constant(_INT64, step) if isinstance(step, int) else step
@@ -124,7 +119,7 @@ def float_tile(rows: int, vectors: int, accumulate: bool) -> Any:
         ]
         zero = ir.Constant(vector, [0.0] * lanes)
         starts = [y.load(o, vector) for o in outputs] if accumulate else [zero] * len(outputs)
-        fma = _declare(builder, f"llvm.fmuladd.v{lanes}f32", vector, [vector] * 3)
+        fma = declare(builder, f"llvm.fmuladd.v{lanes}f32", vector, [vector] * 3)
         loop = _Loop(builder, args[5], starts)
         w_row = builder.add(args[3], builder.mul(loop.index, args[4]))
         if kind == types.float32:
@@ -153,29 +148,14 @@ def float_tile(rows: int, vectors: int, accumulate: bool) -> Any:
     return tile
 
 
-def _dot_product(builder: ir.IRBuilder, lanes: int) -> Any:
-    """The instruction: int32 sums += unsigned bytes * signed bytes, four at a time."""
-    ints, chars = ir.VectorType(_INT32, lanes), ir.VectorType(_INT8, 4 * lanes)
-    operand = chars if llvm.llvm_version_info[0] >= 22 else ints  # LLVM 22 retyped the intrinsic
-    name = f"llvm.x86.avx512.vpdpbusd.{32 * lanes}"
-    function = _declare(builder, name, ints, [ints, operand, operand])
-
-    def dot(sums: ir.Value, unsigned: ir.Value, signed: ir.Value) -> ir.Value:
-        return builder.call(
-            function, [sums, builder.bitcast(unsigned, operand), builder.bitcast(signed, operand)]
-        )
-
-    return dot
-
-
 class _IntegerTile:
     """What int8 and int4 tiles share: arguments by name, activations, the end of the sums."""
 
     def __init__(
         self, context: Any, builder: ir.IRBuilder, signature: Any, args: Any, rows: int, vectors: int
     ) -> None:
-        self.builder, self.rows, self.vectors, self.lanes = builder, rows, vectors, VNNI_LANES
-        self.ints, self.floats = ir.VectorType(_INT32, VNNI_LANES), ir.VectorType(_FLOAT, VNNI_LANES)
+        self.builder, self.rows, self.vectors, self.lanes = builder, rows, vectors, INTEGER_LANES
+        self.ints, self.floats = ir.VectorType(_INT32, INTEGER_LANES), ir.VectorType(_FLOAT, INTEGER_LANES)
         self.x, self.w, self.sums, self.constants, self.y = (
             _Memory(context, builder, signature.args[i], args[i], size)
             for i, size in ((0, 1), (3, 1), (7, 4), (9, 4), (11, 4))
@@ -184,7 +164,6 @@ class _IntegerTile:
         self.row_scales = [builder.extract_value(args[2], r) for r in range(rows)]
         self.panel, self.column, self.units = args[4], args[5], args[6]
         self.sum_at, self.constant_at, self.y_at, self.y_stride = args[8], args[10], args[12], args[13]
-        self.dot = _dot_product(builder, VNNI_LANES)
 
     def column_constants(self) -> list[ir.Value]:
         """The float constants of the columns."""
@@ -201,7 +180,7 @@ class _IntegerTile:
     def multiply_add(self, sums: list[ir.Value], values: list[ir.Value], columns: list[ir.Value]) -> Any:
         """sums + values * columns, rows outside, columns inside."""
         products = ((value, column) for value in values for column in columns)
-        return [self.dot(total, *pair) for total, pair in zip(sums, products, strict=True)]
+        return [dot_product(self.builder, total, *pair) for total, pair in zip(sums, products, strict=True)]
 
     def store(self, results: list[ir.Value]) -> None:
         """Write float results times the scales of the rows."""
@@ -214,9 +193,9 @@ class _IntegerTile:
 
 def _integer_tile(rows: int, vectors: int, generate: Callable[[_IntegerTile], None]) -> Any:
     """Make `tile(x, x_offsets, x_scales, w, panel, column, units, sums, sum_at, constants, constant_at,
-    y, y_offset, y_stride)` for CPUs with VNNI.
+    y, y_offset, y_stride)`.
 
-    `rows` rows meet `vectors * VNNI_LANES` columns from `column` on of the panel whose bytes begin at
+    `rows` rows meet `vectors * INTEGER_LANES` columns from `column` on of the panel whose bytes begin at
     `panel`. x, w: int8 flat (x with flipped sign bit); units: steps over the depth, >= 1; sums: int32,
     constants: float32, `sum_at` and `constant_at` being those of the first column.
     """

@@ -6,9 +6,9 @@ import numpy as np
 
 from flashstep.kernels.attention import value_stride
 from flashstep.kernels.entry import publish, run
-from flashstep.kernels.pack import Packer, best_int8_format
+from flashstep.kernels.pack import Packer
 from flashstep.kernels.spmd import new_control
-from flashstep.kernels.tables import FLOAT_PANELS, Caches, Layer, Sizes, Tables, cached_type
+from flashstep.kernels.tables import FLOAT_PANELS, INT8_PANELS, Caches, Layer, Sizes, Tables, cached_type
 from flashstep.kernels.workspace import SLACK, aligned, new_inputs, new_workspace
 
 D, HEADS, HEAD_DIM, PANEL_DIM, VOCAB, BLOCK = 64, 2, 32, 64, 64, 16
@@ -28,10 +28,10 @@ def compile_all(progress: Callable[[str, int, int], None], bytes_per_cached_numb
 
 def _tiny_model(bytes_per_cached_number: int) -> tuple[tuple[np.ndarray, ...], ...]:
     """One full-attention dense layer with zero weights and a batch of one token."""
-    packer, quantised = Packer(), best_int8_format()
+    packer = Packer()
 
     def matrix(rows: int, columns: int, exact: bool = False) -> int:
-        format_ = FLOAT_PANELS if exact else quantised
+        format_ = FLOAT_PANELS if exact else INT8_PANELS
         return packer.matrix(format_, np.zeros((rows, columns), np.float32))
 
     ones = packer.vector(np.ones(D, np.float32))
