@@ -45,8 +45,8 @@ def int8_twin(weights, x):
 
 
 def int4_twin(weights, x):
-    """x @ weights.T to the bit, in numpy: activations are counted from -128 on, codes 16 times; group after group
-    is scaled and added to what takes the 128 off again."""
+    """x @ weights.T to the bit, in numpy. Activations are counted from -128 on, codes 16 times; group after
+    group is scaled and added to what takes the 128 off again."""
     padding = -weights.shape[1] % GROUP
     weights, x = (np.pad(values, ((0, 0), (0, padding))) for values in (weights, x))
     (codes, halves), (chars, row_scales) = to_int4(weights), to_int8(x)
