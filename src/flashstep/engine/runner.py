@@ -70,18 +70,14 @@ class Runner:
         inputs = new_inputs(max_batch_tokens, max_sequences, sizes.table_stride, sizes.num_drafts)
         self._buffers: tuple[Workspace, Inputs] | None = (work, inputs)  # None once closed
         caches = new_caches(config, block_size, num_full_blocks, num_sliding_blocks, bytes_per_cached_number)
-        arrays = (
-            tuple(model.weights),
-            tuple(model.tables(sizes, config.norm_eps)),
-            tuple(caches),
-            tuple(work),
-            tuple(inputs),
-        )
         limits = [
             config.vocab_size, sizes.block_size, sizes.num_full_blocks, sizes.num_sliding_blocks,
             self.window_tokens, sizes.table_stride,
         ]  # fmt: skip
-        self._workers = Workers(num_threads, arrays, np.array(limits, np.int64))
+        tables = model.tables(sizes, config.norm_eps)
+        self._workers = Workers(
+            num_threads, model.weights, tables, caches, work, inputs, np.array(limits, np.int64)
+        )
 
     @classmethod
     def load(

@@ -1,17 +1,19 @@
-"""The two compiled entry points: `publish` checks a staged batch and starts a job, `run` carries it out.
+"""The compiled entry point: `run` checks a staged batch, announces it as a job, and carries it out.
 
-`run` is called by thread 0 once per job and by every worker thread once per awake spell, with the same
-arrays; a worker runs jobs until it has waited in vain for a while or is told to stop.
+It is called once per job by the caller of a step (twice where workers sleep and must be woken in between),
+and by every worker thread once per awake spell; a worker runs jobs until it has waited in vain for a while
+or is told to stop.
 """
 
 from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from flashstep.kernels.draft import draft_chain
 from flashstep.kernels.forward import trunk
 from flashstep.kernels.jit import entry_point, inner_kernel, source_stamp, stage_kernel
-from flashstep.kernels.pointers import advance, pointers
+from flashstep.kernels.pointers import advance, reader
 from flashstep.kernels.spmd import (
     FIRST_WORKER,
     LINE,
@@ -26,6 +28,7 @@ from flashstep.kernels.step import new_step
 from flashstep.kernels.tables import Caches, Inputs, Int32, Int64, Tables, Weights
 from flashstep.kernels.workspace import Workspace
 
+ANNOUNCE = -1  # as a thread's number
 TRUNK, DRAFT = 0, 1  # values of counts[0]
 BAD_TOKEN, BAD_POSITION, BAD_BLOCK, BAD_ROW = -1, -2, -3, -4
 REASONS = {
@@ -34,6 +37,19 @@ REASONS = {
     BAD_BLOCK: "no valid block for a position that has to be read or written",
     BAD_ROW: "a logit row outside the batch, or query_starts that do not cover it",
 }
+
+
+class Crew(NamedTuple):
+    """What the threads of a model share: `control` (spmd.py), `limits` of batches [vocabulary, block size,
+    full blocks, sliding blocks, window, entries per table row], and room for the numbers of `sleepers`."""
+
+    control: Int64
+    limits: Int64
+    sleepers: Int64
+
+
+# What `run` reads, in this order.
+RECORDS = (Crew, Weights, Tables, Caches, Workspace, Inputs)
 
 
 @inner_kernel
@@ -103,47 +119,51 @@ def _execute(
     barrier(team)
 
 
-def _make_run(stamp: int) -> Callable[..., int]:
-    def run(
-        thread: int, num_threads: int, weights: tuple, tables: tuple, caches: tuple, work: tuple,  # type: ignore[type-arg]
-        inputs: tuple, control: Int64,  # type: ignore[type-arg]
-    ) -> int:  # fmt: skip
-        """Thread 0: carry out the published job. Others: carry out jobs until asleep or stopped.
+def _readers() -> list[Any]:
+    first, made = 0, []
+    for record in RECORDS:
+        made.append(reader(record, first))
+        first += len(record._fields)
+    return made
 
-        The tuples are `Weights`, `Tables`, `Caches`, `Workspace` and `Inputs` as plain tuples (the
-        compiler takes those in faster). Returns the source stamp.
+
+_read_crew, _read_weights, _read_tables, _read_caches, _read_work, _read_inputs = _readers()
+
+
+def _make_run(stamp: int) -> Callable[..., int]:
+    def run(thread: int, num_threads: int, addresses: Int64, cached: np.generic) -> int:
+        """Carry out jobs over the arrays of RECORDS, which lie at `addresses`; `cached`: a number of the type
+        of K and V.
+
+        Thread ANNOUNCE checks the staged batch and announces the job. It returns a negative key of `REASONS`,
+        or how many workers, numbered in `sleepers`, must be woken before thread 0 runs; with none of them
+        it has carried out the job as thread 0. Others carry out jobs until asleep or stopped, and return 0.
         """
-        team = Team(control, thread, num_threads)
-        w, t, c = Weights(*pointers(weights)), Tables(*pointers(tables)), Caches(*pointers(caches))
-        a, i = Workspace(*pointers(work)), Inputs(*pointers(inputs))
-        if thread == 0:
-            _execute(team, w, t, c, a, i)
-            return stamp
+        crew, inputs = Crew(*_read_crew(addresses, cached)), Inputs(*_read_inputs(addresses, cached))
+        if thread == ANNOUNCE:
+            # The stamp must be used, or the cached code would not depend on it.
+            reason = _check(inputs, crew.limits) if stamp else 0
+            if reason < 0:
+                return reason
+            num_sleepers = claim_sleepers(crew.control, num_threads, crew.sleepers)
+            if num_sleepers > 0:
+                return num_sleepers
+            thread = 0
+        team = Team(crew.control, thread, num_threads)
+        weights, tables = Weights(*_read_weights(addresses, cached)), Tables(*_read_tables(addresses, cached))
+        caches, work = Caches(*_read_caches(addresses, cached)), Workspace(*_read_work(addresses, cached))
         done = FIRST_WORKER + thread * LINE + 1
-        while wait_for_job(team, control[done]):
-            control[done] += 1
-            if atomic_load(control, np.int64(STOP)) == 1:
+        while thread == 0 or wait_for_job(team, crew.control[done]):
+            if thread > 0:
+                crew.control[done] += 1
+                if atomic_load(crew.control, np.int64(STOP)) == 1:
+                    break
+            _execute(team, weights, tables, caches, work, inputs)
+            if thread == 0:
                 break
-            _execute(team, w, t, c, a, i)
-        return stamp
+        return 0
 
     return entry_point(run)
 
 
-def _make_publish(stamp: int) -> Callable[..., int]:
-    def publish(inputs: tuple, sizes: Int64, control: Int64, num_threads: int, sleepers: Int64) -> int:  # type: ignore[type-arg]
-        """Check the staged batch and announce the job.
-
-        Returns how many workers in `sleepers` must be woken, or a negative key of `REASONS`.
-        """
-        reason = _check(Inputs(*pointers(inputs)), sizes) if stamp else 0
-        if reason < 0:
-            return reason
-        return claim_sleepers(control, num_threads, sleepers)
-
-    return entry_point(publish)
-
-
-_STAMP = source_stamp()
-run = _make_run(_STAMP)
-publish = _make_publish(_STAMP)
+run = _make_run(source_stamp())

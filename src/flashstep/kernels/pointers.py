@@ -1,28 +1,62 @@
 """Bare pointers for compiled code. A numba array is seven values, counts references and wraps negative
-indices; a pointer is one value and does nothing. Entry points turn their arrays into pointers once
-(`pointers`), kernels index those like arrays. The caller keeps the arrays alive and in bounds.
+indices; a pointer is one value and does nothing. Entry points get the addresses of all their arrays in one
+array (taking in fifty arrays costs more than a small layer) and read pointers from it; kernels index those
+like arrays. The caller keeps the arrays alive and in bounds.
 """
 
-from typing import Any
+from typing import Any, NamedTuple, get_args, get_type_hints
 
+import numpy as np
 from llvmlite import ir
-from numba import types
+from numba import from_dtype, types
 from numba.extending import intrinsic
+from numpy.typing import NDArray
 
 
-@intrinsic
-def pointers(typing_context: Any, arrays: Any) -> Any:
-    """A tuple of pointers to the first elements of a tuple of contiguous arrays."""
-    kinds = [types.CPointer(array.dtype) for array in arrays]
+def addresses(records: tuple[tuple[NDArray[Any], ...], ...]) -> NDArray[np.int64]:
+    """Where the arrays of some records (NamedTuples of arrays) lie, one record after the other.
 
-    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        datas = [
-            context.make_array(kind)(context, builder, builder.extract_value(args[0], i)).data
-            for i, kind in enumerate(arrays)
-        ]
-        return context.make_tuple(builder, signature.return_type, datas)
+    ValueError for an array that its field does not allow, or that has gaps.
+    """
+    for record in records:
+        for array, (name, kinds) in zip(record, element_types(type(record)).items(), strict=True):
+            if array.dtype.type not in kinds or not array.flags.c_contiguous:
+                raise ValueError(
+                    f"{type(record).__name__}.{name} is {array.dtype} with strides {array.strides}; "
+                    f"kernels read {' or '.join(kind.__name__ for kind in kinds)} without gaps"
+                )
+    return np.array([array.ctypes.data for record in records for array in record], np.int64)
 
-    return types.Tuple(kinds)(arrays), codegen
+
+def element_types(record: type) -> dict[str, tuple[type[np.generic], ...]]:
+    """By field of a NamedTuple of arrays, the element types that its annotation allows."""
+    kinds = {}
+    for name, hint in get_type_hints(record).items():
+        element = get_args(get_args(hint)[1])[0]  # NDArray[x] is ndarray[shape, dtype[x]]
+        kinds[name] = get_args(element) or (element,)
+    return kinds
+
+
+def reader(record: type[NamedTuple], first: int) -> Any:
+    """Make `read(addresses, choice)`: the fields of `record` as a tuple of pointers, the first of them to
+    `addresses[first]`. `choice` is any number: where a field allows several types, its type is taken."""
+    fields = element_types(record).values()
+
+    @intrinsic
+    def read(typing_context: Any, addresses: Any, choice: Any) -> Any:
+        kinds = [types.CPointer(from_dtype(np.dtype(f[0])) if len(f) == 1 else choice) for f in fields]
+
+        def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+            words = context.make_array(addresses)(context, builder, args[0]).data
+            values = []
+            for i, kind in enumerate(kinds):
+                word = builder.load(builder.gep(words, [ir.Constant(ir.IntType(64), first + i)]))
+                values.append(builder.inttoptr(word, context.get_value_type(kind)))
+            return context.make_tuple(builder, signature.return_type, values)
+
+        return types.Tuple(kinds)(addresses, choice), codegen
+
+    return read
 
 
 @intrinsic

@@ -10,25 +10,33 @@ from typing import Any
 
 import numpy as np
 
-from flashstep.kernels.entry import REASONS, publish, run
+from flashstep.kernels.entry import ANNOUNCE, REASONS, Crew, run
+from flashstep.kernels.pointers import addresses
 from flashstep.kernels.spmd import FIRST_WORKER, JOB, LINE, STOP, new_control
+from flashstep.kernels.tables import Caches, Inputs, Int64, Tables, Weights
+from flashstep.kernels.workspace import Workspace
 
 
 class Workers:
     """Runs jobs over fixed arrays with `num_threads` threads until `close` (or garbage collection)."""
 
-    def __init__(self, num_threads: int, arrays: tuple[tuple[Any, ...], ...], sizes: np.ndarray) -> None:
-        """arrays: Weights, Tables, Caches, Workspace, Inputs as plain tuples; sizes: see `publish`."""
-        self._arrays, self._sizes, self._num_threads = arrays, sizes, num_threads
-        self._control = new_control(num_threads)
-        self._sleepers = np.zeros(num_threads, np.int64)
+    def __init__(
+        self, num_threads: int, weights: Weights, tables: Tables, caches: Caches, work: Workspace,
+        inputs: Inputs, limits: Int64,
+    ) -> None:  # fmt: skip
+        """limits: see `Crew`."""
+        crew = Crew(new_control(num_threads), limits, np.zeros(num_threads, np.int64))
+        self._control, self._sleepers, self._num_threads = crew.control, crew.sleepers, num_threads
+        # Whoever runs holds the arrays, not their addresses alone.
+        self._arrays: Any = (crew, weights, tables, caches, work, inputs)
+        self._addresses, self._cached = addresses(self._arrays), caches.full_k.dtype.type(0)
         # A worker that has not arrived yet counts as asleep.
         self._control[FIRST_WORKER + LINE :: LINE] = 1
         self._bells = [threading.Semaphore(0) for _ in range(num_threads)]
         self._threads = [
             threading.Thread(
-                target=_work, args=(i, num_threads, arrays, self._control, self._bells[i]), daemon=True,
-                name=f"flashstep-kernel-{i}",
+                target=_work, daemon=True, name=f"flashstep-kernel-{i}",
+                args=(i, num_threads, self._addresses, self._cached, self._arrays, self._bells[i]),
             )
             for i in range(1, num_threads)
         ]  # fmt: skip
@@ -40,29 +48,32 @@ class Workers:
         """Carry out the staged batch; ValueError when it does not fit the arrays or after `close`."""
         if not self._finalizer.alive:
             raise ValueError("these worker threads are closed; load the model again")
-        woken = publish(self._arrays[4], self._sizes, self._control, self._num_threads, self._sleepers)
+        woken = run(ANNOUNCE, self._num_threads, self._addresses, self._cached)
         if woken < 0:
             raise ValueError(f"this batch cannot run: {REASONS[woken]}")
-        for worker in self._sleepers[:woken]:
-            self._bells[worker].release()
-        run(0, self._num_threads, *self._arrays, self._control)
+        if woken > 0:
+            for worker in self._sleepers[:woken]:
+                self._bells[worker].release()
+            run(0, self._num_threads, self._addresses, self._cached)
 
     def close(self) -> None:
         """Stop and join the workers, then let the arrays go; `run` refuses afterwards."""
         self._finalizer()
         for thread in self._threads:
             thread.join()
-        self._arrays = ()
+        self._arrays = None
 
 
 def _work(
-    thread: int, num_threads: int, arrays: tuple[Any, ...], control: np.ndarray, bell: threading.Semaphore
-) -> None:
+    thread: int, num_threads: int, addresses: Int64, cached: np.generic, arrays: tuple[Any, ...],
+    bell: threading.Semaphore,
+) -> None:  # fmt: skip
+    control = arrays[0].control
     while True:
         bell.acquire()
         if control[STOP]:
             return
-        run(thread, num_threads, *arrays, control)
+        run(thread, num_threads, addresses, cached)
         if control[STOP]:
             return
 

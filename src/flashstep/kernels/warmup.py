@@ -5,28 +5,34 @@ from collections.abc import Callable
 import numpy as np
 
 from flashstep.kernels.attention import value_stride
-from flashstep.kernels.entry import publish, run
 from flashstep.kernels.pack import Packer
-from flashstep.kernels.spmd import new_control
-from flashstep.kernels.tables import FLOAT_PANELS, INT8_PANELS, Caches, Layer, Sizes, Tables, cached_type
-from flashstep.kernels.workspace import SLACK, aligned, new_inputs, new_workspace
+from flashstep.kernels.tables import (
+    FLOAT_PANELS,
+    INT8_PANELS,
+    Caches,
+    Inputs,
+    Layer,
+    Sizes,
+    Tables,
+    Weights,
+    cached_type,
+)  # fmt: skip
+from flashstep.kernels.team import Workers
+from flashstep.kernels.workspace import SLACK, Workspace, aligned, new_inputs, new_workspace
 
 D, HEADS, HEAD_DIM, PANEL_DIM, VOCAB, BLOCK = 64, 2, 32, 64, 64, 16
 
 
 def compile_all(progress: Callable[[str, int, int], None], bytes_per_cached_number: int) -> None:
     """Compile (or load from the cache) every kernel for such K and V; calls `progress(name, done, total)`
-    before each and once at the end. Takes up to a minute once per machine, under two seconds afterwards."""
-    weights, tables, caches, work, inputs = _tiny_model(bytes_per_cached_number)
-    control, sleepers = new_control(1), np.zeros(1, np.int64)
-    progress("batch check", 0, 2)
-    publish(tuple(inputs), np.array([VOCAB, BLOCK, 1, 1, 1, 1], np.int64), control, 1, sleepers)
-    progress("forward pass", 1, 2)
-    run(0, 1, tuple(weights), tuple(tables), tuple(caches), tuple(work), tuple(inputs), control)
-    progress("ready", 2, 2)
+    before and at the end. Takes up to a minute once per machine, under two seconds afterwards."""
+    progress("forward pass", 0, 1)
+    arrays = _tiny_model(bytes_per_cached_number)
+    Workers(1, *arrays, np.array([VOCAB, BLOCK, 1, 1, 1, 1], np.int64)).run()
+    progress("ready", 1, 1)
 
 
-def _tiny_model(bytes_per_cached_number: int) -> tuple[tuple[np.ndarray, ...], ...]:
+def _tiny_model(bytes_per_cached_number: int) -> tuple[Weights, Tables, Caches, Workspace, Inputs]:
     """One full-attention dense layer with zero weights and a batch of one token."""
     packer = Packer()
 
