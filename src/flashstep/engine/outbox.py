@@ -20,14 +20,15 @@ if TYPE_CHECKING:
 
     from flashstep.engine.async_engine import TokenStream
 
-# With one chunk for each stream in this time, times the streams, sending takes about 5% of a core ...
-_SECONDS_PER_STREAM = 0.003
+# With one chunk for each stream in this time, times the streams, sending takes 1% of a fast core and 5% of a slow
+# one, though the threads that compute, which wait for each other, lose some times that ...
+_SECONDS_PER_STREAM = 0.01
 # ... and 20 chunks a second still read as a flow of text.
 _LONGEST_S = 0.05
 
 
 def interval_s(num_streams: int) -> float:
-    """Seconds between two pieces of one stream while so many are open: 3 ms for one, 50 ms from 17 on."""
+    """Seconds between two pieces of one stream while so many are open: 10 ms for one, 50 ms from 5 on."""
     return min(_LONGEST_S, _SECONDS_PER_STREAM * num_streams)
 
 
