@@ -50,7 +50,7 @@ def test_first_and_last_come_at_once_and_the_middle_in_pieces(loop):
     clock, stream = Clock(), Stream(loop)
     outbox = Outbox(clock)
     for step in range(10):
-        clock.now_s = step * 0.001
+        clock.now_s = step * (interval_s(1) / 3 + 1e-6)
         outbox.add(stream, TokenOutput((step,), finish_reason="stop" if step == 9 else None))
         assert outbox.send(num_streams=1) == []
         settle(loop)
