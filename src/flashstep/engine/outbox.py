@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from flashstep.engine.async_engine import TokenStream
 
-# With one chunk for each stream in this time, times the streams, sending takes 1% of a fast core, 5% of a slow
-# one; the threads that compute lose several times that, since they wait for each other ...
+# With one chunk for each stream in this time, times the streams, sending takes 1% of a fast core and 5% of a
+# slow one; the threads that compute lose several times that, since they wait for each other ...
 _SECONDS_PER_STREAM = 0.01
 # ... and 20 chunks a second still read as a flow of text.
 _LONGEST_S = 0.05
