@@ -29,9 +29,8 @@ import numpy as np
 import torch
 from provenance import provenance
 
-from flashstep.bench.work import head_weights
+from flashstep.bench.work import head_weights, weights_read
 from flashstep.engine.batch import Batch, Int32
-from flashstep.engine.draft_policy import weights_read
 from flashstep.engine.runner_torch import TorchRunner
 from flashstep.engine.torch_device import DTYPES, captures_graphs, find_device
 from flashstep.errors import ConfigError
@@ -88,7 +87,7 @@ def weight_bytes(config: ModelConfig, dtype: torch.dtype) -> int:
 def read_bytes(setting: Setting, layer: LayerSpec, num_sequences: int, num_experts: float) -> float:
     """Bytes that one layer must read in one decode step: matrices once, K/V of each sequence."""
     d = setting.config.d_model
-    weights = weights_read(layer, d, 1)
+    weights = weights_read(layer, d)
     if isinstance(layer.mlp, MoESpec):
         weights += 3 * (num_experts - layer.mlp.top_k) * layer.mlp.expert_dim * d
     positions = min(setting.context, layer.window_tokens or setting.context)

@@ -1,15 +1,18 @@
 """Drafting goes on where it pays and ends where it does not; answers are the same either way."""
 
+import time
+
+import numpy as np
 import pytest
 from driving import expected, prompt, request, run
 
-from flashstep.engine.draft_policy import DraftPolicy, step_cost
+from flashstep.engine.batch import DraftBatch, ForwardResult
+from flashstep.engine.draft_policy import DraftPolicy
+from flashstep.engine.draft_price import measure_step_cost
 from flashstep.engine.engine import Engine
-from flashstep.model import presets
-from flashstep.model.config import ModelConfig
 from naive.runner import FakeRunner
 
-NANO = ModelConfig.from_hf(presets.nano())
+STEP_COST = 2.6
 
 
 def requests_of(count):
@@ -19,7 +22,7 @@ def requests_of(count):
 def answered(config, acceptance, count):
     """The engine after `count` requests, one after the other; and the plain steps that each of them took
     beyond one for each token, with the policy's own price of a verifying step."""
-    policy = DraftPolicy(NANO, 3)
+    policy = DraftPolicy(STEP_COST)
     engine = Engine(FakeRunner(config, acceptance=acceptance), num_draft_tokens=3, draft_policy=policy)
     lost = []
     for one in requests_of(count):
@@ -40,7 +43,7 @@ def test_drafts_that_are_right_are_made_to_the_end(toy_config):
 
 def test_drafts_that_are_never_right_end_after_two_steps_and_are_rarely_tried_again(toy_config):
     engine, lost = answered(toy_config, acceptance=0.0, count=100)
-    policy = DraftPolicy(NANO, 3)
+    policy = DraftPolicy(STEP_COST)
     # Requests 1, 3, 6, 11, 20, 37, 70 try: pauses of 1, 2, 4, 8, 16, 32.
     assert engine.metrics.num_verifications == 7 * 3
     assert max(lost) <= 3 * (policy.step_cost - 1) + 1e-9, "the third is what shows that two were not enough"
@@ -50,11 +53,11 @@ def test_drafts_that_are_never_right_end_after_two_steps_and_are_rarely_tried_ag
 @pytest.mark.parametrize("acceptance", [0.3, 0.5, 0.7, 0.9])
 def test_no_request_loses_more_than_three_steps_whatever_the_acceptance(toy_config, acceptance):
     _, lost = answered(toy_config, acceptance, count=40)
-    assert max(lost) <= 3 * (DraftPolicy(NANO, 3).step_cost - 1) + 1e-9
+    assert max(lost) <= 3 * (DraftPolicy(STEP_COST).step_cost - 1) + 1e-9
 
 
 def test_a_success_makes_the_next_pause_short_again(toy_config):
-    policy = DraftPolicy(NANO, 3)
+    policy = DraftPolicy(STEP_COST)
     seq = type("Account", (), {"draft_gain": 0.0})
 
     def fail():
@@ -80,9 +83,43 @@ def test_a_success_makes_the_next_pause_short_again(toy_config):
     assert pause() == 1
 
 
-def test_the_price_of_a_verifying_step_follows_from_the_weights_that_it_reads():
-    assert step_cost(NANO, 3) == pytest.approx(2.6, abs=0.1)
-    official = ModelConfig.from_hf(presets.step35_flash())
-    assert 1 < step_cost(official, 1) < step_cost(official, 3) < 4
-    no_modules = ModelConfig.from_hf({**presets.nano(), "num_nextn_predict_layers": 0})
-    assert step_cost(no_modules, 0) == 1.0
+def test_drafts_pay_when_keeping_all_of_them_brings_a_quarter_more():
+    assert DraftPolicy(2.4).pays(3)
+    assert DraftPolicy(3.1).pays(3)
+    assert not DraftPolicy(3.3).pays(3)
+
+
+class Priced:
+    """A runner whose passes take as long as they are told; every context is as good as another."""
+
+    block_size, num_full_blocks, num_sliding_blocks, window_tokens, max_drafts = 4, 20, 20, 9, 3
+
+    def __init__(self, config, **seconds):
+        self.config, self.seconds = config, seconds
+
+    def forward(self, batch):
+        check_batch(self, batch)
+        rows = len(batch.token_ids_T)
+        time.sleep(self.seconds["plain" if rows == 1 else "verifying"])
+        return ForwardResult(np.zeros((rows, 8), np.float32), np.zeros((rows, 8), np.float32))
+
+    def draft(self, batch):
+        check_batch(self, batch)
+        time.sleep(self.seconds["drafting"])
+
+
+def check_batch(runner, batch):
+    """One window of blocks from the first on, its last positions, as many hidden states as rows."""
+    rows = len(batch.token_ids_T)
+    assert batch.sliding_table_SM.tolist() == [[0, 1, 2]]
+    assert batch.positions_T.tolist() == list(range(12 - rows, 12))
+    assert batch.query_starts_S1.tolist() == [0, rows]
+    assert 0 <= batch.token_ids_T.min() <= batch.token_ids_T.max() < runner.config.vocab_size
+    if isinstance(batch, DraftBatch):
+        assert len(batch.hidden_TD) == rows
+        assert batch.append_token_ids_SJ.shape == (1, 3)
+
+
+def test_the_price_of_a_verifying_step_is_measured(toy_config):
+    runner = Priced(toy_config, plain=0.01, verifying=0.02, drafting=0.01)
+    assert measure_step_cost(runner, 3) == pytest.approx(3.0, rel=0.3)

@@ -5,8 +5,6 @@ from driving import drain, expected, make_engine, prompt, request
 
 from flashstep.engine.draft_policy import DraftPolicy
 from flashstep.engine.engine import Engine
-from flashstep.model import presets
-from flashstep.model.config import ModelConfig
 from naive.runner import FakeRunner
 
 SIZES = {"num_full_blocks": 900, "num_sliding_blocks": 300}
@@ -72,7 +70,7 @@ def test_a_request_that_waited_for_room_until_the_crowd_had_gone_drafts(toy_conf
 
 @pytest.mark.parametrize("acceptance", [0.0, 0.5])
 def test_a_conversation_whose_drafts_are_rarely_right_takes_over_all_that_is_known(toy_config, acceptance):
-    policy = DraftPolicy(ModelConfig.from_hf(presets.nano()), 3)
+    policy = DraftPolicy(2.6)
     runner = FakeRunner(toy_config, acceptance=acceptance, **SIZES)
     engine = Engine(runner, num_draft_tokens=3, draft_policy=policy)
     history = prompt(60)
@@ -87,7 +85,7 @@ def test_a_conversation_whose_drafts_are_rarely_right_takes_over_all_that_is_kno
 
 @pytest.mark.parametrize("block_size", [1, 4, 16])
 def test_a_single_user_whose_drafts_are_right_never_stops_drafting(toy_config, block_size):
-    policy = DraftPolicy(ModelConfig.from_hf(presets.nano()), 3)
+    policy = DraftPolicy(2.6)
     sizes = {"block_size": block_size, "num_full_blocks": 4000 // block_size, "num_sliding_blocks": 400}
     engine = Engine(FakeRunner(toy_config, **sizes), num_draft_tokens=3, draft_policy=policy)
     history = prompt(60)

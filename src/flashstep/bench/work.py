@@ -7,8 +7,7 @@ scores of attention are left out, so a fraction of a ceiling that comes from her
 from typing import get_args
 
 from flashstep.engine.config import WeightFormat
-from flashstep.engine.draft_policy import weights_read
-from flashstep.model.config import ModelConfig
+from flashstep.model.config import DenseSpec, LayerSpec, ModelConfig
 
 # int4: half a byte, and a 16-bit scale for each group of 32.
 BYTES_PER_WEIGHT = {"int4": 0.5625, "int8": 1.0, "bf16": 2.0, "float32": 4.0}
@@ -17,7 +16,18 @@ assert BYTES_PER_WEIGHT.keys() >= set(get_args(WeightFormat)), "a weight format 
 
 def trunk_weights(model: ModelConfig) -> int:
     """Weights of the layers' matrices that one token reads; the head is not among them."""
-    return round(sum(weights_read(layer, model.d_model, 1) for layer in model.layers))
+    return sum(weights_read(layer, model.d_model) for layer in model.layers)
+
+
+def weights_read(layer: LayerSpec, d_model: int) -> int:
+    """Weights in the matrices of one layer that one token reads."""
+    q_heads, kv_heads = layer.num_q_heads, layer.num_kv_heads
+    attention = d_model * (2 * q_heads * layer.head_dim + 2 * kv_heads * layer.head_dim + q_heads)
+    mlp = layer.mlp
+    if isinstance(mlp, DenseSpec):
+        return attention + 3 * d_model * mlp.inner_dim
+    router = d_model * mlp.num_experts
+    return attention + router + 3 * d_model * (mlp.shared_dim + mlp.top_k * mlp.expert_dim)
 
 
 def head_weights(model: ModelConfig) -> int:

@@ -47,7 +47,8 @@ class EngineConfig:
     num_draft_tokens: tokens the MTP modules draft per step; 0 = off.
     max_drafting_sequences: when more requests than these run at once, each of them takes one token per step
         from then on, to its end, because computing the drafts of many costs more than it saves.
-    adaptive_drafting: a request whose drafts are rarely right stops drafting, and the next ones do not begin.
+    adaptive_drafting: a request whose drafts are rarely right stops drafting, and the next ones do not begin;
+        nobody drafts on a machine where even right drafts cost more than they bring (measured at the start).
     prefix_cache: keep the K/V of ended requests as long as there is room, for prompts that begin alike.
     max_waiting: requests that may wait before further ones are refused.
     """

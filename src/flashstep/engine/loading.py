@@ -1,10 +1,12 @@
 """Builds an engine: on the wanted runner from a checkpoint folder, on the CPU from weights in memory."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
 from flashstep.engine.config import EngineConfig, ResolvedConfig
 from flashstep.engine.draft_policy import DraftPolicy
+from flashstep.engine.draft_price import measure_step_cost
 from flashstep.engine.engine import Engine
 from flashstep.engine.processors import Grammars
 from flashstep.engine.runner import Runner
@@ -15,6 +17,8 @@ from flashstep.errors import ConfigError, how_to_install
 from flashstep.kernels.warmup import compile_all
 from flashstep.model.checkpoint import Checkpoint
 from flashstep.model.config import ModelConfig
+
+logger = logging.getLogger("flashstep.engine")
 
 
 def load_engine(
@@ -51,11 +55,21 @@ def _engine(
     runner: RunnerProtocol, config: EngineConfig, sizes: ResolvedConfig,
     num_valid_tokens: int | None, grammars: Grammars | None,
 ) -> Engine:  # fmt: skip
+    num_drafts, policy = sizes.num_draft_tokens, None
+    if num_drafts and config.adaptive_drafting:
+        policy = DraftPolicy(measure_step_cost(runner, num_drafts))
+        if not policy.pays(num_drafts):
+            logger.info(
+                "drafting is off: a step with %d drafts takes as long as %.1f without",
+                num_drafts,
+                policy.step_cost,
+            )
+            num_drafts = 0
     return Engine(
         runner,
-        num_draft_tokens=sizes.num_draft_tokens,
+        num_draft_tokens=num_drafts,
         max_drafting_sequences=config.max_drafting_sequences,
-        draft_policy=DraftPolicy(runner.config, sizes.num_draft_tokens) if config.adaptive_drafting else None,
+        draft_policy=policy,
         num_valid_tokens=num_valid_tokens,
         prefix_cache=config.prefix_cache,
         grammars=grammars,

@@ -83,7 +83,8 @@ class TorchRunner:
 
     @torch.inference_mode()
     def forward(self, batch: Batch) -> ForwardResult:
-        """Run the trunk: writes K/V of all rows, returns logits [R, V] and pre-norm hidden states [T, D].
+        """Run the trunk: writes K/V of all rows, returns logits [R, V] and, if wanted, pre-norm hidden states
+        [T, D].
 
         Raises ValueError for a batch that does not fit (rows, sequences, block ids, token ids).
         """
@@ -100,7 +101,7 @@ class TorchRunner:
                 self._model, self._upload(batch.token_ids_T), self._caches, self._step(batch, tables)
             )
             logits_RV = self._model.logits(hidden_TD.index_select(0, wanted))
-        return ForwardResult(_download(logits_RV), _download(hidden_TD))
+        return ForwardResult(_download(logits_RV), _download(hidden_TD[: None if batch.wants_hidden else 0]))
 
     @torch.inference_mode()
     def draft(self, batch: DraftBatch) -> NDArray[np.int32]:
