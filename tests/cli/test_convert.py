@@ -27,7 +27,7 @@ def test_it_packs_into_the_cache_as_int8_by_default(
     assert run(str(speaking_checkpoint)) == 0
     [file] = cache.iterdir()
     assert file.name.startswith("toy-")
-    assert "-int8-" in file.name
+    assert file.name.endswith("-int8.packed")
     assert capsys.readouterr().out.startswith(f"{file} (")
 
 
@@ -36,7 +36,7 @@ def test_it_packs_into_a_named_folder_in_a_named_format(
 ) -> None:
     assert run(str(speaking_checkpoint), "--weight-format", "int4", "--out", str(tmp_path / "new")) == 0
     [file] = (tmp_path / "new").iterdir()
-    assert file.name.startswith("int4-")
+    assert file.name == "int4.packed"
     assert not cache.exists()
 
 
