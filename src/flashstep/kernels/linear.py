@@ -2,8 +2,8 @@
 
 A panel's weights stay in the core's cache while all rows pass. int8 and int4: activations are int8 with
 a scale per row, products are exact integers and floats follow in one order, so all CPUs agree to the last
-bit. bfloat16 weights are widened on the way, so that a checkpoint of bfloat16 gives
-the bits that float32 gives. Rows are given by number, so that an expert can pick its rows anywhere.
+bit. bfloat16 weights are widened on the way, so that a checkpoint of bfloat16 gives the bits that float32
+gives. Rows are given by number, so that an expert can pick its rows anywhere.
 """
 
 from collections.abc import Callable

@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from flashstep.kernels.cpu import features
+from flashstep.kernels.cpu import IS_X86
 from flashstep.kernels.jit import inner_kernel
 
 LINE = 8  # int64 words per cache line
@@ -24,7 +24,6 @@ SPINS_BEFORE_YIELD = 100
 SPINS_BEFORE_SLEEP = 3000
 
 _INT64 = ir.IntType(64)
-_IS_X86 = "sse2" in features()
 _CAN_YIELD = sys.platform != "win32"
 _sched_yield = types.ExternalFunction("sched_yield", types.int32())
 
@@ -87,7 +86,7 @@ def pause(typing_context: Any) -> Any:
     """Tell the CPU that this is a spin loop."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        if _IS_X86:
+        if IS_X86:
             name = "llvm.x86.sse2.pause"
             function = builder.module.globals.get(name)
             if function is None:
