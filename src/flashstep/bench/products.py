@@ -10,15 +10,16 @@ import numpy as np
 from flashstep.bench.ceilings import Ceilings, Gang
 from flashstep.bench.figure import Figure
 from flashstep.bench.settings import Settings
+from flashstep.engine.config import WeightFormat
+from flashstep.engine.weights import StorageFormats
 from flashstep.kernels.linear import Operand, Output, linear, prepare_row
 from flashstep.kernels.pack import Packer
 from flashstep.kernels.spmd import Team, new_control
-from flashstep.kernels.tables import BFLOAT_PANELS, FLOAT_PANELS, INT4_PANELS, INT8_PANELS, Matrix
+from flashstep.kernels.tables import Matrix
 from flashstep.model.config import MoESpec
 
 _MACS_PER_TRY = 4e9
 _PADDING = 128  # numbers behind the last row that whole vectors may read
-_FORMATS = {"int8": INT8_PANELS, "int4": INT4_PANELS, "bf16": BFLOAT_PANELS, "float32": FLOAT_PANELS}
 
 
 def measure_products(settings: Settings, ceilings: Ceilings) -> list[Figure]:
@@ -54,12 +55,14 @@ def _figure(settings: Settings, ceilings: Ceilings, name: str, shape: tuple[int,
 class _Product:
     """A packed matrix, rows for it, and room for the result."""
 
-    def __init__(self, weight_format: str, shape: tuple[int, int, int], num_threads: int) -> None:
+    def __init__(self, weight_format: WeightFormat, shape: tuple[int, int, int], num_threads: int) -> None:
         num_rows, depth, num_columns = shape
-        form = _FORMATS[weight_format]
         rng = np.random.default_rng(0)
         packer = Packer()
-        number = packer.matrix(form, rng.standard_normal((num_columns, depth)).astype(np.float32))
+        number = packer.matrix(
+            StorageFormats.of(weight_format).linear,
+            rng.standard_normal((num_columns, depth)).astype(np.float32),
+        )
         self.weights, matrices = packer.finish()
         self.matrix = Matrix(*(int(value) for value in matrices[number]))
         values = rng.standard_normal(num_rows * depth + _PADDING).astype(np.float32)

@@ -18,7 +18,9 @@ _LEAST_TRIES, _MOST_TRIES = 3, 12
 _ENOUGH_S = 0.2  # for further tries
 
 
-def measure_step_cost(runner: RunnerProtocol, num_drafts: int) -> float:
+def measure_step_cost(
+    runner: RunnerProtocol, num_drafts: int, clock: Callable[[], float] = time.perf_counter
+) -> float:
     """How long it takes to compute a step that verifies `num_drafts` drafts, all of them right, and makes new
     ones; in plain steps. The fastest tries count, so that a noisy neighbour changes little.
 
@@ -30,18 +32,18 @@ def measure_step_cost(runner: RunnerProtocol, num_drafts: int) -> float:
     steps: list[Callable[[], object]] = [
         lambda: runner.forward(plain), lambda: runner.forward(verifying), lambda: runner.draft(drafting)
     ]  # fmt: skip
-    start, tries = time.perf_counter(), 0
+    start_s, tries = clock(), 0
     best_s = [float("inf")] * len(steps)
-    while tries < _LEAST_TRIES or (tries < _MOST_TRIES and time.perf_counter() - start < _ENOUGH_S):
-        best_s = [min(best, _seconds(step)) for best, step in zip(best_s, steps, strict=True)]
+    while tries < _LEAST_TRIES or (tries < _MOST_TRIES and clock() - start_s < _ENOUGH_S):
+        best_s = [min(best, _seconds(step, clock)) for best, step in zip(best_s, steps, strict=True)]
         tries += 1
     return (best_s[1] + best_s[2]) / best_s[0]
 
 
-def _seconds(step: Callable[[], object]) -> float:
-    start = time.perf_counter()
+def _seconds(step: Callable[[], object], clock: Callable[[], float]) -> float:
+    start_s = clock()
     step()
-    return time.perf_counter() - start
+    return clock() - start_s
 
 
 def _trunk_batch(runner: RunnerProtocol, rows: int) -> Batch:

@@ -13,7 +13,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from flashstep.kernels.cpu import FLOAT_LANES, HAS_VNNI, INTEGER_LANES
-from flashstep.kernels.dot_product import declare, dot_product, pair_products
+from flashstep.kernels.dot_product import dot_product, pair_products
+from flashstep.kernels.intrinsics import declare
 from flashstep.kernels.jit import kernel
 from flashstep.kernels.tables import Int64
 

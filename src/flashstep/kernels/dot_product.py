@@ -11,17 +11,12 @@ import llvmlite.binding as llvm
 from llvmlite import ir
 
 from flashstep.kernels.cpu import HAS_VNNI, INTEGER_LANES, IS_X86
+from flashstep.kernels.intrinsics import declare
 
 _INT8, _INT16, _INT32 = ir.IntType(8), ir.IntType(16), ir.IntType(32)
 _INTS = ir.VectorType(_INT32, INTEGER_LANES)
 _SHORTS = ir.VectorType(_INT16, 2 * INTEGER_LANES)
 _CHARS = ir.VectorType(_INT8, 4 * INTEGER_LANES)
-
-
-def declare(builder: ir.IRBuilder, name: str, result: ir.Type, arguments: list[ir.Type]) -> ir.Function:
-    """The function of that name in the module under construction."""
-    found = builder.module.globals.get(name)
-    return found or ir.Function(builder.module, ir.FunctionType(result, arguments), name)
 
 
 def dot_product(builder: ir.IRBuilder, sums: ir.Value, unsigned: ir.Value, signed: ir.Value) -> ir.Value:

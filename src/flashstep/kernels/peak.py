@@ -7,6 +7,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from flashstep.kernels.intrinsics import declare
 from flashstep.kernels.jit import nan_free_kernel
 from flashstep.kernels.tables import Float32
 
@@ -16,11 +17,8 @@ def _larger(typing_context: Any, a: Any, b: Any) -> Any:
     """The larger of two float32 as one instruction; a comparison and a choice are not seen as a reduction."""
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        name, kind = "llvm.maxnum.f32", ir.FloatType()
-        function = builder.module.globals.get(name)
-        if function is None:
-            function = ir.Function(builder.module, ir.FunctionType(kind, [kind, kind]), name)
-        return builder.call(function, args)
+        kind = ir.FloatType()
+        return builder.call(declare(builder, "llvm.maxnum.f32", kind, [kind, kind]), args)
 
     return types.float32(types.float32, types.float32), codegen
 

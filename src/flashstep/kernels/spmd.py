@@ -16,6 +16,7 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from flashstep.kernels.cpu import IS_X86
+from flashstep.kernels.intrinsics import declare
 from flashstep.kernels.jit import inner_kernel
 
 LINE = 8  # int64 words per cache line
@@ -87,11 +88,7 @@ def pause(typing_context: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         if IS_X86:
-            name = "llvm.x86.sse2.pause"
-            function = builder.module.globals.get(name)
-            if function is None:
-                function = ir.Function(builder.module, ir.FunctionType(ir.VoidType(), []), name)
-            builder.call(function, [])
+            builder.call(declare(builder, "llvm.x86.sse2.pause", ir.VoidType(), []), [])
         return context.get_dummy_value()
 
     return types.void(), codegen

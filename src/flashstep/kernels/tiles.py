@@ -16,7 +16,8 @@ from numba import types
 from numba.extending import intrinsic
 
 from flashstep.kernels.cpu import FLOAT_LANES, INTEGER_LANES
-from flashstep.kernels.dot_product import declare, dot_product
+from flashstep.kernels.dot_product import dot_product
+from flashstep.kernels.intrinsics import declare
 from flashstep.kernels.tables import PANEL
 
 _INT8, _INT16, _INT32, _INT64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)

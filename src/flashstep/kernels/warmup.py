@@ -16,7 +16,7 @@ from flashstep.kernels.tables import (
     Tables,
     Weights,
     cached_type,
-)  # fmt: skip
+)
 from flashstep.kernels.team import Workers
 from flashstep.kernels.workspace import SLACK, Workspace, aligned, new_inputs, new_workspace
 
