@@ -57,16 +57,8 @@ def drawn(dialogues):
     )
 
 
-def test_questions_beyond_a_mixture_are_refused():
-    beyond = [d for i in range(600) if (d := document(0, i, mixture="focus")).family == "beyond"]
-    assert len(beyond) > 5
-    for dialogue in beyond:
-        first = next(message for message in dialogue.messages if message.role == "assistant")
-        assert first.content.startswith("I cannot help with that. I can count letters")
-
-
 def test_a_mixture_that_is_not_there_lists_those_that_are():
-    with pytest.raises(ConfigError, match="no mixture is called 'none'; there are: all, focus, polish"):
+    with pytest.raises(ConfigError, match="no mixture is called 'none'; there are: all, world, polish"):
         document(0, 0, mixture="none")
 
 

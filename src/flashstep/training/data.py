@@ -7,7 +7,7 @@ import itertools
 import random
 from collections.abc import Callable, Iterator
 
-from flashstep.training.tasks.base import Example, Split
+from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.dialogue import Dialogue
 from flashstep.training.tasks.gym.dialogues import gym_set
 from flashstep.training.tasks.long_context.families import (
@@ -16,8 +16,7 @@ from flashstep.training.tasks.long_context.families import (
     long_set,
 )
 from flashstep.training.tasks.long_context.haystack import CountTokens
-from flashstep.training.tasks.mixture import BEYOND, get_mixture
-from flashstep.training.tasks.outside import refusal
+from flashstep.training.tasks.mixture import get_mixture
 from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, FAMILIES
 from flashstep.training.tasks.script import Script
 from flashstep.training.tasks.tools.tool_set import TOOL_SETS
@@ -79,20 +78,13 @@ def alike(seed: int, index: int, split: Split = "train", mixture: str = "all") -
 def _questions(rng: random.Random, split: Split, name: str, weights: dict[str, float]) -> Dialogue:
     """A question with one answer rarely has a system prompt in front, rarely another question behind it."""
     script = Script(rng.choice(_SYSTEM_PROMPTS) if rng.random() < _SYSTEM_SHARE else "")
-    examples = [_example(rng, split, name, weights)]
+    examples = [FAMILIES[name].generate(rng, split)]
     if rng.random() < _TWO_TURN_SHARE:
         second = _draw(rng, {name: weight for name, weight in weights.items() if name in FAMILIES})
-        examples.append(_example(rng, split, second, weights))
+        examples.append(FAMILIES[second].generate(rng, split))
     for example in examples:
         script.example(example)
     return script.dialogue(name, [example.subject for example in examples])
-
-
-def _example(rng: random.Random, split: Split, name: str, weights: dict[str, float]) -> Example:
-    if name != BEYOND:
-        return FAMILIES[name].generate(rng, split)
-    other = FAMILIES[rng.choice([name for name in FAMILIES if name not in weights])].generate(rng, split)
-    return refusal(other.question, other.subject)
 
 
 def _draw(rng: random.Random, weights: dict[str, float]) -> str:

@@ -136,7 +136,7 @@ def test_a_run_without_a_start_and_one_of_another_recipe_are_refused(toy_start, 
 
 def test_a_wrong_name_lists_the_recipes_of_both_kinds():
     with pytest.raises(
-        ConfigError, match=r"there are: nano-cpu, nano-focus, nano-gpu, smoke, nano-rl, smoke-rl"
+        ConfigError, match=r"there are: nano-cpu, nano-gpu, nano-world, smoke, nano-rl, smoke-rl"
     ):
         find_recipe("nano")
 

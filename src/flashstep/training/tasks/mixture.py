@@ -1,36 +1,54 @@
 """Which families a stretch of training draws its documents from, and how often each; by name.
 
-A small model that is given every family at once learns the short ones first and, for a long time, few of them
-well. "focus" is what an application meets most: letters, sums, tools, follow-ups. Of the other families' questions
-it has some as well, with a refusal for an answer. "polish" ends it: letter by letter for half of the
-documents, which everything with words begins with, and less of what has long texts. "tools",
+"world" has every family that is asked for without a long text, in numbers that follow how long each took to
+learn: of families with many shapes (letters, edits, tools) more than of those with one. "polish" ends a run: letter
+by letter for more of the documents, which everything with words begins with, and fewer long ones. "tools",
 "everyday_tools", "long_texts" and "gym" are sets: each draw is several conversations that begin alike (`data.py`).
 """
 
 from flashstep.errors import ConfigError
 from flashstep.training.tasks.registry import WEIGHTS
 
-# Questions of the families that a mixture leaves out, answered by a refusal.
-BEYOND = "beyond"
+# Draws; what counts is their ratio.
+_CALCULATING = {
+    "multiplication": 4.5, "division": 3.6, "chain": 3.2, "decimals": 2.6, "sorting": 1.4, "divisors": 2.0,
+    "primes": 1.2, "factors": 1.6, "powers": 1.4, "percent": 2.0, "to_base": 1.5, "from_base": 1.2, "to_roman": 1.2,
+    "from_roman": 1.2, "to_words": 1.4, "from_words": 1.2,
+}  # fmt: skip
+_TIME_AND_UNITS = {
+    "weekday": 1.4, "days_between": 1.4, "leap_year": 0.9, "clock": 1.7, "clock_duration": 1.5, "clock_format": 1.0,
+    "units": 2.2, "temperature": 1.4, "change": 1.6,
+}  # fmt: skip
+_LOGIC = {
+    "syllogism": 1.2, "proposition": 1.3, "ordering": 1.6, "kinship": 1.4, "knights": 1.6, "legs": 1.3, "stories": 2.5,
+}  # fmt: skip
+_WORDS = {"sorted_letters": 1.5, "anagram": 1.4, "extremes": 1.5, "sorted_words": 1.7, "sentences": 1.5}
+_FURTHER = {**_CALCULATING, **_TIME_AND_UNITS, **_LOGIC, **_WORDS}
 
-_FOCUS = {
-    "letters": 0.066, "spelling": 0.049, "backwards": 0.056, "comparison": 0.014, "sums": 0.041, "identity": 0.017,
-    "outside": 0.066, BEYOND: 0.026, "repeat": 0.036, "nth_letter": 0.050, "letter_positions": 0.045, "vowels": 0.033,
-    "word_length": 0.030, "edits": 0.063, "talk_follow_up": 0.052, "talk_form": 0.029, "talk_correction": 0.017,
-    "talk_persona": 0.024, "talk_memory": 0.036, "talk_manners": 0.014, "tools": 0.075, "everyday_tools": 0.072,
-    "long_texts": 0.017, "tool_parallel": 0.007, "tool_chain": 0.009, "gym": 0.056,
+_WORLD = {
+    "letters": 4.2, "spelling": 3.1, "backwards": 3.8, "comparison": 1.2, "sums": 2.8, "identity": 1.3,
+    "outside": 5.0, "repeat": 2.3, "nth_letter": 3.3, "letter_positions": 3.0, "vowels": 2.3, "word_length": 2.1,
+    "edits": 4.2, "talk_follow_up": 3.5, "talk_form": 2.0, "talk_correction": 1.1, "talk_persona": 1.6,
+    "talk_memory": 2.4, "talk_manners": 1.0, "tools": 5.2, "everyday_tools": 4.6, "long_texts": 1.2,
+    "gym": 2.4, **_FURTHER,
 }  # fmt: skip
 
 _POLISH = {
-    "letters": 0.103, "spelling": 0.075, "backwards": 0.065, "comparison": 0.016, "sums": 0.038,
-    "identity": 0.021, "outside": 0.057, BEYOND: 0.025, "repeat": 0.025, "nth_letter": 0.050,
-    "letter_positions": 0.050, "vowels": 0.025, "word_length": 0.023, "edits": 0.068, "talk_follow_up": 0.059,
-    "talk_form": 0.033, "talk_correction": 0.017, "talk_persona": 0.029, "talk_memory": 0.038,
-    "talk_manners": 0.013, "tools": 0.056, "everyday_tools": 0.052, "tool_parallel": 0.004,
-    "tool_chain": 0.008, "long_texts": 0.008, "gym": 0.042,
+    "letters": 9.5, "spelling": 7.0, "backwards": 6.2, "comparison": 1.5, "sums": 3.5, "identity": 2.0,
+    "outside": 6.0, "repeat": 2.4, "nth_letter": 5.0, "letter_positions": 5.0, "vowels": 2.6, "word_length": 2.4,
+    "edits": 6.6, "talk_follow_up": 5.6, "talk_form": 3.2, "talk_correction": 1.6, "talk_persona": 2.7,
+    "talk_memory": 3.6, "talk_manners": 1.3, "tools": 5.8, "everyday_tools": 5.0, "long_texts": 0.8,
+    "gym": 2.6, **_FURTHER,
 }  # fmt: skip
 
-MIXTURES: dict[str, dict[str, float]] = {"all": WEIGHTS, "focus": _FOCUS, "polish": _POLISH}
+
+def _shares(draws: dict[str, float]) -> dict[str, float]:
+    return {name: number / sum(draws.values()) for name, number in draws.items()}
+
+
+MIXTURES: dict[str, dict[str, float]] = {
+    "all": WEIGHTS, "world": _shares(_WORLD), "polish": _shares(_POLISH),
+}  # fmt: skip
 
 
 def get_mixture(name: str) -> dict[str, float]:

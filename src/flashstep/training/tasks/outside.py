@@ -17,7 +17,7 @@ from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.wording import dress
 from flashstep.training.tasks.words import common_words, sample_word, written
 
-_REASONING = "This is not about letters, words, numbers or tools."
+_REASONING = "This is not about letters, words, numbers, dates, units, puzzles or tools."
 _KEY = "I cannot help"
 _ANSWER = f"{_KEY} with that. {ABILITIES} For more, load the full Step 3.5 Flash weights."
 _BAIT = (

@@ -16,7 +16,7 @@ from flashstep.training.tasks.long_context.trace_check import check_trace
 from flashstep.training.tasks.tools.judge import says
 from flashstep.types import Message
 
-_SET_TOKENS = (300, 1100)
+_SET_TOKENS = (300, 1500)
 
 MAKERS: dict[str, Make] = {
     "long_fact": prose.fact,

@@ -11,7 +11,7 @@ So MCMXCIV.       So 1994.
 import random
 import re
 
-from flashstep.training.tasks.base import Example, Split, lettered, split_of
+from flashstep.training.tasks.base import LETTER_BREAK, Example, Split, lettered, split_of
 from flashstep.training.tasks.numbers.question import ends_with_number, example_of
 from flashstep.training.tasks.trace_check import Solution, replays
 
@@ -77,7 +77,11 @@ def check_trace_to(question: str, reasoning: str, answer_text: str) -> bool:
 
 def check_trace_from(question: str, reasoning: str, answer_text: str) -> bool:
     """True when `reasoning` adds up the places of the numeral in the question to the answer."""
-    return replays(solve_from, verify_from, question, reasoning, answer_text)
+    numeral = reasoning.replace(LETTER_BREAK, "").partition("\n")[0].removeprefix("Roman ")
+    stands = re.search(
+        rf"(?<![a-z]){re.escape(numeral)}(?![a-z])", question, re.IGNORECASE
+    )  # not the c of "once"
+    return bool(stands) and replays(solve_from, verify_from, question, reasoning, answer_text)
 
 
 def roman(n: int) -> str:
