@@ -107,10 +107,10 @@ def _float_panel(
             i += 1
 
 
-def _integer_panel(make_tile: Callable[[int, int], Any], unit: int, widths: tuple[int, int, int]) -> Any:
+def _integer_panel(make_tile: Callable[[int, int], Any], unit: int, widths: tuple[int, int, int, int]) -> Any:
     """A panel of int8 or int4, from tiles whose step over the depth is `unit` inputs."""
-    tile_1, tile_2, tile_4 = (make_tile(rows, widths[i]) for i, rows in enumerate((1, 2, 4)))
-    columns_1, columns_2, columns_4 = (width * INTEGER_LANES for width in widths)
+    tile_1, tile_2, tile_3, tile_4 = (make_tile(rows, width) for rows, width in enumerate(widths, 1))
+    columns_1, columns_2, columns_3, columns_4 = (width * INTEGER_LANES for width in widths)
 
     def integer_panel(
         weights: Weights, m: Matrix, at: int, scale: int, total: int,
@@ -121,37 +121,43 @@ def _integer_panel(make_tile: Callable[[int, int], Any], unit: int, widths: tupl
         )  # fmt: skip
         i = 0
         while i < count:
+            # One row alone leaves most of the core idle, so five are three and two.
             left, r = count - i, first + i
+            taken = 4 if left == 4 or left > 5 else min(left, 3)
             out = y.base + i * y.stride + column
             ra = np.int64(rows[r])
             a = x.base + ra * x.stride
-            if left >= 4:
+            if taken == 4:
                 rb, rc, rd = np.int64(rows[r + 1]), np.int64(rows[r + 2]), np.int64(rows[r + 3])
                 at_rows = (a, x.base + rb * x.stride, x.base + rc * x.stride, x.base + rd * x.stride)
                 scales_4 = (s[q + ra], s[q + rb], s[q + rc], s[q + rd])
                 for n in range(0, PANEL, columns_4):
                     tile_4(v, at_rows, scales_4, w, at, n, units, sums, total + n, f, scale + n,
                            y.values, out + n, y.stride)  # fmt: skip
-                i += 4
-            elif left >= 2:
+            elif taken == 3:
+                rb, rc = np.int64(rows[r + 1]), np.int64(rows[r + 2])
+                at_three = (a, x.base + rb * x.stride, x.base + rc * x.stride)
+                for n in range(0, PANEL, columns_3):
+                    tile_3(v, at_three, (s[q + ra], s[q + rb], s[q + rc]), w, at, n, units, sums, total + n,
+                           f, scale + n, y.values, out + n, y.stride)  # fmt: skip
+            elif taken == 2:
                 rb = np.int64(rows[r + 1])
                 for n in range(0, PANEL, columns_2):
                     tile_2(v, (a, x.base + rb * x.stride), (s[q + ra], s[q + rb]), w, at, n, units,
                            sums, total + n, f, scale + n, y.values, out + n, y.stride)  # fmt: skip
-                i += 2
             else:
                 for n in range(0, PANEL, columns_1):
                     tile_1(v, (a,), (s[q + ra],), w, at, n, units, sums, total + n, f, scale + n,
                            y.values, out + n, y.stride)  # fmt: skip
-                i += 1
+            i += taken
 
     return exact_kernel(integer_panel)
 
 
-# Widths: vectors of columns beside 1, 2 and 4 rows; all sums stay in registers (int4 has two of each).
+# Widths: vectors of columns beside 1, 2, 3 and 4 rows; all sums stay in registers (int4 has two of each).
 _is_wide = INTEGER_LANES == 16
-_int8_panel = _integer_panel(int8_tile, 4, (4, 4, 4) if _is_wide else (8, 4, 2))
-_int4_panel = _integer_panel(int4_tile, GROUP, (4, 4, 2) if _is_wide else (4, 2, 2))
+_int8_panel = _integer_panel(int8_tile, 4, (4, 4, 4, 4) if _is_wide else (8, 4, 2, 2))
+_int4_panel = _integer_panel(int4_tile, GROUP, (4, 4, 2, 2) if _is_wide else (4, 2, 2, 2))
 
 
 @kernel
