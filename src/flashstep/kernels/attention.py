@@ -251,6 +251,29 @@ def _finish_unit(
 
 
 @inner_kernel
+def _fetch_beginning(pool: Pool, s: int, head: int, position: int, count: int, window: int) -> None:
+    """Ask for the keys of the first blocks that a unit reads, of which nobody else does."""
+    oldest = max(0, position - window + 1) if window > 0 else 0
+    first, newest = oldest // pool.block_size, (position + count - 1) // pool.block_size
+    for block in range(first, min(first + _AHEAD, newest + 1)):
+        _fetch(pool.k, cell_number(pool, s, block, head), pool.block_size * pool.head_dim)
+
+
+@inner_kernel
+def _further(inputs: Inputs, num_heads: int, s: int, row: int, head: int, count: int) -> tuple[int, int, int]:
+    """Sequence, first row and KV head of the unit `count` units behind one; the sequence is their number when
+    there is none."""
+    head += count
+    while s < inputs.counts[2] and head >= num_heads:
+        head -= num_heads
+        row += ROWS
+        while s < inputs.counts[2] and row >= inputs.query_starts[s + 1]:
+            s += 1
+            row = np.int64(inputs.query_starts[s])
+    return s, row, head
+
+
+@inner_kernel
 def attention(
     team: Team, inputs: Inputs, layer: Layer, pool: Pool, scratch: Scratch,
     qkv: Float32, qkv_stride: int, gates: Float32, gate_stride: int, context: Float32,
@@ -260,16 +283,16 @@ def attention(
     qkv: rows of rotated queries, keys and values; gates: rows of head gate logits. K/V of all rows
     must have been written. `scratch` is this thread's; its `num_queries` is set per unit.
     """
-    unit, group = 0, layer.num_q_heads // layer.num_kv_heads
-    for s in range(inputs.counts[2]):
-        end = np.int64(inputs.query_starts[s + 1])
-        for row in range(np.int64(inputs.query_starts[s]), end, ROWS):
-            count = min(ROWS, end - row)
-            for head in range(layer.num_kv_heads):
-                unit += 1
-                if unit % team.num_threads != team.thread:
-                    continue
-                part = Scratch(scratch.values, scratch.base, count * group, scratch.score_stride)
-                _gather(pool, part, layer, qkv, row * qkv_stride, qkv_stride, head)
-                _attend_unit(pool, part, s, head, np.int64(inputs.positions[row]), count, layer.window_tokens)
-                _finish_unit(part, layer, pool.value_stride, row, head, gates, gate_stride, context)
+    group, heads, window = layer.num_q_heads // layer.num_kv_heads, layer.num_kv_heads, layer.window_tokens
+    s, row, head = _further(inputs, heads, np.int64(0), np.int64(0), np.int64(0), np.int64(team.thread))
+    while s < inputs.counts[2]:
+        next_s, next_row, next_head = _further(inputs, heads, s, row, head, np.int64(team.num_threads))
+        if next_s < inputs.counts[2]:
+            count = min(ROWS, inputs.query_starts[next_s + 1] - next_row)
+            _fetch_beginning(pool, next_s, next_head, np.int64(inputs.positions[next_row]), count, window)
+        count = min(ROWS, inputs.query_starts[s + 1] - row)
+        part = Scratch(scratch.values, scratch.base, count * group, scratch.score_stride)
+        _gather(pool, part, layer, qkv, row * qkv_stride, qkv_stride, head)
+        _attend_unit(pool, part, s, head, np.int64(inputs.positions[row]), count, window)
+        _finish_unit(part, layer, pool.value_stride, row, head, gates, gate_stride, context)
+        s, row, head = next_s, next_row, next_head

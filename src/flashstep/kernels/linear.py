@@ -107,9 +107,12 @@ def _float_panel(
             i += 1
 
 
-def _integer_panel(make_tile: Callable[[int, int], Any], unit: int, widths: tuple[int, int, int, int]) -> Any:
+def _integer_panel(make_tile: Callable[..., Any], unit: int, widths: tuple[int, int, int, int]) -> Any:
     """A panel of int8 or int4, from tiles whose step over the depth is `unit` inputs."""
-    tile_1, tile_2, tile_3, tile_4 = (make_tile(rows, width) for rows, width in enumerate(widths, 1))
+    tile_1, tile_2, tile_3, first_4 = (
+        make_tile(rows, width, ask_ahead=True) for rows, width in enumerate(widths, 1)
+    )  # fmt: skip
+    later_4 = make_tile(4, widths[3], ask_ahead=False)
     columns_1, columns_2, columns_3, columns_4 = (width * INTEGER_LANES for width in widths)
 
     def integer_panel(
@@ -131,9 +134,14 @@ def _integer_panel(make_tile: Callable[[int, int], Any], unit: int, widths: tupl
                 rb, rc, rd = np.int64(rows[r + 1]), np.int64(rows[r + 2]), np.int64(rows[r + 3])
                 at_rows = (a, x.base + rb * x.stride, x.base + rc * x.stride, x.base + rd * x.stride)
                 scales_4 = (s[q + ra], s[q + rb], s[q + rc], s[q + rd])
-                for n in range(0, PANEL, columns_4):
-                    tile_4(v, at_rows, scales_4, w, at, n, units, sums, total + n, f, scale + n,
-                           y.values, out + n, y.stride)  # fmt: skip
+                if i == 0:
+                    for n in range(0, PANEL, columns_4):
+                        first_4(v, at_rows, scales_4, w, at, n, units, sums, total + n, f, scale + n,
+                                y.values, out + n, y.stride)  # fmt: skip
+                else:
+                    for n in range(0, PANEL, columns_4):
+                        later_4(v, at_rows, scales_4, w, at, n, units, sums, total + n, f, scale + n,
+                                y.values, out + n, y.stride)  # fmt: skip
             elif taken == 3:
                 rb, rc = np.int64(rows[r + 1]), np.int64(rows[r + 2])
                 at_three = (a, x.base + rb * x.stride, x.base + rc * x.stride)

@@ -15,6 +15,9 @@ from flashstep.kernels.spmd import barrier, own_range
 from flashstep.kernels.step import Step, add_branch, norm_row, normed_operand
 from flashstep.kernels.tables import PANEL, Int32, Layer, LayerScalars, Matrix, padded, read_matrix
 
+# Rows that are multiplied in the time in which a panel is read from memory, about.
+_READING_ROWS = 4
+
 
 @inner_kernel
 def route_row(step: Step, layer: Layer, scalars: LayerScalars, row: int) -> None:
@@ -32,44 +35,46 @@ def route_row(step: Step, layer: Layer, scalars: LayerScalars, row: int) -> None
 
 
 @inner_kernel
-def shared_linear(step: Step, first_unit: int, matrix: Matrix, x: Operand, y: Output) -> int:
-    """This thread's units of the shared (or dense) matrix; returns the number of units so far."""
-    unit, team = first_unit, step.team
-    for panel in range(matrix.num_columns // PANEL):
-        for first in range(0, step.num_rows, ROW_GROUP):
-            if unit % team.num_threads == team.thread:
-                part = Output(y.values, y.base + first * y.stride, y.stride)
-                count = min(ROW_GROUP, step.num_rows - first)
-                linear_panel(
-                    step.weights, matrix, np.int64(0), panel, x, step.work.identity, first, count, part
-                )
-            unit += 1
-    return unit
+def _cost(matrix: Matrix, count: int) -> int:
+    """What a panel costs beside `count` rows, about: reading it takes as long as multiplying some rows."""
+    return matrix.depth * (count + _READING_ROWS) if count > 0 else 0
 
 
 @inner_kernel
-def expert_linear(
-    step: Step,
-    first_unit: int,
-    matrix: Matrix,
-    num_experts: int,
-    starts: Int32,
-    x: Operand,
-    rows: Int32,
-    y: Output,
-) -> None:
-    """This thread's units of a stack of expert matrices: places [starts[e], starts[e + 1]) meet expert e."""
-    unit, team = first_unit, step.team
+def mixed_linear(
+    step: Step, shared: Matrix, shared_x: Operand, shared_y: Output, stack: Matrix, num_experts: int,
+    starts: Int32, x: Operand, rows: Int32, y: Output,
+) -> None:  # fmt: skip
+    """This thread's part of the shared (or dense) matrix and of a stack of expert matrices: places
+    [starts[e], starts[e + 1]) meet expert e.
+
+    A thread's panels are neighbours, so that it reads memory in order; the shares cost alike.
+    """
+    num_rows, own_rows = step.num_rows, step.work.identity
+    shared_panels, panels = shared.num_columns // PANEL, stack.num_columns // PANEL
+    total = np.int64(0)
+    for first in range(0, num_rows, ROW_GROUP):
+        total += shared_panels * _cost(shared, min(ROW_GROUP, num_rows - first))
+    for e in range(num_experts):
+        total += panels * _cost(stack, np.int64(starts[e + 1] - starts[e]))
+    low, high = own_range(step.team, total)
+    at = np.int64(0)
+    for panel in range(shared_panels):
+        for first in range(0, num_rows, ROW_GROUP):
+            count = min(ROW_GROUP, num_rows - first)
+            if low <= at < high:
+                part = Output(shared_y.values, shared_y.base + first * shared_y.stride, shared_y.stride)
+                linear_panel(step.weights, shared, np.int64(0), panel, shared_x, own_rows, first, count, part)
+            at += _cost(shared, count)
     for e in range(num_experts):
         first = np.int64(starts[e])
         count = starts[e + 1] - first
-        if count == 0:
-            continue
+        cost = _cost(stack, count)
         part = Output(y.values, y.base + first * y.stride, y.stride)
-        for panel in range(matrix.num_columns // PANEL):
-            if unit % team.num_threads == team.thread:
-                linear_panel(step.weights, matrix, e, panel, x, rows, first, count, part)
-            unit += 1
+        for panel in range(panels):
+            if cost > 0 and low <= at < high:
+                linear_panel(step.weights, stack, e, panel, x, rows, first, count, part)
+            at += cost
 
 
 @inner_kernel
@@ -124,33 +129,32 @@ def mlp_block(step: Step, layer: Layer, scalars: LayerScalars) -> None:
     gated_stride, shared_stride = 2 * padded(layer.expert_dim), 2 * padded(layer.inner_dim)
     x = normed_operand(step)
     shared = routed * gated_stride
-    units = shared_linear(step, 0, gate_up, x, Output(work.gated, shared, shared_stride))
     inner = Operand(work.inner, work.inner_chars, work.inner_scales, 0, layer.expert_dim, 0)
     shared_inner = Operand(
         work.inner, work.inner_chars, work.inner_scales, routed * layer.expert_dim, layer.inner_dim, routed
     )
     if layer.num_experts > 0:
         group_by_expert(work.expert_ids, count, layer.top_k, layer.num_experts, starts, rows, places)
-        matrix = read_matrix(step.tables, layer.expert_gate_up)
-        expert_linear(
-            step, units, matrix, layer.num_experts, starts, x, rows, Output(work.gated, 0, gated_stride)
-        )
+    expert_gate_up = read_matrix(step.tables, layer.expert_gate_up) if layer.num_experts > 0 else gate_up
+    mixed_linear(
+        step, gate_up, x, Output(work.gated, shared, shared_stride), expert_gate_up, layer.num_experts,
+        starts, x, rows, Output(work.gated, 0, gated_stride),
+    )  # fmt: skip
     barrier(team)
     activate_rows(
         step, shared, shared_stride, shared_inner, layer.inner_dim, count, scalars.shared_limit, down
     )
+    expert_down = read_matrix(step.tables, layer.expert_down) if layer.num_experts > 0 else down
     if layer.num_experts > 0:
-        expert_down = read_matrix(step.tables, layer.expert_down)
         activate_rows(
             step, np.int64(0), gated_stride, inner, layer.expert_dim, routed, scalars.limit, expert_down
         )
     barrier(team)
-    y = Output(work.branch, 0, step.strides.branch)
-    units = shared_linear(step, 0, down, shared_inner, y)
-    if layer.num_experts > 0:
-        expert_down = read_matrix(step.tables, layer.expert_down)
-        y = Output(work.routed, 0, step.strides.branch)
-        expert_linear(step, units, expert_down, layer.num_experts, starts, inner, work.identity, y)
+    stride = step.strides.branch
+    mixed_linear(
+        step, down, shared_inner, Output(work.branch, 0, stride), expert_down, layer.num_experts,
+        starts, inner, work.identity, Output(work.routed, 0, stride),
+    )  # fmt: skip
     barrier(team)
     for t in range(low, high):
         combine_row(step, layer, places, t)

@@ -12,6 +12,8 @@ from numba import from_dtype, types
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from flashstep.kernels.intrinsics import prefetch_line
+
 
 def addresses(records: tuple[tuple[NDArray[Any], ...], ...]) -> NDArray[np.int64]:
     """Where the arrays of some records (NamedTuples of arrays) lie, one record after the other.
@@ -108,12 +110,8 @@ def prefetch(typing_context: Any, pointer: Any, index: Any) -> Any:
     """Ask for the cache line of element `index`; it comes into the second-level cache meanwhile."""
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
-        address = builder.bitcast(builder.gep(args[0], [args[1]]), ir.IntType(8).as_pointer())
-        number = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [address.type, number, number, number])
-        function = builder.module.declare_intrinsic("llvm.prefetch", [address.type], kind)
-        read, second_level, data = ir.Constant(number, 0), ir.Constant(number, 2), ir.Constant(number, 1)
-        builder.call(function, [address, read, second_level, data])
+        line = builder.bitcast(builder.gep(args[0], [args[1]]), ir.IntType(8).as_pointer())
+        prefetch_line(builder, line, 2)
         return context.get_dummy_value()
 
     return types.void(pointer, types.int64), codegen

@@ -17,13 +17,17 @@ from numba.extending import intrinsic
 
 from flashstep.kernels.cpu import FLOAT_LANES, INTEGER_LANES
 from flashstep.kernels.dot_product import dot_product
-from flashstep.kernels.intrinsics import declare
+from flashstep.kernels.intrinsics import declare, prefetch_line
 from flashstep.kernels.tables import PANEL
 
 _INT8, _INT16, _INT32, _INT64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
 _FLOAT = ir.FloatType()
 _SCALE_BYTES, _QUARTER_BYTES = 2 * PANEL, 4 * PANEL  # parts of an int4 group; a group is 1152 bytes
 _GROUP_BYTES = _SCALE_BYTES + 4 * _QUARTER_BYTES
+_LINE_BYTES = 64
+# How far ahead integer weights are asked for: more than memory delivers to one core in its latency. What a
+# CPU fetches by itself ends with each page, and a panel has few of them.
+_AHEAD_BYTES = 4096
 
 
 class _Loop:
@@ -75,6 +79,16 @@ class _Memory:
         wide = builder.zext(self.load(offset, ir.VectorType(_INT16, lanes)), ints)
         high = builder.shl(wide, ir.Constant(ints, [16] * lanes))
         return builder.bitcast(high, ir.VectorType(_FLOAT, lanes))
+
+    def load_columns(
+        self, offsets: list[ir.Value], kind: ir.Type, step: int, *, ask_ahead: bool
+    ) -> list[ir.Value]:
+        """Vectors at byte offsets that are `step` apart; asks for what lies _AHEAD_BYTES further on."""
+        if ask_ahead:
+            for offset in offsets[:: max(1, _LINE_BYTES // step)]:
+                ahead = self.builder.add(offset, ir.Constant(_INT64, _AHEAD_BYTES))
+                prefetch_line(self.builder, self.pointer(ahead, ir.IntType(8)), 1)
+        return [self.load(offset, kind) for offset in offsets]
 
     def store(self, value: ir.Value, offset: ir.Value) -> None:
         self.builder.store(value, self.pointer(offset, value.type), align=1)
@@ -220,7 +234,7 @@ def _integer_tile(rows: int, vectors: int, generate: Callable[[_IntegerTile], No
     return tile
 
 
-def int8_tile(rows: int, vectors: int) -> Any:
+def int8_tile(rows: int, vectors: int, *, ask_ahead: bool) -> Any:
     """The tile over INT8_PANELS: a unit is 4 inputs, sums start at `sums`, constants are column scales.
 
     y[r, c] = constants[c] * (sums[c] + integer products) * x_scales[r].
@@ -232,7 +246,8 @@ def int8_tile(rows: int, vectors: int) -> Any:
         loop = _Loop(builder, tile.units, first * rows)
         unit = builder.add(tile.panel, builder.mul(loop.index, ir.Constant(_INT64, 4 * PANEL)))
         start = builder.add(unit, builder.mul(tile.column, ir.Constant(_INT64, 4)))
-        columns = [tile.w.load(o, tile.ints) for o in _steps(builder, start, 4 * lanes, vectors)]
+        offsets = _steps(builder, start, 4 * lanes, vectors)
+        columns = tile.w.load_columns(offsets, tile.ints, 4 * lanes, ask_ahead=ask_ahead)
         values = tile.activations(builder.mul(loop.index, ir.Constant(_INT64, 4)))
         sums = tile.multiply_add(loop.sums, values, columns)
         loop.close(sums)
@@ -244,7 +259,7 @@ def int8_tile(rows: int, vectors: int) -> Any:
     return _integer_tile(rows, vectors, generate)
 
 
-def int4_tile(rows: int, vectors: int) -> Any:
+def int4_tile(rows: int, vectors: int, *, ask_ahead: bool) -> Any:
     """The tile over INT4_PANELS: a unit is a group of 32 inputs, float sums start at `constants`.
 
     y[r, c] = (constants[c] + scale of group and column * integer products of the group, group by group)
@@ -262,7 +277,8 @@ def int4_tile(rows: int, vectors: int) -> Any:
         sums = [ir.Constant(ints, [0] * lanes)] * (rows * vectors)
         for quarter in range(4):
             start = builder.add(codes, ir.Constant(_INT64, _SCALE_BYTES + quarter * _QUARTER_BYTES))
-            bytes_ = [tile.w.load(o, ints) for o in _steps(builder, start, 4 * lanes, vectors)]
+            offsets = _steps(builder, start, 4 * lanes, vectors)
+            bytes_ = tile.w.load_columns(offsets, ints, 4 * lanes, ask_ahead=ask_ahead)
             low = [builder.and_(builder.shl(both, four), mask) for both in bytes_]
             high = [builder.and_(both, mask) for both in bytes_]
             for half, columns in enumerate((low, high)):
