@@ -9,6 +9,7 @@ from transcripts import call, tool
 
 from flashstep.chat import tool_parser
 from flashstep.chat.fold import Fold, fold, merge
+from flashstep.chat.response_decoder import ResponseDecoder
 from flashstep.chat.stop_strings import StopStrings
 from flashstep.chat.stream_router import StreamRouter
 from flashstep.types import Event
@@ -61,6 +62,32 @@ def test_any_text_gives_the_same_events_for_every_cut(fragments, is_closed, is_c
         positions = sorted(rng.choices(range(len(text) + 1), k=rng.randrange(1, 6)))
         pieces = [text[a:b] for a, b in zip([0, *positions], [*positions, len(text)], strict=True)]
         assert events_of(pieces, is_complete=is_complete) == whole
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(FRAGMENTS, max_size=14),
+    st.sampled_from([(), ("d1", "\n")]),
+    st.sampled_from([None, 1]),
+    st.data(),
+)
+def test_ids_in_pieces_give_what_ids_one_by_one_give(tokenizer, fragments, stop, max_calls, data) -> None:
+    token_ids = tokenizer.encode("".join(fragments))
+    single = decoded(tokenizer, [[i] for i in token_ids], stop, max_calls)
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(token_ids)), max_size=5)))
+    pieces = [token_ids[a:b] for a, b in zip([0, *cuts], [*cuts, len(token_ids)], strict=True)]
+    assert decoded(tokenizer, pieces, stop, max_calls) == single
+
+
+def decoded(tokenizer, pieces: list[list[int]], stop: tuple[str, ...], max_calls: int | None):
+    """Events, why it ended, and the counts of a decoder over pieces of ids."""
+    numbers = count()
+    decoder = ResponseDecoder(
+        tokenizer, tools=TOOLS, stop=stop, max_calls=max_calls, new_id=lambda: f"call_{next(numbers)}"
+    )
+    events = [event for piece in pieces for event in decoder.feed(piece)]
+    last, reason = decoder.finish("stop")
+    return merge([*events, *last]), reason, decoder.reasoning_tokens, decoder.num_ignored
 
 
 @settings(max_examples=200, deadline=None)

@@ -50,6 +50,7 @@ class ResponseDecoder:
         self._detokenizer = Detokenizer(tokenizer)
         self._router = StreamRouter(tools, new_id, in_reasoning=in_reasoning, max_calls=max_calls)
         self._max_calls = max_calls
+        self._may_stop = bool(stop) or max_calls is not None
         self._scores = TokenScores(tokenizer)
         self._stop = StopStrings(stop)
         self._num_undecided = 0
@@ -74,6 +75,9 @@ class ResponseDecoder:
 
         scores: one for each id, or none.
         """
+        token_ids = tuple(token_ids)
+        if not scores and self._is_prose(token_ids):
+            return self._read_prose(token_ids)
         events: list[Event] = []
         for i, token_id in enumerate(token_ids):
             if self.stopped:
@@ -86,6 +90,20 @@ class ResponseDecoder:
             if scores:
                 self._score(scores[i], before, is_markup=is_markup)
         return [*merge(events), *self._scores.take()]
+
+    def _is_prose(self, token_ids: tuple[int, ...]) -> bool:
+        """True when these tokens can neither end the region that they are in nor the answer."""
+        return (
+            not self._may_stop
+            and self._router.is_steady
+            and all(self._tokenizer.is_prose(token_id) for token_id in token_ids)
+        )
+
+    def _read_prose(self, token_ids: tuple[int, ...]) -> list[Event]:
+        """What `feed` makes of them token by token, at once: most pieces of a stream are prose."""
+        if self._router.region == "reasoning":
+            self.reasoning_tokens += len(token_ids)
+        return merge(self._pass(self._router.feed(self._detokenizer.feed(token_ids))))
 
     def finish(self, reason: FinishReason) -> tuple[list[Event], FinishReason]:
         """The answer has ended for `reason`: the remaining events and the reason to report.

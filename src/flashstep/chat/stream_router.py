@@ -53,6 +53,11 @@ class StreamRouter:
         return self._state == self._after_reasoning
 
     @property
+    def is_steady(self) -> bool:
+        """True while text without a `<` leaves the region as it is: no marker has begun or was just read."""
+        return self._state in (self._in_reasoning, self._in_answer) and "<" not in self._buffer
+
+    @property
     def num_calls(self) -> int:
         """Complete tool calls so far."""
         return self._tool_parser.num_calls if self._tool_parser else 0

@@ -34,6 +34,7 @@ class Tokenizer:
         )
         self._plain = _without_added_tokens(state, self._added)
         self._bytes = {i: content.encode() for i, content in self._added.contents.items()}
+        self._prose: dict[int, bool] = {}
         base = max(state["model"]["vocab"].values(), default=-1)
         self.vocab_size = 1 + max([base, *self._added.contents])
         self.bos_token = bos_token
@@ -97,6 +98,14 @@ class Tokenizer:
         if known is None:
             piece = self._plain.id_to_token(token_id) if 0 <= token_id < self.vocab_size else None
             known = self._bytes[token_id] = _piece_bytes(piece or "")
+        return known
+
+    def is_prose(self, token_id: int) -> bool:
+        """True for tokens that are text of an answer and no part of any markup: all without a `<`."""
+        known = self._prose.get(token_id)
+        if known is None:
+            is_text = not self.is_special(token_id) and b"<" not in self.token_bytes(token_id)
+            known = self._prose[token_id] = is_text
         return known
 
     def is_special(self, token_id: int) -> bool:

@@ -30,7 +30,7 @@ _WORLD = {
     "outside": 5.0, "repeat": 2.3, "nth_letter": 3.3, "letter_positions": 3.0, "vowels": 2.3, "word_length": 2.1,
     "edits": 4.2, "talk_follow_up": 3.5, "talk_form": 2.0, "talk_correction": 1.1, "talk_persona": 1.6,
     "talk_memory": 2.4, "talk_manners": 1.0, "tools": 5.2, "everyday_tools": 4.6, "long_texts": 1.2,
-    "gym": 2.4, **_FURTHER,
+    "gym": 5.0, **_FURTHER,
 }  # fmt: skip
 
 _POLISH = {
@@ -38,7 +38,7 @@ _POLISH = {
     "outside": 6.0, "repeat": 2.4, "nth_letter": 5.0, "letter_positions": 5.0, "vowels": 2.6, "word_length": 2.4,
     "edits": 6.6, "talk_follow_up": 5.6, "talk_form": 3.2, "talk_correction": 1.6, "talk_persona": 2.7,
     "talk_memory": 3.6, "talk_manners": 1.3, "tools": 5.8, "everyday_tools": 5.0, "long_texts": 0.8,
-    "gym": 2.6, **_FURTHER,
+    "gym": 4.4, **_FURTHER,
 }  # fmt: skip
 
 
