@@ -31,4 +31,4 @@ def some(pattern: str) -> list[str]:
 
 def normalised(wording: str) -> str:
     """`wording` without case and punctuation; two wordings are the same when these are equal."""
-    return re.sub(r"[^a-z0-9{}+*/^<>=-]+", " ", wording.lower()).strip()
+    return re.sub(r"[^a-z0-9{}+*/^<>=×÷%²³-]+", " ", wording.lower()).strip()

@@ -8,9 +8,9 @@ WOMEN = (
     "Paula", "Rita", "Rosa", "Sara", "Tina", "Vera", "Wendy", "Zoe",
 )  # fmt: skip
 MEN = (
-    "Adam", "Alex", "Ben", "Carl", "Dan", "David", "Eric", "Felix", "Frank", "Fred", "George", "Hugo",
+    "Adam", "Alan", "Ben", "Carl", "Dan", "David", "Eric", "Felix", "Frank", "Fred", "George", "Hugo",
     "Ian", "Ivan", "Jack", "John", "Karl", "Leo", "Luke", "Max", "Mike", "Nick", "Oscar", "Paul",
-    "Peter", "Ralph", "Sam", "Simon", "Tim", "Tom", "Victor", "Walt",
+    "Peter", "Ralph", "Saul", "Simon", "Tim", "Tom", "Victor", "Walt",
 )  # fmt: skip
 NAMES = WOMEN + MEN
 _WOMEN_LOWER = frozenset(name.lower() for name in WOMEN)

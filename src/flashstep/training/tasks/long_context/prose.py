@@ -1,6 +1,7 @@
 """Prose: one fact among many sentences, and the number of sentences that mention a word."""
 
 import random
+import re
 from collections.abc import Collection
 from itertools import permutations
 
@@ -108,5 +109,6 @@ def _mention(rng: random.Random, wanted: str, all_wanted: Collection[str]) -> st
         words = [wanted, names.word(rng), names.word(rng)]
         rng.shuffle(words)
         text = rng.choice(_SENTENCES).format(*words)
-        if wanted in text and sum(text.lower().count(word) for word in all_wanted) == 1:
+        is_there = re.search(rf"\b{re.escape(wanted)}\b", text)  # not the "ape" of "paper"
+        if is_there and sum(text.lower().count(word) for word in all_wanted) == 1:
             return text

@@ -23,9 +23,9 @@ verify = ends_with_number
 
 
 def generate(rng: random.Random, split: Split) -> Example:
-    """Ask for a whole percentage (1 to 150) of a number of 1 to 4 digits."""
+    """Ask for a whole percentage (1 to 100, as of discounts and shares) of a number of 1 to 4 digits."""
     while True:
-        p = rng.choice((rng.randint(1, 100), 5 * rng.randint(1, 20), 10 * rng.randint(1, 15)))
+        p = rng.choice((rng.randint(1, 100), 5 * rng.randint(1, 20), 10 * rng.randint(1, 10)))
         n = sample_integer(rng, rng.choices((1, 2, 3, 4), (2, 6, 4, 1))[0], low=1)
         if n < 100 and rng.random() < 0.3:  # round sums, as in shops
             n *= 10

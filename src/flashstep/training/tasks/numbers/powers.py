@@ -65,7 +65,7 @@ def _sample(rng: random.Random) -> tuple[int, int]:
     if draw < 0.45:
         return rng.randint(0, 30), 3
     if draw < 0.55:
-        return rng.randint(0, 99), rng.choice((0, 1))
+        return rng.randint(1, 99), rng.choice((0, 1))
     if draw < 0.65:
         return 2, rng.randint(2, 16)
     return rng.randint(1, 12), rng.randint(2, 7)

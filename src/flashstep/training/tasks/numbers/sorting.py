@@ -29,7 +29,8 @@ def generate(rng: random.Random, split: Split) -> Example:
         subject = " ".join(map(str, sorted(numbers)))
         if split_of(subject) == split:
             break
-    listed = rng.choice((", ", ", ", ", ", " ", "; ", ",")).join(map(str, numbers))
+    dense = "," if max(numbers) < 100 else ", "  # "512,470,803" is one number
+    listed = rng.choice((", ", ", ", ", ", " ", "; ", dense)).join(map(str, numbers))
     if rng.random() < 0.15:
         head, _, last = listed.rpartition(" ")
         listed = f"{head.rstrip(',;')} and {last}" if head else listed
