@@ -44,6 +44,8 @@ class ScriptedModel:
     vocab_size = 300
     max_concurrency = 8
 
+    is_restarting = False
+
     def is_healthy(self) -> bool:
         return True
 

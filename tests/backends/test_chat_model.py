@@ -6,6 +6,7 @@ import pytest
 
 from flashstep.backends.chat_model import ChatModel
 from flashstep.backends.scripted import ScriptedBackend
+from flashstep.chat.template import ChatTemplate
 from flashstep.errors import ContextLengthExceeded, EngineDead, InvalidRequest
 from flashstep.types import (
     Finish,
@@ -174,3 +175,29 @@ def test_health_and_names_are_those_of_the_backend(make_model):
     backend.fail()
     assert not model.is_healthy()
     model.close()
+
+
+def test_the_id_that_ends_the_turn_counts_alike_however_the_ids_arrive(make_model):
+    answer = "r\n</think>\nthree END"
+    counts = set()
+    for size in (1, 100):
+        model, _ = make_model([answer], tokens_per_output=size)
+        counts.add(fold(chat(model, stop=("END",)))[2].usage.completion_tokens)
+    assert len(counts) == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [("three r s", (None, "three r s")), ("<think>\nlet me\n</think>\nthree", ("let me", "three"))],
+)
+def test_a_template_that_opens_no_reasoning_leaves_it_to_the_answer(tokenizer, answer, expected):
+    source = "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+    template = ChatTemplate(source + "<|im_start|>assistant\n", tokenizer)
+    model = ChatModel(
+        ScriptedBackend(tokenizer, [answer]),
+        tokenizer,
+        template,
+        frozenset({tokenizer.token_id("<|im_end|>")}),
+    )
+    reasoning, text, finish = fold(chat(model))
+    assert (reasoning or None, text, finish.reason) == (*expected, "stop")

@@ -77,10 +77,12 @@ def test_after_a_death_open_requests_get_an_error_and_later_ones_an_answer(toy_c
     assert broken[-1].finish_reason == "error"
     assert "best logit is nan" in broken[-1].error
     assert not backend.is_healthy()
+    assert backend.is_restarting
     with pytest.raises(Overloaded, match="started again"):
         outputs_of(backend, "c")
     make.gate.set()
     wait_until_healthy(backend)
+    assert not backend.is_restarting
     after = outputs_of(backend, "d")
     assert tokens_of(after) == tokens_of(before)
     assert (backend.num_restarts, len(make.runners)) == (1, 2)

@@ -1,5 +1,6 @@
 """`flashstep serve` as a process: it announces its address, answers, and stops when told to."""
 
+import os
 import re
 import signal
 import socket
@@ -105,3 +106,11 @@ def test_the_start_says_how_many_tokens_fit_and_a_longer_prompt_is_refused_with_
         assert error["code"] == "context_length_exceeded"
         assert told[1] in error["message"]
         assert re.search(r"has \d+ tokens", error["message"])
+
+
+@pytest.mark.parametrize("name", ["FLASHSTEP_API_KEY", "FLASHSTEP_API_KEY_FILE"])
+def test_a_key_variable_that_is_set_and_empty_does_not_open_the_server(name) -> None:
+    command = [sys.executable, "-m", "flashstep", "serve", "--port", "0"]
+    ended = subprocess.run(command, env={**os.environ, name: " "}, capture_output=True, text=True, timeout=60)
+    assert ended.returncode != 0
+    assert f"{name} is set and empty" in " ".join(ended.stderr.split())

@@ -7,14 +7,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flashstep.engine.processors import processors_for
-from flashstep.engine.sampler import Sampler, pick, weights
+from flashstep.engine.sampler import MIN_TEMPERATURE, Sampler
 from flashstep.engine.sequence import Sequence
+from flashstep.kernels.sampling import fill_weights, pick
 from flashstep.types import SamplingParams
 from naive import sample as naive
 
 
 def some_logits(seed=0, size=64, scale=3.0) -> np.ndarray:
     return (np.random.default_rng(seed).standard_normal(size) * scale).astype(np.float32)
+
+
+def weights(logits: np.ndarray, params: SamplingParams) -> np.ndarray:
+    result = np.empty_like(logits)
+    scale, min_p = np.float32(1 / max(params.temperature, MIN_TEMPERATURE)), np.float32(params.min_p)
+    fill_weights(logits, scale, params.top_k, params.top_p, min_p, result, np.empty_like(logits))
+    return result
 
 
 def make_sequence(num_valid_tokens=64, prompt=(3, 4), **params) -> Sequence:
@@ -104,6 +112,28 @@ def test_sampled_tokens_follow_the_exact_distribution(params):
     # The 99.99 % point of chi-square (Wilson-Hilferty); the seeds are fixed.
     limit = freedom * (1 - 2 / (9 * freedom) + 3.72 * (2 / (9 * freedom)) ** 0.5) ** 3
     assert chi_square < limit
+
+
+def test_rows_drawn_together_are_those_drawn_alone():
+    wishes = [
+        {"temperature": 0.5, "top_p": 0.9}, {"temperature": 1.3}, {"temperature": 1.0, "top_k": 3},
+        {"temperature": 0.9, "min_p": 0.2},
+    ]  # fmt: skip
+    logits, sampler = np.stack([some_logits(i) for i in range(9)]), Sampler(60)
+    for seed in range(20):
+        rows = [7, 0, 5, 2]
+        each = [make_sequence(60, **wish, seed=seed) for wish in wishes]
+        alone = [make_sequence(60, **wish, seed=seed) for wish in wishes]
+        expected = [next(iter(sampler.choices(s, logits[r][None]))) for s, r in zip(alone, rows, strict=True)]
+        assert sampler.sampled(each, rows, logits) == expected
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_a_damaged_row_is_no_token(bad):
+    logits = np.stack([some_logits(0), some_logits(1)])
+    logits[1, 5] = bad
+    with pytest.raises(FloatingPointError, match="damaged"):
+        Sampler(64).sampled([make_sequence(temperature=1.0)], [1], logits)
 
 
 def test_ids_behind_the_tokenizer_are_never_chosen_and_have_no_logprob():

@@ -19,7 +19,7 @@ def shared_server() -> Iterator[RunningServer]:
 def server(shared_server: RunningServer) -> Iterator[RunningServer]:
     """The shared server with a fresh script and no calls seen."""
     model = shared_server.model
-    model.script, model.calls, model.healthy = STRAWBERRY, [], True
+    model.script, model.calls, model.healthy, model.is_restarting = STRAWBERRY, [], True, False
     model.arrived = threading.Semaphore(0)
     yield shared_server
     shared_server.close_clients()

@@ -68,6 +68,7 @@ class PlayedModel:
         self.calls: list[Call] = []
         self.arrived = threading.Semaphore(0)
         self.healthy = True
+        self.is_restarting = False
 
     def is_healthy(self) -> bool:
         return self.healthy

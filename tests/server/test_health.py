@@ -115,3 +115,11 @@ def test_head_probes_get_the_status_without_a_body(server, path):
     server.model.script = ONE_TOKEN
     answer = httpx.head(server.url + path, timeout=20)
     assert (answer.status_code, answer.content) == (200, b"")
+
+
+def test_an_engine_that_is_started_again_is_alive_and_not_ready(server):
+    server.model.healthy, server.model.is_restarting = False, True
+    assert server.get("/health").status_code == 200
+    answer = server.get("/ready")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "overloaded")
+    assert int(answer.headers["Retry-After"]) > 0

@@ -126,6 +126,11 @@ class ChatModel:
         """False once no request can be answered any more."""
         return self._backend.is_healthy()
 
+    @property
+    def is_restarting(self) -> bool:
+        """True while it is not healthy and will be again without anybody's help."""
+        return self._backend.is_restarting
+
     def close(self) -> None:
         """End all answers and close the backend."""
         self._backend.close()
@@ -161,10 +166,16 @@ class ChatModel:
         token_ids = await encoded(
             lambda: self._template.encode(messages, tools), prompt_chars(messages, tools)
         )
-        request = self._within_reasoning(self._request(token_ids, params, trace_id, request_id))
+        request = self._request(token_ids, params, trace_id, request_id)
+        opens_reasoning = self._opens_reasoning(request)
+        if opens_reasoning:
+            request = self._within_reasoning(request)
         if tools or rule != FREE:
             request = replace(request, grammar=await asyncio.to_thread(self._grammar, rule, tools))
-        decoder = ResponseDecoder(self._tokenizer, tools=tools, stop=params.stop, max_calls=rule.max_calls)
+        decoder = ResponseDecoder(
+            self._tokenizer, tools=tools, stop=params.stop, max_calls=rule.max_calls,
+            in_reasoning=opens_reasoning or None,
+        )  # fmt: skip
         async with aclosing(self._answer(request, decoder)) as events:
             async for event in events:
                 yield event
@@ -197,7 +208,8 @@ class ChatModel:
                 if output.prompt_logprobs:
                     yield prompt_scores(self._tokenizer, output.prompt_logprobs)
                 events = decoder.feed(answer.add(output), output.logprobs)
-                answer.num_ignored = decoder.num_ignored
+                # The id that ended it, too, where a stop string or the last call had ended it before.
+                answer.num_ignored = decoder.num_ignored + (decoder.stopped and answer.has_end_id)
                 answer.note_region(is_answering=decoder.is_answering)
                 usage = answer.usage(decoder.reasoning_tokens)
                 for event in events:
@@ -221,11 +233,13 @@ class ChatModel:
             )
         return Request(request_id, trace_id, tuple(token_ids), params, self._eos_token_ids)
 
-    def _within_reasoning(self, request: Request) -> Request:
-        """The request with what closes the reasoning that its prompt has opened, if it did."""
+    def _opens_reasoning(self, request: Request) -> bool:
+        """Whether the prompt ends inside the reasoning."""
         end = self._tokenizer.decode(list(request.prompt_token_ids[-4:]))
-        if not end.rstrip().endswith(THINK_START):
-            return request
+        return end.rstrip().endswith(THINK_START)
+
+    def _within_reasoning(self, request: Request) -> Request:
+        """The request with what closes the reasoning that its prompt has opened."""
         if self._think_end_marker_id is not None:
             return replace(
                 request,
@@ -264,6 +278,7 @@ class _Answer:
     error: str | None = "the backend ended its stream without a finish reason"
     num_tokens: int = 0
     num_ignored: int = 0
+    has_end_id: bool = False
     cached_tokens: int = 0
     timings: Timings = field(default_factory=Timings)
     stop_reason: str | None = None
@@ -279,6 +294,7 @@ class _Answer:
             self.reason, self.error = output.finish_reason, output.error
             self.stop_reason = output.stop_reason
         if output.finish_reason == "stop" and self._ends_in_stop_id(output.token_ids):
+            self.has_end_id = True
             return output.token_ids[:-1]
         return output.token_ids
 

@@ -67,6 +67,8 @@ class EmbeddedBackend:
             accepted_by_position=tuple(metrics.num_accepted_by_position),
         )
 
+    is_restarting = False
+
     def is_healthy(self) -> bool:
         """False once the engine's thread has ended."""
         return self._engine.is_alive

@@ -49,6 +49,8 @@ class ScriptedBackend:
         self._answers = answers
         self._is_healthy = True
 
+    is_restarting = False
+
     def generate(self, request: Request) -> AsyncGenerator[TokenOutput, None]:
         """Play the next answer; raises `refusal` when there is one."""
         if self.refusal is not None:

@@ -63,6 +63,11 @@ class SupervisedBackend:
             self._begin_restart()
             return False
 
+    @property
+    def is_restarting(self) -> bool:
+        """True from a death that was noticed until the new backend stands or is given up."""
+        return self._restarter is not None
+
     def stats(self) -> EngineStats:
         """State and counters of the present backend; counters begin again with each, but for the restarts."""
         return replace(self._inner.stats(), num_restarts=self.num_restarts)

@@ -31,8 +31,8 @@ def new_call_id() -> str:
 
 
 class ResponseDecoder:
-    """Decodes one answer. No tools: nothing is parsed as a call. `in_reasoning` False: the prompt
-    already closed the reasoning. `max_calls`: the answer is over behind so many calls."""
+    """Decodes one answer. No tools: nothing is parsed as a call. `in_reasoning`: as in
+    StreamRouter. `max_calls`: the answer is over behind so many calls."""
 
     def __init__(
         self,
@@ -41,7 +41,7 @@ class ResponseDecoder:
         tools: Sequence[Tool] = (),
         stop: Sequence[str] = (),
         new_id: Callable[[], str] = new_call_id,
-        in_reasoning: bool = True,
+        in_reasoning: bool | None = True,
         max_calls: int | None = None,
     ) -> None:
         self.reasoning_tokens = 0

@@ -21,7 +21,8 @@ THINK_START, THINK_END = "<think>", "</think>"
 
 
 class StreamRouter:
-    """Reads one answer. `in_reasoning` False starts in the content (the prompt closed the reasoning).
+    """Reads one answer. `in_reasoning` False starts in the content (the prompt closed the reasoning); None
+    where the prompt says nothing: an answer that begins with <think> reasons first, any other does not.
     max_calls: as in ToolParser."""
 
     def __init__(
@@ -29,13 +30,14 @@ class StreamRouter:
         tools: Sequence[Tool],
         new_id: Callable[[], str],
         *,
-        in_reasoning: bool = True,
+        in_reasoning: bool | None = True,
         max_calls: int | None = None,
     ) -> None:
         self._tool_parser = ToolParser(tools, new_id, max_calls) if tools else None
         self._names = frozenset(tool.name for tool in tools)
         self._markers = (THINK_END, CALL_START) if tools else (THINK_END,)
-        self._state: Callable[[], bool] = self._at_start if in_reasoning else self._in_answer
+        starts = {True: self._at_start, False: self._in_answer, None: self._at_open_start}
+        self._state: Callable[[], bool] = starts[in_reasoning]
         self._buffer = ""
         self._candidate = CallCandidate(self._names)
         self._events: list[Delta] = []
@@ -45,7 +47,8 @@ class StreamRouter:
         """Where the text is now; "undecided" inside a call that began in the reasoning."""
         if self._state == self._in_candidate:
             return "undecided"
-        return "answer" if self._state in (self._in_answer, self._after_reasoning) else "reasoning"
+        is_answer = self._state in (self._in_answer, self._after_reasoning, self._at_open_start)
+        return "answer" if is_answer else "reasoning"
 
     @property
     def is_behind_marker(self) -> bool:
@@ -76,6 +79,9 @@ class StreamRouter:
             self._release_candidate()
             while self._state():
                 pass
+        if self._state == self._at_open_start:
+            self._state = self._in_answer
+            self._in_answer()
         if self._state in (self._at_start, self._in_reasoning):
             self._events.append(ReasoningDelta(self._buffer))
         elif self._tool_parser:
@@ -90,6 +96,13 @@ class StreamRouter:
         is_repeated = self._buffer.startswith(THINK_START)
         self._buffer = self._buffer.removeprefix(THINK_START)
         self._state = self._after_think if is_repeated else self._in_reasoning
+        return True
+
+    def _at_open_start(self) -> bool:
+        """The answer itself says whether it reasons."""
+        if not self._buffer or may_become(self._buffer, (THINK_START,)):
+            return False
+        self._state = self._at_start if self._buffer.startswith(THINK_START) else self._in_answer
         return True
 
     def _after_think(self) -> bool:

@@ -1,21 +1,24 @@
 """The options of `serve` for keys, load and slow clients."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from flashstep.cli.options import positive
+from flashstep.errors import ConfigError
 from flashstep.server.limits.settings import LimitSettings
 
 _PANEL = "Keys, load and slow clients"
+KEY_VARIABLE, KEY_FILE_VARIABLE = "FLASHSTEP_API_KEY", "FLASHSTEP_API_KEY_FILE"
 DEFAULTS = LimitSettings()
 
 KeyFile = Annotated[
     Path | None,
     typer.Option(
         "--api-key-file",
-        envvar="FLASHSTEP_API_KEY_FILE",
+        envvar=KEY_FILE_VARIABLE,
         show_default=False,
         help="Keys with names and limits, made by `flashstep keys add`; read again whenever it changes.",
         rich_help_panel=_PANEL,
@@ -66,3 +69,10 @@ ShutdownGrace = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
+
+
+def refuse_blank_keys() -> None:
+    """ConfigError for a key variable that is set and empty: a missing secret must not open the server."""
+    for name in (KEY_VARIABLE, KEY_FILE_VARIABLE):
+        if name in os.environ and not os.environ[name].strip():
+            raise ConfigError(f"{name} is set and empty, so the server would be open; set it, or unset it")

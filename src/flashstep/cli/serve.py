@@ -39,7 +39,7 @@ def serve(
     api_key: Annotated[
         list[str] | None,
         typer.Option(
-            envvar="FLASHSTEP_API_KEY",
+            envvar=limit_options.KEY_VARIABLE,
             show_default=False,
             help="A key that clients must send; repeat it for several. Without one the server is open.",
         ),
@@ -120,6 +120,7 @@ def serve(
 
     fix_thresholds()
     raise_file_limit()
+    limit_options.refuse_blank_keys()
     if api_key_file is not None:
         read_keys(api_key_file)  # so that what is wrong with it is told before the model is loaded
     folder = resolve_model_path(model)

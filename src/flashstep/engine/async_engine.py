@@ -52,7 +52,7 @@ class TokenStream:
         """Abort the request unless it has ended; returns at once."""
         if not self._is_over:
             self._is_over = True
-            self._owner.abort(self.request.request_id)
+            self._owner.abort(self.request.request_id, self)
 
     def put(self, output: TokenOutput) -> None:
         """Deliver; called in the stream's event loop."""
@@ -66,6 +66,7 @@ class _Add(NamedTuple):
 
 class _Abort(NamedTuple):
     request_id: str
+    stream: TokenStream | None  # only if it is this one's; None = whoever has the id
 
 
 class AsyncEngine:
@@ -119,10 +120,11 @@ class AsyncEngine:
             self._wake.notify()
         return stream
 
-    def abort(self, request_id: str) -> None:
-        """Ask for the end of a request; unknown and finished ones are ignored. Any thread."""
+    def abort(self, request_id: str, stream: TokenStream | None = None) -> None:
+        """Ask for the end of a request; unknown and finished ones are ignored. With `stream`, which may have
+        been refused for an id in use, only if the request is that of `stream`. Any thread."""
         with self._wake:
-            self._commands.append(_Abort(request_id))
+            self._commands.append(_Abort(request_id, stream))
             self._wake.notify()
 
     def close(self) -> None:
@@ -163,6 +165,8 @@ class AsyncEngine:
 
     def _apply(self, command: _Add | _Abort) -> None:
         if isinstance(command, _Abort):
+            if command.stream not in (None, self._streams.get(command.request_id)):
+                return
             output = self._engine.abort(command.request_id)
             if output is not None:
                 self._publish([(command.request_id, output)])

@@ -6,6 +6,7 @@ of the model alone (how many experts several rows read) foretold 2.6 plain steps
 drafts; one CPU takes 2.4, another 4.4, more than the four tokens that such a step can bring.
 """
 
+import math
 import time
 from collections.abc import Callable
 
@@ -24,9 +25,12 @@ def measure_step_cost(
     """How long it takes to compute a step that verifies `num_drafts` drafts, all of them right, and makes new
     ones; in plain steps. The fastest tries count, so that a noisy neighbour changes little.
 
-    Behind a window of context. Writes to the first blocks of both pools, which must be free.
+    Behind a window of context. Writes to the first blocks of both pools, which must be free. Infinite where
+    model or pools have no room for such a step.
     """
     rows = 1 + num_drafts
+    if _num_positions(runner) < rows:
+        return math.inf
     plain, verifying = _trunk_batch(runner, 1), _trunk_batch(runner, rows)
     drafting = _draft_batch(runner, rows, runner.forward(verifying).hidden_TD.copy())
     steps: list[Callable[[], object]] = [
@@ -77,8 +81,12 @@ def _tokens(runner: RunnerProtocol, rows: int) -> Int32:
 
 def _positions(runner: RunnerProtocol, rows: int) -> Int32:
     """The last ones that the blocks of `_table` hold."""
-    end = _table(runner).size * runner.block_size
+    end = _num_positions(runner)
     return np.arange(end - rows, end, dtype=np.int32)
+
+
+def _num_positions(runner: RunnerProtocol) -> int:
+    return min(_table(runner).size * runner.block_size, runner.config.max_positions)
 
 
 def _table(runner: RunnerProtocol) -> Int32:

@@ -192,8 +192,7 @@ class Engine:
         now_s = time.monotonic()
         outputs: list[tuple[str, TokenOutput]] = []
         row = logit_row = 0
-        is_greedy = any(share.sequence.is_plain_greedy for share in plan)
-        greedy_R = self._sampler.greedy(result.logits_RV) if is_greedy else []
+        plain = self._plain_choices(plan, result)
         for share in plan:
             seq = share.sequence
             num_final, num_accepted = share.query_len, 0
@@ -205,9 +204,7 @@ class Engine:
             if share.wants_logits:
                 end = logit_row + 1 + share.num_drafts
                 logits_JV = result.logits_RV[logit_row:end]
-                choices = (
-                    greedy_R[logit_row:end] if seq.is_plain_greedy else self._sampler.choices(seq, logits_JV)
-                )
+                choices = plain.get(logit_row) or self._sampler.choices(seq, logits_JV)
                 output, num_accepted = self._advance(seq, choices, logits_JV, now_s)
                 outputs.append((seq.request_id, output))
                 num_final -= share.num_drafts - num_accepted
@@ -220,6 +217,30 @@ class Engine:
             row += share.query_len
         self._count_step(row)
         return outputs
+
+    def _plain_choices(self, plan: list[Share], result: ForwardResult) -> dict[int, list[int]]:
+        """By first row of logits, the choices that need no processors and no memory: those of all rows of
+        greedy sequences, and those of sampling ones without drafts."""
+        chosen: dict[int, list[int]] = {}
+        sampling: list[Sequence] = []
+        rows: list[int] = []
+        greedy_R: list[int] = []
+        row = 0
+        for share in plan:
+            row += len(share.scored_positions)
+            if not share.wants_logits:
+                continue
+            if share.sequence.is_plain_greedy:
+                greedy_R = greedy_R or self._sampler.greedy(result.logits_RV)
+                chosen[row] = greedy_R[row : row + 1 + share.num_drafts]
+            elif share.sequence.is_plain_sampled and share.num_drafts == 0:
+                sampling.append(share.sequence)
+                rows.append(row)
+            row += 1 + share.num_drafts
+        if rows:
+            token_ids = self._sampler.sampled(sampling, rows, result.logits_RV)
+            chosen.update((row, [token_id]) for row, token_id in zip(rows, token_ids, strict=True))
+        return chosen
 
     def _advance(
         self, seq: Sequence, choices: Iterable[int], logits_JV: Float32, now_s: float

@@ -73,9 +73,9 @@ class LLM:
         for request in requests:
             self.engine.validate(request)
         completions = {request.request_id: Completion() for request in requests}
-        for request in requests:
-            self.engine.add(request)
         try:
+            for request in requests:
+                self.engine.add(request)
             self._run(completions, progress)
         finally:
             for request in requests:  # only an exception leaves some of them live

@@ -38,6 +38,7 @@ class Outbox:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._held: dict[TokenStream, list[TokenOutput]] = {}
+        self._called_s = clock()
         self._sent_s: dict[TokenStream, float] = {}  # of the open streams that have got something
 
     def add(self, stream: "TokenStream", output: TokenOutput) -> None:
@@ -45,9 +46,13 @@ class Outbox:
         self._held.setdefault(stream, []).append(output)
 
     def send(self, num_streams: int) -> list["TokenStream"]:
-        """Hand over what is due; returns the streams that are lost, since their event loop is closed."""
-        now_s = self._clock()
-        latest_s = now_s - interval_s(num_streams)
+        """Hand over what is due; returns the streams that are lost, since their event loop is closed.
+
+        All is due while steps are slow, as beside a long prompt: the next one may end too late.
+        """
+        now_s, last_s = self._clock(), self._called_s
+        self._called_s = now_s
+        latest_s = now_s if now_s - last_s >= _LONGEST_S else now_s - interval_s(num_streams)
         due = [
             stream for stream, outputs in self._held.items() if self._is_due(stream, outputs[-1], latest_s)
         ]

@@ -38,7 +38,7 @@ class Sequence:
     __slots__ = (
         "_admitted_s", "_first_token_s", "_timings", "arrived_s", "block_keys", "draft_gain",
         "draft_token_ids", "full_table", "has_unknown_prefix", "history_TD", "is_guarded",
-        "is_plain_greedy", "max_total_tokens", "num_accepted", "num_cached_tokens",
+        "is_plain_greedy", "is_plain_sampled", "max_total_tokens", "num_accepted", "num_cached_tokens",
         "num_computed_tokens", "num_drafted", "num_drafts", "num_prompt_tokens", "params",
         "processors", "prompt_logprobs", "request", "request_id", "rng", "sliding_table", "status",
         "stop_token_ids", "token_ids",
@@ -73,6 +73,7 @@ class Sequence:
         self.rng = None if params.is_greedy else generator(params.seed)
         self.is_guarded = params.repetition_guard and not params.ignore_eos
         self.is_plain_greedy = params.is_greedy and not processors
+        self.is_plain_sampled = not params.is_greedy and not processors
         self.arrived_s = arrived_s
         self._admitted_s: float | None = None
         self._first_token_s: float | None = None

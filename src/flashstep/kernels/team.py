@@ -52,9 +52,20 @@ class Workers:
         if woken < 0:
             raise ValueError(f"this batch cannot run: {REASONS[woken]}")
         if woken > 0:
-            for worker in self._sleepers[:woken]:
-                self._bells[worker].release()
+            try:
+                self._ring(woken)
+            except (
+                BaseException
+            ):  # an interrupt; the job is announced, so somebody would wait for it for ever
+                self._ring(woken)
+                run(0, self._num_threads, self._addresses, self._cached)
+                raise
             run(0, self._num_threads, self._addresses, self._cached)
+
+    def _ring(self, woken: int) -> None:
+        """Wake the first `woken` of the sleepers; who is awake already does not mind."""
+        for worker in self._sleepers[:woken]:
+            self._bells[worker].release()
 
     def close(self) -> None:
         """Stop and join the workers, then let the arrays go; `run` refuses afterwards."""

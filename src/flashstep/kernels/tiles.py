@@ -85,10 +85,14 @@ class _Memory:
     ) -> list[ir.Value]:
         """Vectors at byte offsets that are `step` apart; asks for what lies _AHEAD_BYTES further on."""
         if ask_ahead:
-            for offset in offsets[:: max(1, _LINE_BYTES // step)]:
-                ahead = self.builder.add(offset, ir.Constant(_INT64, _AHEAD_BYTES))
-                prefetch_line(self.builder, self.pointer(ahead, ir.IntType(8)), 1)
+            self.ask_ahead(offsets, step)
         return [self.load(offset, kind) for offset in offsets]
+
+    def ask_ahead(self, offsets: list[ir.Value], step: int) -> None:
+        """Ask for the lines that lie _AHEAD_BYTES behind byte offsets that are `step` apart."""
+        for offset in offsets[:: max(1, _LINE_BYTES // step)]:
+            ahead = self.builder.add(offset, ir.Constant(_INT64, _AHEAD_BYTES))
+            prefetch_line(self.builder, self.pointer(ahead, ir.IntType(8)), 1)
 
     def store(self, value: ir.Value, offset: ir.Value) -> None:
         self.builder.store(value, self.pointer(offset, value.type), align=1)
@@ -285,7 +289,10 @@ def int4_tile(rows: int, vectors: int, *, ask_ahead: bool) -> Any:
                 offset = ir.Constant(_INT64, 8 * quarter + 4 * half)
                 sums = tile.multiply_add(sums, tile.activations(builder.add(inputs, offset)), columns)
         scale_at = builder.add(group, builder.mul(tile.column, ir.Constant(_INT64, 2)))
-        scales = [tile.w.load_bfloat16(o, lanes) for o in _steps(builder, scale_at, 2 * lanes, vectors)]
+        offsets = _steps(builder, scale_at, 2 * lanes, vectors)
+        if ask_ahead:
+            tile.w.ask_ahead(offsets, 2 * lanes)
+        scales = [tile.w.load_bfloat16(offset, lanes) for offset in offsets]
         results = []
         for i, (total, before) in enumerate(zip(sums, loop.sums, strict=True)):
             product = builder.fmul(builder.sitofp(total, tile.floats), scales[i % vectors])

@@ -6,6 +6,7 @@ import numpy as np
 
 from flashstep.kernels.attention import value_stride
 from flashstep.kernels.pack import Packer
+from flashstep.kernels.sampling import sample_rows
 from flashstep.kernels.tables import (
     FLOAT_PANELS,
     INT8_PANELS,
@@ -26,10 +27,14 @@ D, HEADS, HEAD_DIM, PANEL_DIM, VOCAB, BLOCK = 64, 2, 32, 64, 64, 16
 def compile_all(progress: Callable[[str, int, int], None], bytes_per_cached_number: int) -> None:
     """Compile (or load from the cache) every kernel for such K and V; calls `progress(name, done, total)`
     before and at the end. Takes up to a minute once per machine, under two seconds afterwards."""
-    progress("forward pass", 0, 1)
+    progress("forward pass", 0, 2)
     arrays = _tiny_model(bytes_per_cached_number)
     Workers(1, *arrays, np.array([VOCAB, BLOCK, 1, 1, 1, 1], np.int64)).run()
-    progress("ready", 1, 1)
+    progress("sampling", 1, 2)
+    one, row = np.ones(1, np.float32), np.zeros((1, VOCAB), np.float32)
+    number, share, scratch = np.zeros(1, np.int64), np.full(1, 0.5), np.empty(VOCAB, np.float32)
+    sample_rows(row, number, one, number, share, one, share, scratch, scratch.copy(), number.copy())
+    progress("ready", 2, 2)
 
 
 def _tiny_model(bytes_per_cached_number: int) -> tuple[Weights, Tables, Caches, Workspace, Inputs]:

@@ -106,3 +106,12 @@ def shown(value: object, limit: int = 80) -> str:
     """`value` for an error message, shortened to `limit` characters."""
     text = repr(value)
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def rename_field(error: InvalidRequest, names: Mapping[str, str]) -> None:
+    """Name the field as it is called at this endpoint, so that the caller finds it in the request; `names`
+    has those that the layers below call as chat completions do."""
+    name = names.get(error.param or "")
+    if name is not None:
+        error.message = error.message.replace(f"{error.param}:", f"{name}:", 1)
+        error.param = name

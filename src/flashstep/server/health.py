@@ -22,6 +22,9 @@ _PROBE_TIMEOUT_S = 10.0
 _FRESH_S = 1.0
 
 
+_DEAD = "the engine has ended and answers nothing; the log has the cause, restart the server"
+
+
 class HealthEndpoint:
     """Asks the model whether it can still answer."""
 
@@ -29,17 +32,19 @@ class HealthEndpoint:
         self._model = model
 
     async def get(self, request: Request) -> JSONResponse:
-        """`{"status": "ok"}`; raises EngineDead."""
-        check_alive(self._model)
+        """`{"status": "ok"}`, also while the engine is started again, which nobody need help; raises
+        EngineDead."""
+        if not self._model.is_healthy() and not self._model.is_restarting:
+            raise EngineDead(_DEAD)
         return JSONResponse({"status": "ok", "model": self._model.model_name})
 
 
 def check_alive(model: ServedModel) -> None:
-    """Raise EngineDead when no request can be answered any more."""
+    """Raise EngineDead when no request can be answered any more, Overloaded when one can be again soon."""
     if not model.is_healthy():
-        raise EngineDead(
-            "the engine has ended and answers nothing; the log has the cause, restart the server"
-        )
+        if model.is_restarting:
+            raise Overloaded("not ready: the engine died and is being started again", retry_after_s=2.0)
+        raise EngineDead(_DEAD)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,17 +16,17 @@ from flashstep.server.validation import Integer, ListOf, MapOf, complaint
 from flashstep.types import SamplingParams
 
 _SEED_LIMIT = 1 << 63
-_AS_MUCH_AS_FITS = -1  # how several clients spell a missing token limit
+AS_MUCH_AS_FITS = -1  # how several clients spell a missing token limit
 
 
 def _check_limit(value: int | None) -> int | None:
-    if value is not None and value < 1 and value != _AS_MUCH_AS_FITS:
+    if value is not None and value < 1 and value != AS_MUCH_AS_FITS:
         raise complaint(f"{value} leaves no room for an answer; send at least 1, or leave it out")
     return value
 
 
 TokenLimit = Annotated[
-    Integer | None,
+    Annotated[Integer, Field(le=1 << 31)] | None,
     AfterValidator(_check_limit),
     WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1}, {"const": -1}, {"type": "null"}]}),
 ]
@@ -110,7 +110,7 @@ class SamplingFields(CommonSampling):
         """Most tokens of an answer, its thinking included; None = as many as fit."""
         given = (self.max_completion_tokens, self.max_tokens, self.max_output_tokens)
         limit = next((limit for limit in given if limit is not None), None)
-        return None if limit == _AS_MUCH_AS_FITS else limit
+        return None if limit == AS_MUCH_AS_FITS else limit
 
     def _num_logprobs(self) -> int | None:
         if self.logprobs:

@@ -39,7 +39,12 @@ class ServedModel(Protocol):
         ...
 
     def is_healthy(self) -> bool:
-        """False once no request can be answered any more."""
+        """False once no request can be answered any more, or not yet again."""
+        ...
+
+    @property
+    def is_restarting(self) -> bool:
+        """True while it is not healthy and will be again without anybody's help."""
         ...
 
     def stats(self) -> EngineStats:

@@ -58,7 +58,15 @@ def test_silence_means_the_server_s_defaults(server):
     params = asked(server, temperature=None, top_k=None, stop_sequences=None).params
     settings = ServerSettings()
     assert (params.temperature, params.top_p) == (settings.temperature, settings.top_p)
-    assert (params.top_k, params.stop, params.thinking_token_budget) == (0, (), None)
+    assert (params.top_k, params.stop) == (0, ())
+    assert params.thinking_token_budget == 250, "thinking that nobody sees leaves half for the text"
+
+
+def test_a_schema_and_a_call_that_is_required_exclude_each_other():
+    form = {"format": {"type": "json_schema", "schema": {"type": "object"}}}
+    with serving(PlayedModel(), ServerSettings(json_mode=True)) as server:
+        message = refused(server, tools=[TIME], tool_choice={"type": "any"}, output_config=form)
+    assert message.startswith("output_config.format: a JSON answer and a tool_choice")
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,13 @@ def test_a_prompt_is_continued_without_template(played):
     assert model.detokenize(backend.requests[0].prompt_token_ids) == "r has three"
 
 
+def test_minus_1_lets_an_answer_have_what_fits(played):
+    model, backend = played([" r" * 100])
+    with serving(model, ServerSettings()) as server:
+        server.openai().completions.create(model=MODEL, prompt="count", max_tokens=-1)
+    assert backend.requests[0].params.max_tokens is None
+
+
 def test_the_default_length_is_the_legacy_one(played):
     model, backend = played([" r" * 100])
     with serving(model, ServerSettings()) as server:
@@ -213,7 +220,12 @@ def test_a_seed_repeats_an_answer_and_n_answers_differ(toy_server):
         ({"best_of": 3}, "best_of"),
         ({"n": 0}, "n"),
         ({"logprobs": 21}, "logprobs"),
-        ({"max_tokens": -1}, "max_tokens"),
+        ({"max_tokens": -2}, "max_tokens"),
+        ({"max_completion_tokens": 9}, "max_completion_tokens"),
+        (
+            {"stream": True, "stream_options": {"continuous_usage_stats": True}},
+            "stream_options.continuous_usage_stats",
+        ),
         ({"prompt": []}, "prompt"),
         ({"prompt": ""}, "prompt"),
         ({"prompt": [[]]}, "prompt"),

@@ -142,7 +142,7 @@ def test_an_aborted_answer_beside_a_complete_one_is_one_failure_and_one_success(
 
 
 def test_a_client_that_leaves_is_counted_as_that(server):
-    server.model.script = [TextDelta("a")] * 100_000 + [Finish("stop")]
+    server.model.script = [TextDelta("a", Usage(7, n)) for n in range(1, 100_000)] + [Finish("stop")]
     with server.openai() as client:
         stream = client.chat.completions.create(**ask(), stream=True)
         next(iter(stream))
@@ -150,6 +150,8 @@ def test_a_client_that_leaves_is_counted_as_that(server):
     assert server.model.calls[0].aborted.wait(10)
     while not value(server, "flashstep_request_failure_total", error="disconnect"):
         threading.Event().wait(0.01)
+    assert value(server, "flashstep_prompt_tokens_total") == 7, "what was broken off was computed"
+    assert value(server, "flashstep_generation_tokens_total") > 0
 
 
 def test_calls_are_counted_by_route_and_no_client_can_make_labels(server):

@@ -6,7 +6,7 @@ Fields that are not named here (metadata, cache_control, betas, service_tier, co
 ignored, those that nobody knows with a log line. Form: Anthropic's MessageCreateParams.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
@@ -22,6 +22,7 @@ from flashstep.server.anthropic.conversation import (
 from flashstep.server.anthropic.thinking import Display, ThinkingWish, display_of, warnings_of
 from flashstep.server.anthropic.tools import Choice, ToolChoice, WireTool, choose
 from flashstep.server.chat_completions.thinking import hidden_thinking_budget
+from flashstep.server.chat_completions.tool_choice import with_schema
 from flashstep.server.fields import log_ignored
 from flashstep.server.generation import Generation
 from flashstep.server.settings import ServerSettings
@@ -29,6 +30,7 @@ from flashstep.server.validation import Integer, ListOf, complaint, invalid_requ
 from flashstep.types import Message, SamplingParams, Tool
 
 # Bookkeeping that cannot change an answer.
+_FORMAT = "output_config.format"
 _HARMLESS = frozenset(
     {
         "betas",
@@ -108,7 +110,8 @@ class MessagesRequest(CountRequest):
             top_k=0 if self.top_k in (None, -1) else self.top_k,  # -1 is vLLM's spelling of "off"
             max_tokens=self.max_tokens,
             stop=tuple(self.stop_sequences or ()),
-            thinking_token_budget=self.thinking.token_budget(if_disabled) if self.thinking else None,
+            # No wish is the wish to see none.
+            thinking_token_budget=self.thinking.token_budget(if_disabled) if self.thinking else if_disabled,
         )
 
     def json_schema(self, settings: ServerSettings) -> dict[str, Any] | None:
@@ -118,9 +121,9 @@ class MessagesRequest(CountRequest):
             return None
         if not settings.json_mode:
             raise InvalidRequest(
-                "output_config.format: 'json_schema' needs JSON mode, which is off on this server; start it "
+                f"{_FORMAT}: 'json_schema' needs JSON mode, which is off on this server; start it "
                 "with --json-mode on, or leave the format out and ask for JSON in the prompt",
-                param="output_config.format",
+                param=_FORMAT,
                 code="unsupported_parameter",
             )
         return wish.definition
@@ -157,7 +160,7 @@ def parse_messages(raw: dict[str, Any], settings: ServerSettings) -> MessagesWis
         messages=messages,
         tools=choice.tools,
         params=request.sampling(settings),
-        rule=replace(choice.rule, json_schema=request.json_schema(settings)),
+        rule=with_schema(choice.rule, request.json_schema(settings), _FORMAT),
         stream=bool(request.stream),
         id_prefix="msg_",
     )

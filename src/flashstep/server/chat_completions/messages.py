@@ -53,8 +53,8 @@ class WireFunctionCall(_Wire):
 class WireToolCall(_Wire):
     """A call that the assistant made earlier in the conversation."""
 
-    id: str = ""
-    type: Literal["function"] = "function"
+    id: str | None = None
+    type: Literal["function"] | None = None
     function: WireFunctionCall
 
 
@@ -97,7 +97,7 @@ class WireMessage(_Wire):
             role=_ROLES[self.role],
             content=self.content,
             reasoning=self._reasoning(),
-            tool_calls=tuple(ToolCall(c.id, c.function.name, c.function.arguments) for c in calls),
+            tool_calls=tuple(ToolCall(c.id or "", c.function.name, c.function.arguments) for c in calls),
             tool_call_id=self.tool_call_id,
             name=self.name,
         )

@@ -12,15 +12,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    WithJsonSchema,
+    field_validator,
+)
 
 from flashstep.errors import InvalidRequest
 from flashstep.server.completions.prompt import SCHEMA, Prompt, read_prompts
 from flashstep.server.fields import log_unknown, shown
 from flashstep.server.generation import Generation
-from flashstep.server.sampling import CommonSampling
+from flashstep.server.sampling import AS_MUCH_AS_FITS, CommonSampling
 from flashstep.server.settings import ServerSettings
-from flashstep.server.validation import Integer, invalid_request
+from flashstep.server.validation import Integer, complaint, invalid_request
 from flashstep.types import SamplingParams
 
 DEFAULT_MAX_TOKENS = 16
@@ -33,6 +41,7 @@ REFUSED: Mapping[str, str] = {
     "messages": _CHAT_ONLY,
     "tools": _CHAT_ONLY,
     "use_beam_search": "leave it out",
+    "max_completion_tokens": "here it is called max_tokens",
     "min_tokens": "leave it out, or send ignore_eos with max_tokens",
 }
 _HARMLESS = frozenset({"user", "metadata", "add_special_tokens"})
@@ -46,6 +55,14 @@ class CompletionStreamOptions(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
     include_usage: bool | None = None
+    continuous_usage_stats: bool | None = None
+
+    @field_validator("continuous_usage_stats")
+    @classmethod
+    def _only_in_chats(cls, value: bool | None) -> bool | None:
+        if value:
+            raise complaint("running counts are given by /v1/chat/completions alone; leave it out")
+        return value
 
 
 class CompletionRequest(CommonSampling):
@@ -59,17 +76,19 @@ class CompletionRequest(CommonSampling):
     best_of: Integer | None = Field(default=None, ge=1)
     echo: bool | None = None
     logprobs: Integer | None = Field(default=None, ge=0, le=20)
-    max_tokens: Integer | None = Field(default=None, ge=0)
+    max_tokens: Integer | None = Field(default=None, ge=-1, le=1 << 31)
     stream: bool | None = None
     stream_options: CompletionStreamOptions | None = None
 
     def sampling(self, settings: ServerSettings, vocab_size: int) -> SamplingParams:
         """The wishes for choosing tokens. Raises InvalidRequest."""
-        max_tokens = DEFAULT_MAX_TOKENS if self.max_tokens is None else self.max_tokens
+        max_tokens: int | None = DEFAULT_MAX_TOKENS if self.max_tokens is None else max(1, self.max_tokens)
+        if self.max_tokens == AS_MUCH_AS_FITS:
+            max_tokens = None
         return self.params(
             settings,
             vocab_size,
-            max_tokens=max(1, max_tokens),
+            max_tokens=max_tokens,
             logprobs=self.logprobs,
             prompt_logprobs=self.logprobs if self.echo else None,
         )

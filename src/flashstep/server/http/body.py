@@ -47,8 +47,7 @@ async def _read(request: Request, max_body_bytes: int) -> bytes:
             break
     if size > max_body_bytes:
         raise BodyTooLarge(
-            f"the request body is larger than {max_body_bytes} bytes, the limit of this server; "
-            "send less, or raise the limit where the server is started",
+            f"the request body is larger than {max_body_bytes} bytes, the limit of this server; send less",
             code="body_too_large",
         )
     return b"".join(chunks)

@@ -41,8 +41,11 @@ def incoming_trace(headers: Headers) -> tuple[str | None, str | None]:
     parent = _TRACEPARENT.fullmatch(headers.get("traceparent", "").strip())
     if parent:
         return parent.group(1), parent.group(2)
-    own = headers.get("x-trace-id", "").strip().lower()
-    return (own if _TRACE_ID.fullmatch(own) else None), None
+    for name in ("x-trace-id", "x-request-id"):
+        own = headers.get(name, "").strip().lower().replace("-", "")  # a UUID is one, too
+        if _TRACE_ID.fullmatch(own):
+            return own, None
+    return None, None
 
 
 def trace_id_of(scope: Scope) -> str:

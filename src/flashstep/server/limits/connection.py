@@ -13,6 +13,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from flashstep.server.http.trace import new_trace_id
 from flashstep.server.limits.request_limits import MAX_HEADER_BYTES
 
 
@@ -88,10 +89,12 @@ class Connection(H11Protocol):
         if self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.close()  # in the middle of an answer, which cannot be taken back
             return
-        body = json.dumps(
-            {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
-        ).encode("ascii")
+        trace_id = new_trace_id()
+        self.logger.warning("a connection is refused with %d %s (trace %s)", status, code, trace_id)
+        error = {"message": message, "type": "invalid_request_error", "param": None, "code": code}
+        body = json.dumps({"error": {**error, "trace_id": trace_id}}).encode("ascii")
         headers = [
+            (b"x-trace-id", trace_id.encode("ascii")),
             (b"content-type", b"application/json"),
             (b"content-length", str(len(body)).encode("ascii")),
             (b"connection", b"close"),

@@ -10,7 +10,7 @@ from flashstep.errors import FlashstepError
 from flashstep.server.call import Call
 from flashstep.server.generation import Generation, failure_of
 from flashstep.server.metrics.instruments import Instruments
-from flashstep.types import Event, Finish, LogprobsDelta, Timings
+from flashstep.types import Event, Finish, LogprobsDelta, Timings, Usage
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"})
 _OTHER = "other"
@@ -60,17 +60,24 @@ class GenerationMeter:
         self._arrived_s = call.arrived_s
         self._began_s = time.monotonic()
         self._last_s: dict[int, float] = {}  # of each answer's last piece
+        self._unfinished: dict[int, Usage] = {}  # what answers without an end have used so far
 
     def event(self, index: int, event: Event) -> None:
         """Answer number `index` went on."""
         now_s = time.monotonic()
         if isinstance(event, Finish):
+            self._unfinished.pop(index, None)
             self._finish(event, now_s)
         elif not isinstance(event, LogprobsDelta):
+            if event.usage is not None:
+                self._unfinished[index] = event.usage
             self._piece(index, now_s)
 
     def end(self, error: BaseException | None) -> None:
-        """The generation is over."""
+        """The generation is over. What was broken off has been computed, and counts."""
+        for usage in self._unfinished.values():
+            self._count_tokens(usage)
+        self._unfinished.clear()
         if error is not None:
             kind = error.type if isinstance(error, FlashstepError) else "server_error"
             kind = kind if isinstance(error, Exception) else "disconnect"
@@ -92,14 +99,18 @@ class GenerationMeter:
             its.request_success.labels(*labels, finish.reason).inc()
         if finish.stop_reason == "repetition":
             its.repetition_stops.labels(*labels).inc()
+        self._count_tokens(usage)
+        its.prompt_length.labels(*labels).observe(usage.prompt_tokens)
+        its.generation_length.labels(*labels).observe(usage.completion_tokens)
+        self._phases(finish.timings, now_s)
+
+    def _count_tokens(self, usage: Usage) -> None:
+        its, labels = self._instruments, self._labels
         its.prompt_tokens.labels(*labels).inc(usage.prompt_tokens)
         its.prefix_cache_queries.labels(*labels).inc(usage.prompt_tokens)
         its.prefix_cache_hits.labels(*labels).inc(usage.cached_tokens)
         its.generation_tokens.labels(*labels).inc(usage.completion_tokens)
         its.reasoning_tokens.labels(*labels).inc(usage.reasoning_tokens)
-        its.prompt_length.labels(*labels).observe(usage.prompt_tokens)
-        its.generation_length.labels(*labels).observe(usage.completion_tokens)
-        self._phases(finish.timings, now_s)
 
     def _phases(self, timings: Timings, now_s: float) -> None:
         """The backend counts from when it got the request, which is behind the server's own queue."""

@@ -1,8 +1,8 @@
 """What a Responses request says about its output: `reasoning` and `text`."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from flashstep.errors import InvalidRequest
@@ -94,12 +94,17 @@ class TextFormat(BaseModel):
         }
 
 
+def _or_text(value: object) -> object:
+    """null is "not given"."""
+    return TextFormat() if value is None else value
+
+
 class TextWish(BaseModel):
     """`text`. A verbosity is repeated and changes nothing."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
-    format: TextFormat = Field(default_factory=TextFormat)
+    format: Annotated[TextFormat, BeforeValidator(_or_text)] = Field(default_factory=TextFormat)
     verbosity: Literal["low", "medium", "high"] | None = None
 
     def echo(self) -> dict[str, Any]:

@@ -36,6 +36,8 @@ REFUSED: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "prompt": ((), "there are no stored prompts here; send instructions and input"),
     "n": ((1,), "a response holds one answer; send the request several times"),
     "response_format": ((), "here it is called text.format"),
+    "max_tokens": ((-1,), "here it is called max_output_tokens"),
+    "max_completion_tokens": ((-1,), "here it is called max_output_tokens"),
 }
 # Bookkeeping that cannot change an answer.
 _HARMLESS = frozenset(

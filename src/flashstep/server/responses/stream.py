@@ -6,6 +6,7 @@ from typing import Any
 
 from flashstep.errors import InvalidRequest
 from flashstep.server.envelope import UNFINISHED
+from flashstep.server.fields import rename_field
 from flashstep.server.http.frame import frame
 from flashstep.server.responses.open_item import WireEvent
 from flashstep.server.responses.writer import ResponseWriter
@@ -49,15 +50,7 @@ async def _written(
                 for wire_event in writer.feed(event):
                     yield wire_event
     except InvalidRequest as error:
-        _rename(error)
+        rename_field(error, _OUR_NAMES)
         raise
     for wire_event in writer.finish(finish):
         yield wire_event
-
-
-def _rename(error: InvalidRequest) -> None:
-    """Name the field as it is called here, so that the caller finds it in the request."""
-    name = _OUR_NAMES.get(error.param or "")
-    if name is not None:
-        error.message = error.message.replace(f"{error.param}:", f"{name}:", 1)
-        error.param = name

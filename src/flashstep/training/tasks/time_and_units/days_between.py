@@ -75,7 +75,9 @@ def solve(problem: Problem) -> Solution:
         lines += [f"{month} has {length}", *minus(length, start), *plus(length - start, end)]
         result = length - start + end
     told = f"{result} day{'' if result == 1 else 's'}"
-    return Solution("\n".join([*lines, f"So {told}."]), f"There {'is' if result == 1 else 'are'} {told}.", str(result))
+    return Solution(
+        "\n".join([*lines, f"So {told}."]), f"There {'is' if result == 1 else 'are'} {told}.", str(result)
+    )
 
 
 def _is_possible(problem: Problem) -> bool:
