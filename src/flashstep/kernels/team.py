@@ -54,9 +54,7 @@ class Workers:
         if woken > 0:
             try:
                 self._ring(woken)
-            except (
-                BaseException
-            ):  # an interrupt; the job is announced, so somebody would wait for it for ever
+            except KeyboardInterrupt:  # the job is announced, so somebody would wait for it for ever
                 self._ring(woken)
                 run(0, self._num_threads, self._addresses, self._cached)
                 raise
