@@ -210,6 +210,16 @@ def test_what_can_never_be_served_is_refused_by_submit_itself(toy_config):
         assert async_engine.context_length == 800
 
 
+def test_leaving_a_request_refused_for_its_id_leaves_the_first_one_alone(toy_config):
+    async def main():
+        first, second = async_engine.submit(request(max_tokens=3)), async_engine.submit(request())
+        await second.aclose()
+        assert (await collect(first))[1] == "length"
+
+    with opened(make_engine(toy_config)) as async_engine:
+        asyncio.run(main())
+
+
 def test_a_request_id_that_is_in_use_ends_only_the_second_request(toy_config):
     runner = Gate(toy_config)
 

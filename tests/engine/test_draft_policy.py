@@ -1,5 +1,8 @@
 """Drafting goes on where it pays and ends where it does not; answers are the same either way."""
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from driving import expected, prompt, request, run
@@ -121,3 +124,8 @@ def check_batch(runner, batch):
 def test_the_price_of_a_verifying_step_is_measured(toy_config):
     runner = Priced(toy_config, plain=0.01, verifying=0.02, drafting=0.01)
     assert measure_step_cost(runner, 3, clock=lambda: runner.now_s) == pytest.approx(3.0)
+
+
+def test_a_model_without_room_for_a_verifying_step_gets_no_drafts(toy_config):
+    runner = Priced(replace(toy_config, max_positions=3), plain=0.01, verifying=0.02, drafting=0.01)
+    assert measure_step_cost(runner, 3, clock=lambda: runner.now_s) == math.inf

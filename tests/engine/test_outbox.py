@@ -84,6 +84,28 @@ def test_slow_steps_are_never_held(loop):
     assert [output.token_ids for output in stream.got] == [(0,), (1,), (2,), (3,), (4,)]
 
 
+def test_what_is_held_goes_out_with_the_first_slow_step_of_another(loop):
+    clock, stream, other = Clock(), Stream(loop), Stream(loop)
+    outbox = Outbox(clock)
+    for step in range(2):
+        clock.now_s = step * 0.001
+        outbox.add(stream, TokenOutput((step,)))
+        outbox.send(num_streams=2)
+    clock.now_s = 0.04
+    outbox.add(other, TokenOutput((7,)))
+    outbox.send(num_streams=20)
+    settle(loop)
+    assert stream.token_ids == [0], "a step of 39 ms holds back"
+    clock.now_s = 0.1
+    outbox.add(stream, TokenOutput((2,)))
+    outbox.send(num_streams=20)
+    clock.now_s = 0.16  # the prompt goes on for another 60 ms, and the stream gets one more token
+    outbox.add(stream, TokenOutput((3,)))
+    outbox.send(num_streams=20)
+    settle(loop)
+    assert stream.token_ids == [0, 1, 2, 3]
+
+
 def test_the_interval_grows_with_the_streams_and_has_an_end():
     assert interval_s(1) == pytest.approx(0.01)
     assert interval_s(3) == pytest.approx(0.03)
