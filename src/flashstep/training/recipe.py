@@ -182,11 +182,11 @@ def nano_world() -> Recipe:
                 adam_scale=0.75, warmup_steps=10, decay_fraction=0.95, mixture="world",
             ),
             Phase(
-                name="polish", steps=140, documents_per_step=140, learning_rate=5e-4,
+                name="polish", steps=110, documents_per_step=200, learning_rate=6e-4,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=1.0, mixture="polish",
             ),
             Phase(
-                name="mtp-3", steps=110, documents_per_step=64, learning_rate=2e-3, mixture="polish",
+                name="mtp-3", steps=80, documents_per_step=64, learning_rate=2e-3, mixture="polish",
                 train_trunk=False, mtp_depth=3, mtp_weight=1.0, warmup_steps=10, decay_fraction=0.7,
             ),
         ),

@@ -34,11 +34,11 @@ _WORLD = {
 }  # fmt: skip
 
 _POLISH = {
-    "letters": 9.5, "spelling": 7.0, "backwards": 6.2, "comparison": 1.5, "sums": 3.5, "identity": 2.0,
-    "outside": 6.0, "repeat": 2.4, "nth_letter": 5.0, "letter_positions": 5.0, "vowels": 2.6, "word_length": 2.4,
-    "edits": 6.6, "talk_follow_up": 5.6, "talk_form": 3.2, "talk_correction": 1.6, "talk_persona": 2.7,
-    "talk_memory": 3.6, "talk_manners": 1.3, "tools": 5.8, "everyday_tools": 5.0, "long_texts": 0.8,
-    "gym": 4.4, **_FURTHER,
+    "letters": 22.0, "spelling": 15.0, "backwards": 10.0, "comparison": 2.0, "sums": 4.0, "identity": 6.0,
+    "outside": 17.0, "repeat": 4.0, "nth_letter": 7.0, "letter_positions": 8.0, "vowels": 4.0, "word_length": 4.0,
+    "edits": 10.0, "talk_follow_up": 10.0, "talk_form": 4.5, "talk_correction": 2.0, "talk_persona": 3.5,
+    "talk_memory": 5.0, "talk_manners": 2.5, "tools": 5.8, "everyday_tools": 5.0, "long_texts": 0.6, "gym": 3.4,
+    **_FURTHER,
 }  # fmt: skip
 
 
