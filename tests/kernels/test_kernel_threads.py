@@ -52,7 +52,7 @@ def test_many_steps_in_a_row_keep_the_threads_in_step(load_toy, whole, toy_token
 def test_warming_up_reports_its_progress():
     lines = []
     compile_all(lambda name, done, total: lines.append((name, done, total)), 2)
-    assert [line[1:] for line in lines] == [(0, 1), (1, 1)]
+    assert [line[1:] for line in lines] == [(0, 2), (1, 2), (2, 2)]
     assert all(name for name, _, _ in lines)
 
 

@@ -117,25 +117,26 @@ def played():
 
 
 FUNCTION = {"name": "get_weather", "parameters": WEATHER_SCHEMA}
-ASKED = {"model": "step-3.5-flash", "max_tokens": 400}
+ASKED = {"model": "step-3.5-flash"}
+LIMIT = {"max_tokens": 400}
 USER = [{"role": "user", "content": "hi"}]
 ENDPOINTS = {
     "/v1/chat/completions": {
-        "messages": USER, "logprobs": True, "top_logprobs": 1,
+        **LIMIT, "messages": USER, "logprobs": True, "top_logprobs": 1,
         "tools": [{"type": "function", "function": FUNCTION}],
     },
     "/v1/messages": {
-        "messages": USER,
+        **LIMIT, "messages": USER,
         "tools": [
             {"name": "get_weather", "input_schema": WEATHER_SCHEMA},
             {"name": "patch", "input_schema": {}},
         ],
     },
     "/v1/responses": {
-        "input": "hi",
+        "max_output_tokens": 400, "input": "hi",
         "tools": [{"type": "function", **FUNCTION}, {"type": "custom", "name": "patch"}],
     },
-    "/v1/completions": {"prompt": "hi", "echo": True, "logprobs": 1},
+    "/v1/completions": {**LIMIT, "prompt": "hi", "echo": True, "logprobs": 1},
 }  # fmt: skip
 
 
