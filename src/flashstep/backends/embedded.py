@@ -15,6 +15,8 @@ from flashstep.types import Request
 class EmbeddedBackend:
     """A backend over an `AsyncEngine`, which it owns."""
 
+    is_restarting = False  # nobody starts it again by itself
+
     def __init__(
         self, engine: AsyncEngine, *, model_name: str, fingerprint: str = "", max_concurrency: int = 1
     ) -> None:
@@ -66,8 +68,6 @@ class EmbeddedBackend:
             drafted_by_position=tuple(metrics.num_drafted_by_position),
             accepted_by_position=tuple(metrics.num_accepted_by_position),
         )
-
-    is_restarting = False
 
     def is_healthy(self) -> bool:
         """False once the engine's thread has ended."""

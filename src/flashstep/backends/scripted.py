@@ -29,6 +29,8 @@ class ScriptedBackend:
     `requests` and `aborted_request_ids` tell what was asked and what was closed early.
     """
 
+    is_restarting = False  # nobody starts it again by itself
+
     def __init__(
         self, tokenizer: Tokenizer, answers: Sequence[Answer] | Callable[[str], Answer], *,
         model_name: str = "scripted", context_length: int = 4096, max_concurrency: int = 64,
@@ -48,8 +50,6 @@ class ScriptedBackend:
         self._tokenizer = tokenizer
         self._answers = answers
         self._is_healthy = True
-
-    is_restarting = False
 
     def generate(self, request: Request) -> AsyncGenerator[TokenOutput, None]:
         """Play the next answer; raises `refusal` when there is one."""

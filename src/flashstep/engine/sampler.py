@@ -82,7 +82,8 @@ class Sampler:
                 _check_choosable(logits_V[token_id])
             else:
                 [token_id] = self._sample([seq], [0], np.ascontiguousarray(logits_V[None]))
-                assert token_id >= 0, "processors left no finite best logit; one must be"
+                if token_id < 0:
+                    _check_choosable(logits_V.max())
             for processor in processors:
                 processor.accept(token_id)
             yield token_id

@@ -1,7 +1,7 @@
 """Which families a stretch of training draws its documents from, and how often each; by name.
 
-"world" has every family that is asked for without a long text, in numbers that follow how long each took to
-learn: of families with many shapes (letters, edits, tools) more than of those with one. "polish" ends a run: letter
+"world" has every family, in numbers that follow how long each took to learn: of families with many shapes
+(letters, edits, tools) more than of those with one, and little of long texts, which cost most. "polish" ends a run: letter
 by letter for more of the documents, which everything with words begins with, and fewer long ones. "tools",
 "everyday_tools", "long_texts" and "gym" are sets: each draw is several conversations that begin alike (`data.py`).
 """

@@ -78,10 +78,10 @@ def check_trace_to(question: str, reasoning: str, answer_text: str) -> bool:
 def check_trace_from(question: str, reasoning: str, answer_text: str) -> bool:
     """True when `reasoning` adds up the places of the numeral in the question to the answer."""
     numeral = reasoning.replace(LETTER_BREAK, "").partition("\n")[0].removeprefix("Roman ")
-    stands = re.search(
-        rf"(?<![a-z]){re.escape(numeral)}(?![a-z])", question, re.IGNORECASE
-    )  # not the c of "once"
-    return bool(stands) and replays(solve_from, verify_from, question, reasoning, answer_text)
+    whole = rf"(?<![a-z]){re.escape(numeral)}(?![a-z])"  # not the c of "once"
+    return bool(re.search(whole, question, re.IGNORECASE)) and replays(
+        solve_from, verify_from, question, reasoning, answer_text
+    )
 
 
 def roman(n: int) -> str:
