@@ -41,5 +41,7 @@ class Stop:
 
 
 def leave_signals_to_the_run(_: int = 0) -> None:
-    """For processes that make batches: a terminal's Ctrl-C reaches them, too."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    """For processes that make batches: a terminal's Ctrl-C reaches them, too, and so does the SIGTERM of a
+    service manager. They end when the run does."""
+    for each in _SIGNALS:
+        signal.signal(each, signal.SIG_IGN)

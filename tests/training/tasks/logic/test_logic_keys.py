@@ -105,11 +105,13 @@ def test_propositions_agree_with_python():
 
 def test_a_proposition_trace_puts_values_in_and_shrinks_line_by_line():
     for example in examples("proposition", 100):
-        formula, *lines, last = example.reasoning.split("\n")
+        values, formula, *lines, last = example.reasoning.split("\n")
+        assert re.fullmatch(r"[p-s] [TF]( [p-s] [TF])*", values)
         assert formula in example.question.lower()
-        assert re.fullmatch(r"(true|false|and|or|xor|implies|not|[() ])+", lines[0])
+        assert re.fullmatch(r"([TF]|and|or|xor|implies|not|[() ])+", lines[0])
+        assert len(lines[0]) == len(formula)
         assert all(len(b.split()) < len(a.split()) for a, b in itertools.pairwise(lines))
-        assert last == f"So it is {lines[-1]}."
+        assert last == {"T": "So it is true.", "F": "So it is false."}[lines[-1]]
 
 
 def test_orderings_agree_with_all_permutations():
@@ -177,7 +179,7 @@ def test_relations_agree_with_a_family_tree():
         tree = Tree()
         for fact in example.subject.split(". "):
             tree.add(*fact.split())
-        x, y = example.reasoning.split("\n")[0].title().split(" To ")
+        x, y = example.reasoning.split("\n")[0].title().removeprefix("Find ").split(" To ")
         found = set()
         for kind, ways in STEPS.items():
             for way in ways.split():

@@ -42,7 +42,7 @@ TRACES = [
     (
         sorting.solve,
         "Sort up: 512 47 803 12",
-        "512 47 803 12: 512 47 47 12\n512 47 803: 512 47 47\n512 803: 512 512\n803: 803\n"
+        "3 2 3 2; 2 2 3 3\n2: 4 47, 1 12; 1 4\n1 12\n4 47\n3: 5 512, 8 803; 5 8\n5 512\n8 803\n"
         "So 12, 47, 512, 803.",
     ),
     (
@@ -76,16 +76,22 @@ TRACES = [
         "240*15\n*5 0:00 4:200 2:1200, 1200\n*10 0:00 4:040 2:0240, 2400\n1200+2400\n0+0=0: 0\n"
         "0+0=0: 00\n2+4=6: 600\n1+2=3: 3600\nSo 3600.\n2 decimals: 36.00\nSo 36.",
     ),
-    (bases.solve_to, "200 to base 16", "200/16 2:0 20:1 40:2, 12r8: 8\n12/16 1:0 12:0, 0r12: C8\nSo C8."),
-    (bases.solve_to, "6 to base 2", "6/2, 3r0: 0\n3/2, 1r1: 10\n1/2, 0r1: 110\nSo 110."),
-    (bases.solve_from, "1011 base 2", "1\n1*2+0=2\n2*2+1=5\n5*2+1=11\nSo 11."),
+    (bases.solve_to, "To base 16: 200", "200/16 20:1:16:4 40:12:32:8, 8\n12<16, C8\nSo C8."),
+    (
+        bases.solve_to,
+        "To base 8: 3233",
+        "3233/8 32:4:32:0 03:40:0:3 33:404:32:1, 1\n404/8 40:5:40:0 04:50:0:4, 41\n"
+        "50/8 50:6:48:2, 241\n6<8, 6241\nSo 6241.",
+    ),
+    (bases.solve_to, "To base 2: 13", "13/2 13:6, 1\n6/2 6:3, 01\n3/2 3:1, 101\n1<2, 1101\nSo 1101."),
+    (bases.solve_from, "From base 2: 11011", "110 11: 6\n11: 6*4+3 6:27\nSo 27."),
     (
         bases.solve_from,
-        "A3F base 16",
-        "10 3 15\n10*256=2560\n3*16=48\n2560+0048+0015\n0+8+5=13: 3\n6+4+1+1=12: 23\n"
+        "From base 16: A3F",
+        "A 3F: 10*256=2560\n3 F: 3*16=48\nF: 15\n2560+0048+0015\n0+8+5=13: 3\n6+4+1+1=12: 23\n"
         "5+0+0+1=6: 623\n2+0+0=2: 2623\nSo 2623.",
     ),
-    (bases.solve_from, "53 base 8", "5\n5*8+3 5:43\nSo 43."),
+    (bases.solve_from, "From base 8: 742", "7 42: 7\n4 2: 7*8+4 7:60\n2: 60*8+2 0:02 6:482\nSo 482."),
     (roman.solve_to, "Roman 1994", "1000: M\n900: CM\n90: XC\n4: IV\nSo MCMXCIV."),
     (roman.solve_from, "Roman MCMXCIV", "M 1000: 1000\nCM 900: 1900\nXC 90: 1990\nIV 4: 1994\nSo 1994."),
     (
@@ -125,9 +131,9 @@ EDGES = [
     (powers.solve, "0^0", "1"),
     (powers.solve, "10^5", "100000"),
     (percent.solve, "12% of 5", "0.6"),
-    (bases.solve_to, "0 to base 8", "0"),
-    (bases.solve_to, "4095 to base 16", "FFF"),
-    (bases.solve_from, "FFF base 16", "4095"),
+    (bases.solve_to, "To base 8: 0", "0"),
+    (bases.solve_to, "To base 16: 4095", "FFF"),
+    (bases.solve_from, "From base 16: FFF", "4095"),
     (roman.solve_to, "Roman 3999", "MMMCMXCIX"),
     (number_words.solve_to, "Words 0", "zero"),
     (number_words.solve_from, "Number nine hundred thousand", "900000"),
@@ -154,8 +160,8 @@ NO_TASKS = [
     (primes.solve_factors, "Factor 1"),
     (powers.solve, "9^9"),
     (percent.solve, "% of 3"),
-    (bases.solve_to, "7 to base 3"),
-    (bases.solve_from, "19 base 8"),
+    (bases.solve_to, "To base 3: 7"),
+    (bases.solve_from, "From base 8: 19"),
     (roman.solve_to, "Roman 4000"),
     (roman.solve_from, "Roman IIII"),
     (number_words.solve_to, "Words 1000000"),

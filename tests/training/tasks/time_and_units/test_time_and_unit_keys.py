@@ -146,6 +146,12 @@ def test_every_whole_temperature_is_right():
             assert temperature.solve((int(there), "F")).key == str(degrees)
 
 
+def test_a_temperature_that_lost_its_sign_is_refused():
+    right, wrong = (temperature.solve((degrees, "C")) for degrees in (-35, 35))
+    assert temperature.check_trace("What is -35°C in °F?", right.reasoning, right.answer)
+    assert not temperature.check_trace("What is -35°C in °F?", wrong.reasoning, wrong.answer)
+
+
 def test_change_agrees_with_decimals():
     for example in examples("change"):
         paid, price = (Decimal(cents) / 100 for cents in example.subject.split())

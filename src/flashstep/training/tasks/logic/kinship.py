@@ -1,11 +1,16 @@
-"""How two people are related, over one to three steps: turn every fact into the direction asked for,
-then join two relations at a time, from the far end.
+"""How two people are related, over one to three steps: number the facts, then walk from the second person
+to the first. Every line takes the fact about the person reached that was not taken yet, turns it where it
+tells what that person is (with "he" or "she" for the other one), and joins it to what was found.
 
-    Ann to Dan
-    Ann sister Bob
-    Dan son Bob, so Bob father Dan
-    sister of father: aunt
-    So Ann is the aunt of Dan.
+    Find Ann to Dan
+    1 Ann sister of Bob
+    2 Dan son of Bob
+    At Dan: 2 Dan son of Bob, he: Bob father: father
+    At Bob: 1 Ann sister of Bob, father's sister: aunt
+    So aunt.
+
+The walk begins at the second person because relations are joined from there: "sister of father" is one word,
+while what was found from the other end, such as "sister-in-law of son", may be one of two.
 """
 
 import random
@@ -93,34 +98,43 @@ def verify(example: Example, answer_text: str) -> bool:
 
 
 def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
-    """True when the facts are the question's and the relations are joined rightly."""
-    heading = re.match(r"(\w+) to (\w+)\n", reasoning)
+    """True when the facts are the question's, all of them are used and the relations are joined rightly."""
+    heading = re.match(r"Find (\w+) to (\w+)\n", reasoning)
     if not heading:
         return False
-    solution = solve(Problem(_facts(question), heading[1], heading[2]))
-    return solution.is_reached_by(reasoning, answer_text, verify)
+    problem = Problem(_facts(question), heading[1], heading[2])
+    is_asked = 0 < len(problem.facts) == len(_path(problem))
+    return is_asked and solve(problem).is_reached_by(reasoning, answer_text, verify)
 
 
 def solve(problem: Problem) -> Solution:
     """What x is to y; "unknown" where the facts do not lead from one to the other."""
-    lines, words, at = [f"{problem.x} to {problem.y}"], [], problem.x
-    for fact in _path(problem):
-        a, word, b = fact
-        if a != at:
-            word, said = _turned(fact), f"{a} {word} {b}, so "
-            a, b = b, a
-        else:
-            said = ""
-        lines.append(f"{said}{a} {word} {b}")
-        words.append(word)
-        at = b
-    while len(words) > 1:
-        right, left = words.pop(), words.pop()
-        words.append(_join(left, right))
-        lines.append(f"{left} of {right}: {words[-1]}")
-    word = words[0] if words else "unknown"
-    told = f"{problem.x} is the {word} of {problem.y}."
-    return Solution("\n".join([*lines, f"So {told}"]), told, word)
+    lines = [f"Find {problem.x} to {problem.y}"]
+    lines += [f"{number} {_told(fact)}" for number, fact in enumerate(problem.facts, 1)]
+    at, found = problem.y, ""
+    for fact in reversed(_path(problem)):
+        name, word, turned = _seen_from(at, fact)
+        joined = _join(word, found) if found else word
+        both = f", {found}'s {word}" if found else ""
+        number = problem.facts.index(fact) + 1
+        lines.append(f"At {at}: {number} {_told(fact)}{turned}{both}: {joined}")
+        at, found = name, joined
+    found = found or "unknown"
+    reasoning = "\n".join([*lines, f"So {found}."])
+    return Solution(reasoning, f"{problem.x} is the {found} of {problem.y}.", found)
+
+
+def _seen_from(at: str, fact: tuple[str, str, str]) -> tuple[str, str, str]:
+    """The other one of `fact`, the word for what that one is to `at`, and how the trace turns the fact."""
+    if fact[0] != at:
+        return fact[0], fact[1], ""
+    name, word, _ = _turned(fact)
+    return name, word, f", {'she' if is_woman(name) else 'he'}: {name} {word}"
+
+
+def _told(fact: tuple[str, str, str]) -> str:
+    a, word, b = fact
+    return f"{a} {word} of {b}"
 
 
 def _path(problem: Problem) -> list[tuple[str, str, str]]:
@@ -136,9 +150,10 @@ def _path(problem: Problem) -> list[tuple[str, str, str]]:
     return path
 
 
-def _turned(fact: tuple[str, str, str]) -> str:
-    """What the last name is to the first: for (Bob, son, Ann) "mother"."""
-    return _word(_INVERSE[_KIND_OF[fact[1]]], is_woman(fact[2]))
+def _turned(fact: tuple[str, str, str]) -> tuple[str, str, str]:
+    """What the last is to the first: for (Bob, son, Ann) that is (Ann, mother, Bob)."""
+    a, word, b = fact
+    return b, _word(_INVERSE[_KIND_OF[word]], is_woman(b)), a
 
 
 def _word(kind: str, for_woman: bool) -> str:

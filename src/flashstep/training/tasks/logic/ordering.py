@@ -1,7 +1,10 @@
-"""Who is the tallest, or the second oldest, of three to five: write every comparison with the wanted end
-on the left, begin with the name that never stands on the right, and follow the comparisons.
+"""Who is the tallest, or the second oldest, of three to five: write every comparison as a sign, turn those that
+have the wanted end on the right, begin with the name that never stands on the right, and follow them.
 
-    Second tallest:
+    Second tallest: taller > shorter <
+    Ann>Bob
+    Ann<Cid
+    Turned:
     Ann>Bob
     Cid>Ann
     Right: Bob Ann
@@ -63,7 +66,7 @@ def verify(example: Example, answer_text: str) -> bool:
 
 def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
     """True when the rank and the facts are the question's and the order follows from them."""
-    rank = reasoning.split("\n")[0].rstrip(":").lower()
+    rank = reasoning.partition(":")[0].lower()
     facts = _facts(question)
     if not _RANK.fullmatch(rank) or rank not in question.lower() or not facts:
         return False
@@ -82,13 +85,25 @@ def solve(problem: Problem) -> Solution:
     place = _ORDINALS.index(ordinal)
     chosen = order[place] if place < len(order) else "nobody"
     lines = [
-        f"{problem.rank.capitalize()}:",
+        f"{problem.rank.capitalize()}: {_signs(superlative)}",
+        *(
+            f"{a}>{b}" if (a, b) == pair else f"{a}<{b}"
+            for (a, _, b), pair in zip(problem.facts, pairs, strict=True)
+        ),
+        "Turned:",
         *(f"{a}>{b}" for a, b in pairs),
         f"Right: {' '.join(right)}",
         " ".join(f"{i} {name}" for i, name in enumerate(order, 1)),
         f"So {chosen}.",
     ]
     return Solution("\n".join(lines), f"{chosen} is the {problem.rank}.", chosen)
+
+
+def _signs(superlative: str) -> str:
+    """Which comparative has the wanted end on its left: "taller > shorter <"."""
+    scale = _SCALE_OF[superlative]
+    towards = scale[scale.index(superlative) - 1]
+    return f"{towards} > {scale[2] if towards == scale[0] else scale[0]} <"
 
 
 def _turned(fact: tuple[str, str, str], superlative: str) -> tuple[str, str]:

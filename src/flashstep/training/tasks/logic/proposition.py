@@ -1,11 +1,15 @@
-"""The value of a formula of and, or, not, implies: put the values in, then work out one bracket a line.
+"""The value of a formula of and, or, not, implies: write down the values and the formula, put the values in,
+then work out one bracket a line.
 
+p T q F r T
 p and (q or not r)
-true and (false or not true)
-true and (false or false)
-true and false
-false
+T and (F or not T)
+T and (F or F)
+T and F
+F
 So it is false.
+
+T is true, F is false: signs as short as the letters they replace, so that the two lines are equally long.
 """
 
 import random
@@ -23,10 +27,10 @@ _OPERATORS = ("and", "and", "or", "or", "implies", "xor")
 _NUM_OPERATORS, _OPERATOR_SHARES = (1, 2, 3, 4), (3, 5, 4, 2)
 _EQUALS = (" is ", " is ", " = ", "=", ": ")
 _VALUE = re.compile(r"\b([p-s])(?: is | = |=|: )(true|false)\b")
-_NEGATION = re.compile(r"\bnot (true|false)\b")
-_OPERATION = re.compile(
-    r"\((true|false) (and|or|implies|xor) (true|false)\)|^(true|false) (\w+) (true|false)$"
-)
+_SIGNS = {"true": "T", "false": "F"}
+_WORDS = {sign: word for word, sign in _SIGNS.items()}
+_NEGATION = re.compile(r"\bnot ([TF])\b")
+_OPERATION = re.compile(r"\([TF] (and|or|implies|xor) [TF]\)|^[TF] \w+ [TF]$")
 
 Problem = tuple[str, dict[str, str]]
 """A formula, and "true" or "false" for each of its variables."""
@@ -48,21 +52,24 @@ def verify(example: Example, answer_text: str) -> bool:
 
 
 def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
-    """True when the formula and the values are the question's and every line follows from the one before."""
-    formula = reasoning.split("\n")[0]
+    """True when the values and the formula are the question's and every line follows from the one before."""
+    formula = "\n".join(reasoning.split("\n")[1:2])
     rest = question.lower().replace(formula, "...")  # or "whether p or q is true" would give q a value
     values = dict(_VALUE.findall(rest))
-    is_asked = formula in question.lower() and set(re.findall(r"\b[p-s]\b", formula)) <= values.keys()
+    used = set(re.findall(r"\b[p-s]\b", formula))
+    is_asked = formula in question.lower() and set() < used <= values.keys()
     return is_asked and solve((formula, values)).is_reached_by(reasoning, answer_text, verify)
 
 
 def solve(problem: Problem) -> Solution:
     """The value of the formula."""
     formula, values = problem
-    lines = [formula, re.sub(r"\b[p-s]\b", lambda name: values[name[0]], formula)]
+    signs = {name: _SIGNS[value] for name, value in values.items()}
+    lines = [" ".join(f"{name} {sign}" for name, sign in signs.items()), formula]
+    lines.append(re.sub(r"\b[p-s]\b", lambda name: signs[name[0]], formula))
     while (simpler := _reduced(lines[-1])) != lines[-1]:
         lines.append(simpler)
-    value = lines[-1]
+    value = _WORDS.get(lines[-1], "unknown")
     return Solution("\n".join([*lines, f"So it is {value}."]), f"It is {value}.", value)
 
 
@@ -70,15 +77,15 @@ def _reduced(formula: str) -> str:
     """All negations of a value are carried out at once; where there is none, the first operation of two
     values is."""
     if _NEGATION.search(formula):
-        return _NEGATION.sub(lambda m: "false" if m[1] == "true" else "true", formula)
+        return _NEGATION.sub(lambda m: "F" if m[1] == "T" else "T", formula)
     return _OPERATION.sub(_applied, formula, count=1)
 
 
 def _applied(operation: re.Match[str]) -> str:
     left, operator, right = operation[0].strip("()").split()
-    a, b = left == "true", right == "true"
+    a, b = left == "T", right == "T"
     value = {"and": a and b, "or": a or b, "implies": not a or b, "xor": a != b}[operator]
-    return str(value).lower()
+    return "T" if value else "F"
 
 
 def _sample(rng: random.Random) -> Problem:

@@ -1,19 +1,25 @@
-"""Does a claim follow from two or three premises? Start with what the claim speaks of, add what the
-premises say of it, and look whether the wanted property turned up.
+"""Does a claim follow from two or three premises? Write them down, start with what the claim speaks of, find
+what the premises say of it and of all that is found, and look whether the wanted property turned up.
 
-    Claim: no cats are birds            Claim: some pets are not birds
-    Start: cats. Wanted: not birds      Start: dogs, pets. Wanted: pets, not birds
-    cats: pets                          dogs: not birds
-    pets: not birds                     Found.
-    Found.                              So it follows.
-    So it follows.
+    1 Every cat: pet, cats: pets            1 No dogs: birds
+    2 No pets: birds                        2 Some dogs: pets
+    Claim: no cats are birds                Claim: some pets are not birds
+    - cats: 1 pets                          Start 2: dogs, pets
+    - pets: 2 not birds                     - dogs: 1 not birds
+    - not birds: none                       - pets: none
+    Wanted not birds: yes                   - not birds: none
+                                            Wanted pets: yes, not birds: yes
 
-"All A are B" adds B to A, and "not A" to "not B"; "no A are B" adds "not B" to A and "not A" to B.
-A claim about some starts with a premise about some, a claim about a person with what is said of it.
+A premise keeps the words of the question; one in the singular gets the plural behind it. Every property found
+has a line with the other premises that speak of it, but for the one that it comes from: their number and what
+they add. "All A: B" adds B to A, and "not A" to "not B"; "No A: B" adds "not B" to A and "not A" to B; else
+"none". A claim about some starts with a premise about some, a claim about a person with what is said of it.
+What is wanted is looked up among the lines until something is missing: the last verdict is the answer.
 """
 
 import itertools
 import random
+import re
 
 from flashstep.training.tasks.answers import yes_or_no
 from flashstep.training.tasks.base import Example, Split
@@ -24,6 +30,13 @@ from flashstep.training.tasks.trace_steps import Solution, sample_in_split
 from flashstep.training.tasks.wording import dress
 
 _NUM_ENTITIES = (3, 3, 4)
+_SENTENCE = re.compile(
+    r"\b(?:all|some|no|every) \w+ (?:are|is) (?:not )?(?:an? )?\w+|\b\w+ is (?:not )?an? \w+", re.IGNORECASE
+)
+_VERB = re.compile(r" (?:are|is)( not)?(?: an?)? ")
+
+Premise = tuple[str, Statement]
+"""How the trace writes a premise, and what it states."""
 
 
 def generate(rng: random.Random, split: Split) -> Example:
@@ -45,60 +58,108 @@ def verify(example: Example, answer_text: str) -> bool:
 
 def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
     """True when the claim stands in the question and the steps follow from the other statements there."""
-    claims = read(reasoning.split("\n")[0].removeprefix("Claim: "))
-    if not claims or claims[0] not in read(question):
+    stated = re.search(r"^Claim: (.+)$", reasoning, re.MULTILINE)
+    claims = read(stated[1]) if stated else []
+    if not claims or claims[0] not in [statement for _, statement in _statements(question)]:
         return False
     return solve(_premises(question, claims[0]), claims[0]).is_reached_by(reasoning, answer_text, verify)
 
 
-def solve(premises: list[Statement], claim: Statement) -> Solution:
+def solve(premises: list[Premise], claim: Statement) -> Solution:
     """Whether `claim` follows."""
-    known, wanted = _start(premises, claim), _wanted(claim)
-    lines = [f"Claim: {claim.text()}", f"Start: {', '.join(known) or 'nothing'}. Wanted: {', '.join(wanted)}"]
-    known, steps = _closed(known, premises)
-    follows = set(wanted) <= set(known)
-    lines += [*steps, "Found." if follows else "Not found.", f"So it {_VERDICTS[follows]}."]
-    answer = f"{'Yes' if follows else 'No'}, it {_VERDICTS[follows]}."
-    return Solution("\n".join(lines), answer, "yes" if follows else "no")
+    statements = [statement for _, statement in premises]
+    start, source = _start(statements, claim)
+    known, steps = _closed(start, statements, source)
+    verdicts, key = _verdicts(_wanted(claim), known)
+    lines = [f"{number} {said}" for number, (said, _) in enumerate(premises, 1)]
+    lines.append(f"Claim: {claim.text()}")
+    if claim.kind in ("some", "is"):
+        lines.append(f"Start {source or 'none'}: {', '.join(start) or 'none'}")
+    lines += [*steps, f"Wanted {verdicts}"]
+    return Solution("\n".join(lines), _ANSWERS[key], key)
 
 
-_VERDICTS = {True: "follows", False: "does not follow"}
+_ANSWERS = {"yes": "Yes, it follows.", "no": "No, it does not follow."}
 
 
-def _start(premises: list[Statement], claim: Statement) -> list[str]:
+def _verdicts(wanted: list[str], known: list[str]) -> tuple[str, str]:
+    """Whether each wanted property is known, up to the first that is not, and the last verdict alone."""
+    verdicts = []
+    for item in wanted:
+        verdicts.append(f"{item}: {'yes' if item in known else 'no'}")
+        if item not in known:
+            return ", ".join(verdicts), "no"
+    return ", ".join(verdicts), "yes"
+
+
+def _follows(premises: list[Statement], claim: Statement) -> bool:
+    known, _ = _closed(_start(premises, claim)[0], premises)
+    return set(_wanted(claim)) <= set(known)
+
+
+def _start(premises: list[Statement], claim: Statement) -> tuple[list[str], int | None]:
+    """The properties to start with, and the number of the premise that gives them."""
     if claim.kind in ("all", "no"):
-        return [claim.subject]
-    if claim.kind == "is":
-        return [p.property for p in premises if p.kind == "is" and p.subject == claim.subject]
-    return next(([p.subject, p.property] for p in premises if p.kind == "some"), [])
+        return [claim.subject], None
+    for number, premise in enumerate(premises, 1):
+        if premise.kind == claim.kind == "some":
+            return [premise.subject, premise.property], number
+        if premise.kind == claim.kind and premise.subject == claim.subject:
+            return [premise.property], number
+    return [], None
 
 
 def _wanted(claim: Statement) -> list[str]:
     return [claim.subject, claim.property] if claim.kind == "some" else [claim.property]
 
 
-def _closed(start: list[str], premises: list[Statement]) -> tuple[list[str], list[str]]:
-    """Everything that holds of what has the properties `start`, and the lines that show it."""
-    known, lines = list(start), []
+def _closed(
+    start: list[str], premises: list[Statement], source: int | None = None
+) -> tuple[list[str], list[str]]:
+    """Everything that holds of what has the properties `start`, and the lines that show it. The premise that
+    a property comes from says no more about it and is left out there; `source` is that of `start`."""
+    known, sources, lines = list(start), dict.fromkeys(start, source), []
     for have in known:  # grows while it is walked
-        for rule in (rule for premise in premises for rule in _rules(premise)):
-            if rule[0] == have and rule[1] not in known:
-                known.append(rule[1])
-                lines.append(f"{have}: {rule[1]}")
+        noun, added = have.removeprefix("not "), []
+        for number, premise in enumerate(premises, 1):
+            if number == sources[have] or noun not in (premise.subject, premise.predicate):
+                continue
+            new = _rules(premise).get(have)
+            added.append(f"{number} {new or 'none'}")
+            if new and new not in sources:
+                known.append(new)
+                sources[new] = number
+        lines.append(f"- {have}: {', '.join(added) or 'none'}")
     return known, lines
 
 
-def _rules(premise: Statement) -> list[tuple[str, str]]:
+def _rules(premise: Statement) -> dict[str, str]:
+    """What the premise adds to a property."""
     a, b = premise.subject, premise.predicate
     if premise.kind == "all":
-        return [(a, b), (f"not {b}", f"not {a}")]
-    return [(a, f"not {b}"), (b, f"not {a}")] if premise.kind == "no" else []
+        return {a: b, f"not {b}": f"not {a}"}
+    return {a: f"not {b}", b: f"not {a}"} if premise.kind == "no" else {}
 
 
-def _premises(question: str, claim: Statement) -> list[Statement]:
-    statements = read(question)
-    statements.remove(claim)
-    return statements
+def _premises(question: str, claim: Statement) -> list[Premise]:
+    """The statements of the question but for the claim, in order."""
+    premises = _statements(question)
+    del premises[[statement for _, statement in premises].index(claim)]
+    return premises
+
+
+def _statements(question: str) -> list[Premise]:
+    sentences = [(match[0], read(match[0])) for match in _SENTENCE.finditer(question)]
+    return [(_said(text, found[0]), found[0]) for text, found in sentences if found]
+
+
+def _said(text: str, statement: Statement) -> str:
+    """The words of the question without the verb; the plural stands behind a singular."""
+    said = _VERB.sub(r":\1 ", text, count=1)
+    if statement.kind == "is":
+        return f"{said}, {statement.property}"
+    is_of_one = statement.subject not in text.lower().split()
+    return f"{said}, {statement.subject}: {statement.predicate}" if is_of_one else said
 
 
 def _sample(rng: random.Random) -> tuple[list[Statement], Statement]:
@@ -106,7 +167,7 @@ def _sample(rng: random.Random) -> tuple[list[Statement], Statement]:
     while True:
         premises, claim = _draw(rng)
         is_sound = not any(f"not {p}" in known for known in _worlds(premises, claim) for p in known)
-        if is_sound and claim not in premises and (solve(premises, claim).key == "yes") == follows:
+        if is_sound and claim not in premises and _follows(premises, claim) == follows:
             return premises, claim
 
 
@@ -114,7 +175,7 @@ def _worlds(premises: list[Statement], claim: Statement) -> list[list[str]]:
     """What holds of each kind of thing that is spoken of. One that contradicts itself makes the premises
     impossible or the claim empty; where a claim about some would follow only if there are things of
     every kind, which people and logicians see differently, a world that contradicts itself is added."""
-    starts = [[p.subject] for p in premises if p.kind != "is"] + [_start(premises, claim)]
+    starts = [[p.subject] for p in premises if p.kind != "is"] + [_start(premises, claim)[0]]
     worlds = [_closed(start, premises)[0] for start in starts]
     is_settled = set(_wanted(claim)) <= set(worlds[-1])
     if claim.kind == "some" and not is_settled and any(set(_wanted(claim)) <= set(w) for w in worlds):

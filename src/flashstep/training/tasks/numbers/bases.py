@@ -1,16 +1,25 @@
 """Binary, octal and hexadecimal to decimal and back.
 
-    200 to base 16                  6 to base 2      1011 base 2    53 base 8    A3F base 16
-    200/16 2:0 20:1 40:2, 12r8: 8   6/2, 3r0: 0      1              5            10 3 15
-    12/16 1:0 12:0, 0r12: C8        3/2, 1r1: 10     1*2+0=2        5*8+3 5:43   10*256=2560
-    So C8.                          1/2, 0r1: 110    2*2+1=5        So 43.       3*16=48
-                                    So 110.          5*2+1=11                    2560+0048+0015
-                                                     So 11.                      (columns)
-                                                                                 So 2623.
+    To base 16: 200                      To base 2: 13      From base 2: 11011    From base 16: A3F
+    200/16 20:1:16:4 40:12:32:8, 8       13/2 13:6, 1       110 11: 6             A 3F: 10*256=2560
+    12<16, C8                            6/2 6:3, 01        11: 6*4+3 6:27        3 F: 3*16=48
+    So C8.                               3/2 3:1, 101       So 27.                F: 15
+                                         1<2, 1101                                2560+0048+0015
+    To base 8: 525                       So 1101.           From base 8: 742      (columns)
+    525/8 52:6:48:4 45:65:40:5, 5                           7 42: 7               So 2623.
+    65/8 65:8:64:1, 15                                      4 2: 7*8+4 7:60
+    8/8 8:1:8:0, 015                                        2: 60*8+2 0:02 6:482
+    1<8, 1015                                               So 482.
+    So 1015.
 
-Away from decimal: divide, write the rest before the digits so far. Halves are written at once (a digit
-of a half depends on two digits), other quotients digit by digit. To decimal: times the base plus the
-next digit; hexadecimal goes by place values instead.
+Away from decimal: divide, and write the rest before the digits so far. A step of a division has the number
+so far, the quotient so far, the product of its new digit, the rest; the next number is this rest and the next
+digit. A half goes without product and rest: the rest is 1 after an odd number.
+
+To decimal: a line takes the next digit and shows what is left of the number, then takes the value so far
+times the base plus the digit. Behind the colons stand, from the right, the digits of the value so far
+(`multiplication.row`). Three binary digits are taken at once, times 8; the last ones may be two, times 4, or
+one, times 2. Hexadecimal goes by place values instead: one digit left, times 16; two left, times 256.
 """
 
 import random
@@ -33,7 +42,7 @@ verify_from = ends_with_number
 def generate_to(rng: random.Random, split: Split) -> Example:
     """Ask for a decimal number in binary (up to 511), octal or hexadecimal (up to 4095)."""
     n, base = _sample(rng, split, "to base")
-    solution = solve_to(f"{n} to base {base}")
+    solution = solve_to(f"To base {base}: {n}")
     return example_of(
         rng, split, "to_base", "to_base", f"{n} to base {base}", solution, **_slots(rng, str(n), base)
     )
@@ -43,40 +52,41 @@ def generate_from(rng: random.Random, split: Split) -> Example:
     """Ask for the decimal value of a binary, octal or hexadecimal number."""
     n, base = _sample(rng, split, "from base")
     digits = written_in(n, base)
-    solution = solve_from(f"{digits} base {base}")
+    solution = solve_from(f"From base {base}: {digits}")
     typed = _PREFIXES[base] + digits if rng.random() < 0.15 else digits
     slots = _slots(rng, typed.lower() if rng.random() < 0.2 else typed, base)
     return example_of(rng, split, "from_base", "from_base", f"{n} from base {base}", solution, **slots)
 
 
 def solve_to(task: str) -> Solution:
-    """Work out "200 to base 16"; ValueError for anything else."""
-    match = re.fullmatch(r"(\d{1,6}) to base (2|8|16)", task)
+    """Work out "To base 16: 200"; ValueError for anything else."""
+    match = re.fullmatch(r"To base (2|8|16): (\d{1,6})", task)
     if match is None:
         raise ValueError(f"not to another base: {task}")
-    left, base = int(match[1]), int(match[2])
+    base, left = int(match[1]), int(match[2])
     lines, done = [task], ""
     while left or not done:
         quotient, rest = divmod(left, base)
         done = f"{_DIGITS[rest]}{done}"
-        lines.append(f"{left}/{base}{_steps(left, base)}, {quotient}r{rest}: {lettered(done)}")
+        work = f"{left}/{base}{_steps(left, base)}" if quotient else f"{left}<{base}"
+        lines.append(f"{work}, {lettered(done)}")
         left = quotient
     reasoning = "\n".join([*lines, f"So {lettered(done)}."])
-    return Solution(reasoning, f"{match[1]} in base {base} is {lettered(done)}", done, (match[1],))
+    return Solution(reasoning, f"{match[2]} in base {base} is {lettered(done)}", done, (match[2],))
 
 
 def solve_from(task: str) -> Solution:
-    """Work out "A3F base 16" (letters are capitals); ValueError for anything else."""
-    match = re.fullmatch(r"([0-9A-F]{1,10}) base (2|8|16)", task)
+    """Work out "From base 16: A3F" (letters are capitals); ValueError for anything else."""
+    match = re.fullmatch(r"From base (2|8|16): ([0-9A-F]{1,10})", task)
     if match is None:
         raise ValueError(f"not from another base: {task}")
-    digits, base = match[1], int(match[2])
+    base, digits = int(match[1]), match[2]
     value = int(digits, base)  # ValueError for a digit that the base lacks
     if base == 16 and len(digits) > 3:
         raise ValueError(f"too large: {task}")
     spelt = lettered(digits)
     work = _by_places(digits) if base == 16 else _by_steps(digits, base)
-    reasoning = "\n".join([f"{spelt} base {base}", *work, f"So {value}."])
+    reasoning = "\n".join([f"From base {base}: {spelt}", *work, f"So {value}."])
     return Solution(reasoning, f"{spelt} in base {base} is {value}", str(value), (digits,))
 
 
@@ -103,34 +113,47 @@ def written_in(n: int, base: int) -> str:
 
 
 def _steps(n: int, base: int) -> str:
-    """The quotient n // base digit by digit: each number so far and what goes into it."""
-    if base == 2:
-        return ""
-    steps, rest = "", 0
+    """The steps of n // base > 0; the first takes as many digits as it needs to reach the base."""
+    steps, number, done = "", 0, 0
     for c in str(n):
-        number = 10 * rest + int(c)
+        number = 10 * number + int(c)
+        if not done and number < base:
+            continue
         digit, rest = divmod(number, base)
-        steps += f" {number}:{digit}"
+        # From the second step on a number shows the rest before it, also where that is 0.
+        shown = f"{number:02}" if done else str(number)
+        done = 10 * done + digit
+        steps += f" {shown}:{done}" + ("" if base == 2 else f":{digit * base}:{rest}")
+        number = rest
     return steps
 
 
 def _by_steps(digits: str, base: int) -> list[str]:
-    value, lines = int(digits[0]), [digits[0]]
-    for c in digits[1:]:
-        step = f"{value}*{base}+{c}"
-        lines.append(step + (row(value, base, int(c)) if base == 8 else f"={value * base + int(c)}"))
-        value = value * base + int(c)
+    """Horner's rule from the left, by groups of three binary digits or single octal ones."""
+    size = 3 if base == 2 else 1
+    value, lines = 0, []
+    for start in range(0, len(digits), size):
+        group, left = digits[start : start + size], digits[start + size :]
+        digit, factor = int(group, base), base ** len(group)
+        work = f"{value}*{factor}+{digit}{row(value, factor, digit)}" if start else str(digit)
+        lines.append(f"{_taken(group, left)}: {work}")
+        value = value * factor + digit
     return lines
 
 
 def _by_places(digits: str) -> list[str]:
-    values = [_DIGITS.index(c) for c in digits]
-    lines, terms = [" ".join(map(str, values))], []
-    for value, place in zip(reversed(values), (1, 16, 256), strict=False):
-        terms.insert(0, value * place)
-        if place > 1:
-            lines.insert(1, f"{value}*{place}={value * place}")
+    lines, terms = list[str](), list[int]()
+    for start, c in enumerate(digits, 1):
+        left = digits[start:]
+        digit, place = _DIGITS.index(c), 16 ** len(left)
+        terms.append(digit * place)
+        lines.append(f"{_taken(c, left)}: {digit}" + (f"*{place}={terms[-1]}" if left else ""))
     return lines + (column_sum(*terms).split("\n")[:-1] if len(terms) > 1 else [])
+
+
+def _taken(group: str, left: str) -> str:
+    """What a line takes of the number, and what is left of it."""
+    return lettered(group) + (f" {lettered(left)}" if left else "")
 
 
 def _sample(rng: random.Random, split: Split, way: str) -> tuple[int, int]:

@@ -1,20 +1,21 @@
-"""Sorting a list: the smallest (or largest) seen so far along the list, taken out, and again.
+"""Sorting a list: by how many digits a number has, then by the digits from the left.
 
-    Sort up: 512 47 803 12
-    512 47 803 12: 512 47 47 12
-    512 47 803: 512 47 47
-    512 803: 512 512
-    803: 803
-    So 12, 47, 512, 803.
-
-Behind the colon stands, for each number, the smallest up to there; the last one is taken out.
+Sort up: 512 47 803 12
+3 2 3 2; 2 2 3 3
+2: 4 47, 1 12; 1 4
+1 12
+4 47
+3: 5 512, 8 803; 5 8
+5 512
+8 803
+So 12, 47, 512, 803.
 """
 
 import random
 import re
-from itertools import accumulate
 
 from flashstep.training.tasks.base import Example, Split, split_of
+from flashstep.training.tasks.key_sort import sort_lines
 from flashstep.training.tasks.numbers.question import example_of, numbers_in
 from flashstep.training.tasks.trace_check import Solution, replays
 
@@ -43,16 +44,19 @@ def solve(task: str) -> Solution:
     match = _TASK.fullmatch(task)
     if match is None:
         raise ValueError(f"not a list to sort: {task}")
-    first = min if match[1] == "up" else max
-    left = [int(number) for number in match[2].split()]
-    given, lines, taken = tuple(match[2].split()), [task], []
-    while left:
-        so_far = list(accumulate(left, first))
-        lines.append(f"{' '.join(map(str, left))}: {' '.join(map(str, so_far))}")
-        taken.append(so_far[-1])
-        left.remove(so_far[-1])
-    key = ", ".join(map(str, taken))
-    return Solution("\n".join([*lines, f"So {key}."]), key, key, given)
+    numbers = match[2].split()
+    falls = match[1] == "down"
+    keys = {number: f"{len(number)}{number}" for number in numbers}
+    lengths = [keys[number][0] for number in numbers]
+    in_order = sorted(lengths, reverse=falls)
+    lines, ordered = [task, f"{' '.join(lengths)}; {' '.join(in_order)}"], list[str]()
+    for length in dict.fromkeys(in_order):
+        alike = [number for number in numbers if keys[number][0] == length]
+        more, group = sort_lines(length, alike, keys.__getitem__, falls=falls)
+        lines += more
+        ordered += group
+    key = ", ".join(ordered)
+    return Solution("\n".join([*lines, f"So {key}."]), key, key, tuple(numbers))
 
 
 def verify(example: Example, answer_text: str) -> bool:
@@ -63,7 +67,7 @@ def verify(example: Example, answer_text: str) -> bool:
 
 
 def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
-    """True when `reasoning` takes the numbers of the question out one by one, into the answer."""
+    """True when `reasoning` sorts the numbers of the question digit by digit, into the answer."""
     return replays(solve, verify, question, reasoning, answer_text)
 
 

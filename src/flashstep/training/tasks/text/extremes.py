@@ -1,16 +1,19 @@
-"""The longest or the shortest word of a list: spell each, compare the last numbers.
+"""The longest or the shortest word of a list: spell each, compare its last number with the best so far.
 
 Longest:
- kiwi: k1 i2 w3 i4
  fig: f1 i2 g3
-4 3
-4: k i w i
+3 fig
+ kiwi: k1 i2 w3 i4
+4>3 4 kiwi
+ plum: p1 l2 u3 m4
+4=4 4 kiwi
+So kiwi.
 """
 
 import random
 
 from flashstep.training.tasks.answers import last_word
-from flashstep.training.tasks.base import Example, Split, lettered, split_of
+from flashstep.training.tasks.base import Example, Split, split_of
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.spelling import spelled
 from flashstep.training.tasks.text.letter_texts import (
@@ -55,12 +58,15 @@ def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
 
 def solve(words: list[str], kind: str) -> Solution:
     """The longest (shortest) of `words`; the first one of equals."""
-    lengths = [len(word) for word in words]
-    best = _best(kind, lengths)
-    word = words[lengths.index(best)]
-    lines = [f"{kind.removesuffix('_word').capitalize()}:", *map(spelled, words)]
-    lines += [" ".join(map(str, lengths)), f"{best}: {' '.join(word)}"]
-    return Solution("\n".join(lines), lettered(word), word)
+    best = words[0]
+    lines = [f"{kind.removesuffix('_word').capitalize()}:", spelled(best), f"{len(best)} {best}"]
+    for word in words[1:]:
+        length, before = len(word), len(best)
+        if length != before and _best(kind, [length, before]) == length:
+            best = word
+        sign = "<=>"[(length > before) - (length < before) + 1]
+        lines += [spelled(word), f"{length}{sign}{before} {len(best)} {best}"]
+    return Solution("\n".join([*lines, f"So {best}."]), best, best)
 
 
 def _best(kind: str, lengths: list[int]) -> int:

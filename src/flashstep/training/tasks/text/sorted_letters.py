@@ -11,6 +11,7 @@ u-z: -
 """
 
 import random
+from collections.abc import Iterable, Iterator
 
 from flashstep.training.tasks.answers import last_word
 from flashstep.training.tasks.base import Example, Split, lettered
@@ -46,10 +47,15 @@ def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
 
 def solve(word: str) -> Solution:
     """The letters in order."""
-    lines = ["Sort:", spelled(word)]
-    for first, last in _STRETCHES:
-        found = [c for c in word if first <= c <= last]
-        told = f"{' '.join(found)}, {' '.join(sorted(found))}" if found else "-"
-        lines.append(f"{first}-{last}: {told}")
     result = "".join(sorted(word))
-    return Solution("\n".join([*lines, spaced(result)]), lettered(result), result)
+    lines = ["Sort:", spelled(word), *stretch_lines(word), spaced(result)]
+    return Solution("\n".join(lines), lettered(result), result)
+
+
+def stretch_lines(letters: Iterable[str]) -> Iterator[str]:
+    """Of each stretch of the alphabet: the letters in it, as they come and sorted."""
+    letters = list(letters)
+    for first, last in _STRETCHES:
+        found = [c for c in letters if first <= c <= last]
+        told = f"{' '.join(found)}, {' '.join(sorted(found))}" if found else "-"
+        yield f"{first}-{last}: {told}"

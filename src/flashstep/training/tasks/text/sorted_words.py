@@ -1,19 +1,29 @@
-"""Words in alphabetical order: as many first letters of each as tell them apart, sorted.
+"""Words in alphabetical order: by the first letter, stretch by stretch of the alphabet, then by further letters
+where these are the same.
 
 Order:
-pear: p e
-apple: a
-plum: p l
-a, p e, p l
+p pear, a apple, p plum
+a-e: a, a
+f-j: -
+k-o: -
+p-t: p p, p p
+u-z: -
+a apple
+p: e pear, l plum; e l
+e pear
+l plum
 So apple, pear, plum.
 """
 
+import os
 import random
 import re
 
 from flashstep.training.tasks.base import Example, Split, split_of
+from flashstep.training.tasks.key_sort import sort_lines
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.text.letter_texts import is_asked_about, list_in_question, sample_words
+from flashstep.training.tasks.text.sorted_letters import stretch_lines
 from flashstep.training.tasks.trace_steps import Solution
 from flashstep.training.tasks.wording import dress
 
@@ -37,31 +47,36 @@ def verify(example: Example, answer_text: str) -> bool:
 
 
 def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
-    """True when the words are the question's and their beginnings are sorted."""
-    words = re.findall(r"^([a-z]+): ", reasoning, re.MULTILINE)
-    if not words or not all(is_asked_about(question, word) for word in words):
+    """True when the words are the question's and are sorted step by step."""
+    listed = [*reasoning.split("\n"), ""][1]
+    words = [word for _, _, word in (pair.partition(" ") for pair in listed.split(", "))]
+    if not all(word and is_asked_about(question, word) for word in words):
         return False
     return solve(words).is_reached_by(reasoning, answer_text, verify)
 
 
 def solve(words: list[str]) -> Solution:
     """The words in order."""
-    starts = {word: _start(word, words) for word in words}
-    ordered = sorted(words)
-    lines = ["Order:", *(f"{word}: {' '.join(starts[word])}" for word in words)]
-    lines += [", ".join(" ".join(starts[word]) for word in ordered), f"So {', '.join(ordered)}."]
-    return Solution("\n".join(lines), f"{', '.join(ordered)}.", " ".join(ordered))
+    firsts = [word[0] for word in words]
+    lines = ["Order:", ", ".join(f"{word[0]} {word}" for word in words), *stretch_lines(firsts)]
+    ordered: list[str] = []
+    for first in sorted(set(firsts)):
+        more, group = sort_lines(first, [word for word in words if word[0] == first], str)
+        lines += more
+        ordered += group
+    listed = f"{', '.join(ordered)}."
+    return Solution("\n".join([*lines, f"So {listed}"]), listed, " ".join(ordered))
 
 
-def _start(word: str, words: list[str]) -> str:
-    """The shortest beginning that no other word shares."""
-    others = [other for other in words if other != word]
-    lengths = (n for n in range(1, len(word)) if not any(o.startswith(word[:n]) for o in others))
-    return word[: next(lengths, len(word))]
+def _shared(words: list[str]) -> int:
+    """How many letters at most two of them have in common at their beginnings."""
+    in_order = sorted(words)
+    pairs = zip(in_order, in_order[1:], strict=False)
+    return max(len(os.path.commonprefix(pair)) for pair in pairs)
 
 
 def _sample(rng: random.Random, split: Split) -> list[str]:
     while True:
         words = sample_words(rng, split, rng.choices((3, 4, 5, 6), (4, 4, 2, 1))[0], _MOST_LETTERS)
-        if max(len(_start(word, words)) for word in words) <= _LONGEST_START:
+        if _shared(words) < _LONGEST_START:
             return words

@@ -1,15 +1,18 @@
 """The time some hours and minutes after or before a time.
 
-2:20 pm: 14:20        (only where the question has am or pm)
-14:20 + 2:45
-20+45
-0+5=5: 5
-2+4=6: 65
-65-60=5, carry 1
-2+1=3
-14+3=17
-17:05: 5:05 pm
-So 5:05 pm.
+    2:45 after 2:20 pm                  7:30 before 6:10
+    2<12 pm: 2+12=14                    10<30: 10+60=70
+    20+45: 0+5=5, 2+4=6, 65             70-30: 0-0=0, 7-3=4, 40
+    65>59: 65-60=05                     7+1=8
+    2+1=3                               6<8: 6+24=30
+    14+03: 4+3=7, 1+0=1, 17             30-08: 10-8=2, 3-1-0=2, 22
+    17<24                               So 22:40.
+    17>12: 17-12=5 pm
+    So 5:05 pm.
+
+The first line has the duration, the direction and the time. Hours become those of a day of 24 and back only
+where the question has am or pm. Every step has its line, also where it adds or takes off 0; the hour that the
+minutes carry or borrow is added to the hours of the duration.
 """
 
 import random
@@ -19,12 +22,9 @@ from flashstep.training.tasks.base import Example, Split
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.time_and_units.clock_time import (
     DAY_MINUTES,
-    conversion_line,
-    difference_lines,
     length_text,
     lengths_in,
     sample_time,
-    sum_lines,
     times_in,
     written_12,
     written_24,
@@ -70,9 +70,8 @@ def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
     times, lengths = times_in(question), lengths_in(question)
     if not times or not lengths:
         return False
-    has_halves = reasoning.split("\n")[0] == conversion_line(times[0])
-    is_after = " + " in reasoning.split("\n")[int(has_halves)]
-    problem = Problem(times[0], lengths[0], is_after, has_halves)
+    heading = reasoning.split("\n")[0]
+    problem = Problem(times[0], lengths[0], " after " in heading, heading.endswith("m"))
     return solve(problem).is_reached_by(reasoning, answer_text, verify)
 
 
@@ -80,12 +79,79 @@ def solve(problem: Problem) -> Solution:
     """The time asked for."""
     shift = problem.length if problem.is_after else -problem.length
     result = (problem.time + shift) % DAY_MINUTES
-    lines = (sum_lines if problem.is_after else difference_lines)(problem.time, problem.length)
-    told = written_24(result)
-    if problem.has_halves:
-        told = written_12(result)
-        lines = [conversion_line(problem.time), *lines, f"{written_24(result)}: {told}"]
+    write = written_12 if problem.has_halves else written_24
+    direction = "after" if problem.is_after else "before"
+    lines = [f"{written_24(problem.length)} {direction} {write(problem.time)}"]
+    lines += [_to_24(problem.time // 60)] if problem.has_halves else []
+    lines += (_sum_lines if problem.is_after else _difference_lines)(problem.time, problem.length)
+    lines += [_to_12(result // 60)] if problem.has_halves else []
+    told = write(result)
     return Solution("\n".join([*lines, f"So {told}."]), f"It is {told}.", told)
+
+
+def _to_24(hour: int) -> str:
+    """How an hour of a 12-hour clock becomes `hour`: "2<12 pm: 2+12=14", "12=12 am: 12-12=0"."""
+    shown, half = (hour + 11) % 12 + 1, "am" if hour < 12 else "pm"
+    step = "-12" if hour == 0 else "+12" if hour > 12 else "+0"
+    return f"{shown}{'<' if shown < 12 else '='}12 {half}: {shown}{step}={hour}"
+
+
+def _to_12(hour: int) -> str:
+    """The way back: "17>12: 17-12=5 pm", "0=0: 0+12=12 am"."""
+    shown, half = (hour + 11) % 12 + 1, "am" if hour < 12 else "pm"
+    step = "+12" if hour == 0 else "-12" if hour > 12 else "-0"
+    verdict = "0=0" if hour == 0 else f"{hour}{'<' if hour < 12 else '>' if hour > 12 else '='}12"
+    return f"{verdict}: {hour}{step}={shown} {half}"
+
+
+def _sum_lines(time: int, length: int) -> list[str]:
+    """The lines of `time` + `length`, past midnight if need be."""
+    minutes, hour, hours = time % 60 + length % 60, time // 60, length // 60
+    carry = int(minutes >= 60)
+    total = hour + hours + carry
+    return [
+        f"{_sum(time % 60, length % 60)}, {minutes:02}",
+        f"{minutes}>59: {minutes}-60={minutes - 60:02}" if carry else f"{minutes:02}<60",
+        f"{hours}+{carry}={hours + carry}",
+        f"{_sum(hour, hours + carry)}, {total}",
+        f"{total}>23: {total}-24={total - 24}" if total >= 24 else f"{total}<24",
+    ]
+
+
+def _difference_lines(time: int, length: int) -> list[str]:
+    """The lines of `time` - `length`, back past midnight if need be."""
+    minute, less, hour, hours = time % 60, length % 60, time // 60, length // 60
+    borrow = int(minute < less)
+    lines = [_order(f"{minute:02}", f"{less:02}", 60)]
+    minute += 60 * borrow
+    lines += [f"{_difference(minute, less)}, {minute - less:02}", f"{hours}+{borrow}={hours + borrow}"]
+    hours += borrow
+    lines.append(_order(str(hour), str(hours), 24))
+    hour += 24 * (hour < hours)
+    return [*lines, f"{_difference(hour, hours)}, {hour - hours}"]
+
+
+def _order(top: str, bottom: str, more: int) -> str:
+    """Which number is the larger; a smaller one to take off from gets `more`: "10<30: 10+60=70"."""
+    a, b = int(top), int(bottom)
+    return f"{top}<{bottom}: {a}+{more}={a + more}" if a < b else f"{top}{'>' if a > b else '='}{bottom}"
+
+
+def _sum(a: int, b: int) -> str:
+    """Both columns of a + b below 100: "35+45: 5+5=10, 3+4+1=8"."""
+    (tens, ones), (more_tens, more_ones) = divmod(a, 10), divmod(b, 10)
+    total, carry = ones + more_ones, int(ones + more_ones > 9)
+    columns = f"{ones}+{more_ones}={total}, {tens}+{more_tens}{'+1' * carry}={tens + more_tens + carry}"
+    return f"{a:02}+{b:02}: {columns}"
+
+
+def _difference(a: int, b: int) -> str:
+    """Both columns of a - b for a >= b; a may be above 100: "80-45: 10-5=5, 8-1-4=3"."""
+    (tens, ones), (less_tens, less_ones) = divmod(a, 10), divmod(b, 10)
+    borrow = int(ones < less_ones)
+    ones += 10 * borrow
+    column = f"{tens}{'-1' * borrow}-{less_tens}={tens - borrow - less_tens}"
+    return f"{a:02}-{b:02}: {ones}-{less_ones}={ones - less_ones}, {column}"
 
 
 def _sample(rng: random.Random) -> Problem:

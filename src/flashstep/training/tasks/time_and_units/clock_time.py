@@ -1,7 +1,6 @@
-"""Times of day, in 24 hours ("14:05") and in 12 hours ("2:05 pm"), and their sums as trace lines.
+"""Times of day, in 24 hours ("14:05") and in 12 hours ("2:05 pm"), and their differences as trace lines.
 
-A time is minutes since midnight. Minutes are added first; 60 of them carry one hour. In a difference
-the minutes borrow 60.
+A time is minutes since midnight. Minutes are taken off first and borrow 60.
 """
 
 import random
@@ -59,21 +58,6 @@ def lengths_in(text: str) -> list[int]:
 def conversion_line(time: int) -> str:
     """How a 12-hour time becomes a 24-hour one: "2:20 pm: 14:20"."""
     return f"{written_12(time)}: {written_24(time)}"
-
-
-def sum_lines(time: int, length: int) -> list[str]:
-    """The lines of `time` + `length`, past midnight if need be."""
-    minute, hour = time % 60, time // 60
-    lines = [f"{written_24(time)} + {written_24(length)}", *plus(minute, length % 60)]
-    total = minute + length % 60
-    hours = length // 60
-    if total >= 60:
-        lines += [f"{total}-60={total - 60}, carry 1", *plus(hours, 1)]
-        hours += 1
-    lines += plus(hour, hours)
-    if hour + hours >= 24:
-        lines.append(f"{hour + hours}-24={hour + hours - 24}")
-    return lines
 
 
 def difference_lines(time: int, length: int) -> list[str]:

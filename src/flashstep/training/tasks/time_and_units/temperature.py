@@ -1,38 +1,42 @@
 """Celsius to Fahrenheit and back, by F = C * 9 / 5 + 32; the fifth is taken as "times 2, a tenth".
 
-    21 C to F                    212 F to C
-    21*9                         212-032
-    *9 1:09 2:189, 189           ... (columns)
-    189*2                        180/9
-    *2 9:18 8:178 1:0378, 378    1<9: 0
-    378/10=37.8                  18: 2 18-18: 0 00, 02
-    37+32                        0<9: 020
-    ... (columns)                20*5
-    69 and .8: 69.8              *5 0:00 2:100, 100
-    So 69.8.                     So 100.
+    21 C to F                    -35 C to F                      212 F to C
+    21*9                         -35*9                           212>0: 212-032
+    *9 1:09 2:189, 189           *9 5:45 3:315, -315             ... (columns)
+    189*2                        -315*2                          180/9
+    *2 9:18 8:178 1:0378, 378    *2 5:10 1:030 3:0630, -630      1<9: 0
+    378/10=37.8                  -630/10=-63                     18: 2 18-18: 0 00, 02
+    37.8>0: 37+32                -63<0: 32-63                    0<9: 020
+    ... (columns)                3<6, negative, so 63-32:        20*5
+    69 .8: 69.8                  ... (columns)                   *5 0:00 2:100, 100
+    So 69.8.                     So -31.                         So 100.
 
-Below zero the sign is put aside and comes back at the end.
+    5 F to C                     -4 F to C
+    5>0: 05-32                   -4<0, negative: 04+32
+    0<3, negative, so 32-05:     ... (columns)
+    ... (columns)                -36/9=-4
+    -27/9=-3                     -4*5=-20
+    -3*5=-15                     So -20.
+    So -15.
+
+A number below zero has its sign on every line but in the columns. Whether 32 and a number are added or
+subtracted is decided by a comparison with 0.
 """
 
 import random
 import re
+from collections.abc import Callable
 
 from flashstep.training.tasks.answers import last_number, trimmed
+from flashstep.training.tasks.arithmetic import column_difference, column_sum
 from flashstep.training.tasks.base import Example, Split
 from flashstep.training.tasks.questions import wordings
-from flashstep.training.tasks.trace_steps import (
-    Solution,
-    mentions,
-    minus,
-    over,
-    plus,
-    sample_in_split,
-    times,
-)
+from flashstep.training.tasks.trace_steps import Solution, over, sample_in_split, times
 from flashstep.training.tasks.wording import dress
 
 WORDINGS = ("celsius_to_fahrenheit", "fahrenheit_to_celsius")
 _BOILING, _HOTTEST = 100, 300  # degrees Celsius
+_SIGNED = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?")
 Problem = tuple[int, str]
 """(degrees, the scale they are in: "C" or "F")."""
 
@@ -53,7 +57,7 @@ def verify(example: Example, answer_text: str) -> bool:
 def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
     """True when the degrees are the question's and every step is right."""
     heading = re.match(r"(-?\d+) ([CF]) to [CF]\n", reasoning)
-    if not heading or not mentions(question, [heading[1]]):
+    if not heading or heading[1] not in _SIGNED.findall(question):
         return False
     degrees, scale = int(heading[1]), heading[2]
     is_possible = (degrees >= 0 or degrees % 5 == 0) if scale == "C" else (degrees - 32) % 9 == 0
@@ -71,39 +75,42 @@ def solve(problem: Problem) -> Solution:
 
 
 def _to_fahrenheit(degrees: int) -> tuple[list[str], str]:
-    size = abs(degrees)
-    above = trimmed(f"{size * 18 / 10:.1f}")
-    lines = [*times(size, 9), *times(size * 9, 2), f"{size * 18}/10={above}"]
-    whole, _, tenths = above.partition(".")
+    shown = trimmed(f"{degrees * 18 / 10:.1f}")
+    lines = [*_signed(times, degrees, 9), *_signed(times, degrees * 9, 2), f"{degrees * 18}/10={shown}"]
+    whole, _, tenths = shown.partition(".")
     if degrees < 0:
-        return _below(lines, int(whole))
-    lines += plus(int(whole), 32)
+        lines += _columns(f"{shown}<0", column_difference(32, -int(whole)))
+    else:
+        lines += _columns(f"{shown}{'>' if degrees else '='}0", column_sum(int(whole), 32))
     result = str(int(whole) + 32)
     if tenths:
-        lines.append(f"{result} and .{tenths}: {result}.{tenths}")
+        lines.append(f"{result} .{tenths}: {result}.{tenths}")
         result = f"{result}.{tenths}"
     return lines, result
 
 
-def _below(lines: list[str], distance: int) -> tuple[list[str], str]:
-    """32 minus `distance`, which may be the larger."""
-    if distance <= 32:
-        return lines + minus(32, distance), str(32 - distance)
-    result = f"-{distance - 32}"
-    return [*lines, f"{distance}>32, negative", *minus(distance, 32), f"minus {result[1:]}"], result
-
-
 def _to_celsius(degrees: int) -> tuple[list[str], str]:
     if degrees < 0:
-        lines, distance = plus(-degrees, 32), 32 - degrees
-    elif degrees < 32:
-        lines, distance = [f"{degrees}<32, negative", *minus(32, degrees)], 32 - degrees
+        lines = _columns(f"{degrees}<0, negative", column_sum(-degrees, 32))
     else:
-        lines, distance = minus(degrees, 32), degrees - 32
+        lines = _columns(f"{degrees}{'>' if degrees else '='}0", column_difference(degrees, 32))
+    distance = degrees - 32
     ninth = distance // 9
-    lines += [*over(distance, 9), *times(ninth, 5)]
-    sign = "-" if degrees < 32 else ""
-    return [*lines, f"minus {ninth * 5}"] if sign else lines, f"{sign}{ninth * 5}"
+    return [*lines, *_signed(over, distance, 9), *_signed(times, ninth, 5)], str(ninth * 5)
+
+
+def _signed(operation: Callable[[int, int], list[str]], number: int, digit: int) -> list[str]:
+    """The lines of times or over; below zero both the number and the result get their sign."""
+    lines = operation(abs(number), digit)
+    if number < 0:
+        lines[0] = f"-{lines[0]}"
+        lines[-1] = re.sub(r"(\d+)$", r"-\1", lines[-1])
+    return lines
+
+
+def _columns(verdict: str, trace: str) -> list[str]:
+    """The lines of a sum or a difference behind the verdict that it comes of; without its own result."""
+    return f"{verdict}: {trace}".split("\n")[:-1]
 
 
 def _sample(rng: random.Random) -> Problem:

@@ -1,13 +1,13 @@
 """The weekday some days after or before a weekday, or of another date of the month.
 
     Monday +45              Monday -3                         May 20 from May 3, Monday
-    7*6=42                  Monday 0 Sunday 1 Saturday 2      20-3=17
-    42+3=45                 Friday 3                          Monday +17
-    Monday 0 Tuesday 1      So Friday.                        7*2=14
-    Wednesday 2 Thursday 3                                    14+3=17 ...
-    So Thursday.
+    7*6=42                  Monday 0 Sunday 1 Saturday 2      20>3: +
+    42 0 43 1 44 2 45 3     Friday 3                          20-3=17
+    Monday 0 Tuesday 1      So Friday.                        Monday +17
+    Wednesday 2 Thursday 3                                    7*2=14
+    So Thursday.                                              14 0 15 1 16 2 17 3 ...
 
-(The days stand on one line.) Whole weeks are taken off first; the rest is counted day by day.
+(The days stand on one line.) Whole weeks are taken off first; the rest is counted, and then the days.
 """
 
 import random
@@ -80,11 +80,13 @@ def solve(problem: Problem) -> Solution:
     if problem.month:
         first, second = problem.dates
         lines.append(f"{problem.month} {second} from {problem.month} {first}, {problem.day}")
+        lines.append(f"{second}{'>' if sign == '+' else '<'}{first}: {sign}")
         lines += minus(max(problem.dates), min(problem.dates))
     lines.append(f"{problem.day} {sign}{distance}")
     weeks, rest = divmod(distance, 7)
     if weeks:
-        lines += [f"7*{weeks}={7 * weeks}", f"{7 * weeks}+{rest}={distance}"]
+        counted = " ".join(f"{7 * weeks + step} {step}" for step in range(rest + 1))
+        lines += [f"7*{weeks}={7 * weeks}", counted]
     days = [_shifted(problem.day, step if sign == "+" else -step) for step in range(rest + 1)]
     lines += [" ".join(f"{day} {step}" for step, day in enumerate(days)), f"So {days[-1]}."]
     return Solution("\n".join(lines), f"It is {days[-1]}.", days[-1])
