@@ -159,7 +159,7 @@ def test_the_numerals_and_words_in_a_question_are_worth_the_key():
     for example in examples("from_words"):
         assert from_words(re.match(r"Number (.*)", example.reasoning)[1]) == int(example.key)
     for example in examples("from_base"):
-        digits, base = re.match(r"(\w+) base (\d+)", shown(example.reasoning)).groups()
+        base, digits = re.match(r"From base (\d+): (\w+)", shown(example.reasoning)).groups()
         assert int(digits, int(base)) == int(example.key)
 
 
