@@ -178,11 +178,11 @@ def nano_world() -> Recipe:
         seed=97,
         phases=(
             Phase(
-                name="world", steps=500, documents_per_step=120, learning_rate=1.4e-3,
+                name="world", steps=560, documents_per_step=120, learning_rate=1.4e-3,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=0.95, mixture="world",
             ),
             Phase(
-                name="polish", steps=100, documents_per_step=200, learning_rate=6e-4,
+                name="polish", steps=110, documents_per_step=200, learning_rate=6e-4,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=1.0, mixture="polish",
             ),
             Phase(
