@@ -1,15 +1,12 @@
-"""Do two words have the same letters: strike the letters of the first from the second, one by one.
+"""Do two words have the same letters: those of each stretch of the alphabet, as they come and sorted, of both.
 
     Anagram:
-     tea: t1 e2 a3
-     eat: e1 a2 t3
-    t: e a
-    e: a
-    a: -
-    So yes.
+     kitten: k1 i2 t3 t4 e5 n6
+     tinted: t1 i2 n3 t4 e5 d6
+    a-e: e, e; e d, d e
+    So no.
 
-Words of different lengths end at once ("3 and 4 letters"), a letter that is missing ends the striking
-("x: not there").
+The first stretch in which they differ ends it.
 """
 
 import random
@@ -19,6 +16,7 @@ from flashstep.training.tasks.base import Example, Split, split_of
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.spelling import spelled
 from flashstep.training.tasks.text.letter_texts import is_asked_about, word_in_question, word_of_line
+from flashstep.training.tasks.text.sorted_letters import STRETCHES, part_of, told
 from flashstep.training.tasks.trace_steps import Solution
 from flashstep.training.tasks.wording import dress
 from flashstep.training.tasks.words import sample_word
@@ -44,7 +42,7 @@ def verify(example: Example, answer_text: str) -> bool:
 
 
 def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
-    """True when the words are the question's and the letters are struck rightly."""
+    """True when the words are the question's and every stretch is gathered and sorted."""
     _, first, second, *_ = [*reasoning.split("\n"), "", ""]
     words = word_of_line(first), word_of_line(second)
     if words[0] is None or words[1] is None or not all(is_asked_about(question, word) for word in words):
@@ -54,24 +52,15 @@ def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
 
 def solve(word: str, other: str) -> Solution:
     """Whether the words are anagrams."""
-    lines = ["Anagram:", spelled(word), spelled(other)]
-    steps, is_anagram = _struck(word, other)
-    key = "yes" if is_anagram else "no"
-    answer = "Yes, they are anagrams." if is_anagram else "No, they are not anagrams."
-    return Solution("\n".join([*lines, *steps, f"So {key}."]), answer, key)
-
-
-def _struck(word: str, other: str) -> tuple[list[str], bool]:
-    if len(word) != len(other):
-        return [f"{len(word)} and {len(other)} letters"], False
-    lines: list[str] = []
-    left = other
-    for letter in word:
-        if letter not in left:
-            return [*lines, f"{letter}: not there"], False
-        left = left.replace(letter, "", 1)
-        lines.append(f"{letter}: {' '.join(left) or '-'}")
-    return lines, True
+    lines, key = ["Anagram:", spelled(word), spelled(other)], "yes"
+    for stretch in STRETCHES:
+        parts = [part_of(each, stretch) for each in (word, other)]
+        lines.append(f"{'-'.join(stretch)}: {told(parts[0])}; {told(parts[1])}")
+        if sorted(parts[0]) != sorted(parts[1]):
+            key = "no"
+            break
+    answer = "Yes, they are anagrams." if key == "yes" else "No, they are not anagrams."
+    return Solution("\n".join([*lines, f"So {key}."]), answer, key)
 
 
 def _partner(rng: random.Random, word: str) -> str:

@@ -11,7 +11,7 @@ u-z: -
 """
 
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Sequence
 
 from flashstep.training.tasks.answers import last_word
 from flashstep.training.tasks.base import Example, Split, lettered
@@ -22,7 +22,7 @@ from flashstep.training.tasks.trace_steps import Solution
 from flashstep.training.tasks.wording import dress
 from flashstep.training.tasks.words import sample_word
 
-_STRETCHES = (("a", "e"), ("f", "j"), ("k", "o"), ("p", "t"), ("u", "z"))
+STRETCHES = (("a", "e"), ("f", "j"), ("k", "o"), ("p", "t"), ("u", "z"))
 
 
 def generate(rng: random.Random, split: Split) -> Example:
@@ -52,10 +52,16 @@ def solve(word: str) -> Solution:
     return Solution("\n".join(lines), lettered(result), result)
 
 
-def stretch_lines(letters: Iterable[str]) -> Iterator[str]:
+def stretch_lines(letters: Sequence[str]) -> list[str]:
     """Of each stretch of the alphabet: the letters in it, as they come and sorted."""
-    letters = list(letters)
-    for first, last in _STRETCHES:
-        found = [c for c in letters if first <= c <= last]
-        told = f"{' '.join(found)}, {' '.join(sorted(found))}" if found else "-"
-        yield f"{first}-{last}: {told}"
+    return [f"{'-'.join(stretch)}: {told(part_of(letters, stretch))}" for stretch in STRETCHES]
+
+
+def part_of(letters: Sequence[str], stretch: tuple[str, str]) -> list[str]:
+    """Those of `letters` that lie in a stretch of the alphabet, as they come."""
+    return [letter for letter in letters if stretch[0] <= letter <= stretch[1]]
+
+
+def told(part: Sequence[str]) -> str:
+    """Some letters as they come and sorted: "b a a, a a b"; "-" for none."""
+    return f"{' '.join(part)}, {' '.join(sorted(part))}" if part else "-"
