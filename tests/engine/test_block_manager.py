@@ -6,6 +6,7 @@ from driving import request
 from flashstep.engine.block_manager import BlockManager, min_sliding_blocks
 from flashstep.engine.block_pool import BlockPool
 from flashstep.engine.block_table import BlockTable
+from flashstep.engine.prefix_cache import MISS
 from flashstep.engine.sequence import Sequence
 
 
@@ -36,6 +37,22 @@ def test_admission_takes_the_full_blocks_of_all_known_tokens_and_release_returns
 def test_a_prompt_larger_than_the_free_blocks_is_not_admitted():
     assert not make_blocks(num_full_blocks=4).admit(make_sequence(17))
     assert make_blocks(num_full_blocks=5).admit(make_sequence(17))
+
+
+def test_who_waits_for_blocks_is_searched_for_when_one_comes_free_and_now_and_then(monkeypatch):
+    blocks, running, waiting = make_blocks(), make_sequence(17), make_sequence(70)
+    assert blocks.admit(running)
+    searched = []
+    monkeypatch.setattr(blocks, "_find", lambda *args: searched.append(args) or (MISS, MISS))
+    for _ in range(33):
+        assert not blocks.admit(waiting)
+    assert len(searched) == 3, "once in sixteen steps"
+    assert blocks.admit(make_sequence(8))
+    assert len(searched) == 4, "another one is not made to wait"
+    assert not blocks.admit(waiting)
+    blocks.release(running)
+    assert blocks.admit(waiting)
+    assert len(searched) == 6
 
 
 def test_room_counts_what_is_left_in_owned_blocks_and_in_the_smaller_pool():

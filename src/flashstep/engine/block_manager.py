@@ -12,6 +12,7 @@ simply overwritten.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from flashstep.engine.block_pool import BlockPool
 from flashstep.engine.prefix_cache import MISS, ROOT, Hit, PrefixCache
@@ -23,6 +24,18 @@ from flashstep.engine.sequence import Sequence
 _PATIENCE_TOKENS = 64
 _MORE_PATIENCE_TOKENS = 16  # for each sequence that gave drafting up: about what that cost a short answer
 _MOST_PATIENCE_TOKENS = 2048  # a few steps of the default budget, so that no first token is much delayed
+# Searching the prefix cache for a long prompt takes longer than a step of a small model; so while one waits
+# and no block comes free, what running sequences register in the meantime is looked at every so many steps.
+_STEPS_PER_SEARCH = 16
+
+
+@dataclass(slots=True)
+class _Refusal:
+    """The last sequence that found no room, the full blocks that there were, the steps since its search."""
+
+    sequence: Sequence
+    num_available: int
+    num_steps: int = 0
 
 
 class BlockManager:
@@ -48,6 +61,7 @@ class BlockManager:
             block_size=block_size, reach=self._reach, num_lookahead=num_lookahead,
         ) if caches_prefixes else None  # fmt: skip
         self._lookup: PrefixLookup | None = None  # of the sequence that was refused last
+        self._refusal: _Refusal | None = None
 
     @property
     def capacity_tokens(self) -> int:
@@ -59,6 +73,8 @@ class BlockManager:
         not overtaken; sliding blocks are taken chunk by chunk. A known prefix is taken over, and
         counts as computed. A sequence that drafts stops, when it may not or for a much longer prefix.
         False, and nothing taken or changed, when there is no room."""
+        if self._stays_refused(seq):
+            return False
         drafts = may_draft and seq.num_drafts > 0
         own, longest = self._find(seq, drafts)
         num_more = (len(longest.full_blocks) - len(own.full_blocks)) * self.block_size
@@ -68,14 +84,22 @@ class BlockManager:
         full_left = self.full.num_available - self.full.num_unused(hit.full_blocks)
         sliding_left = self.sliding.num_available - self.sliding.num_unused(hit.sliding_blocks)
         if num_new > full_left or sliding_left < 1:
+            self._refusal = _Refusal(seq, self.full.num_available) if num_new > full_left else None
             return False
-        self._lookup = None
+        self._lookup = self._refusal = None
         if gives_up or not drafts:
             seq.stop_drafting()
         self._settle(num_more, gives_up)
         self._take_over(seq, hit)
         seq.full_table.append(self.full.take(num_new))
         return True
+
+    def _stays_refused(self, seq: Sequence) -> bool:
+        refusal = self._refusal
+        if refusal is None or refusal.sequence is not seq or self.full.num_available > refusal.num_available:
+            return False
+        refusal.num_steps += 1
+        return refusal.num_steps < _STEPS_PER_SEARCH
 
     def _find(self, seq: Sequence, drafts: bool) -> tuple[Hit, Hit]:
         """The longest prefix for a sequence that drafts or does not, and for one that does not."""
