@@ -32,7 +32,7 @@ from flashstep.engine.weight_cache import load_packed
 from flashstep.engine.weights import StorageFormats, pack
 from flashstep.model.checkpoint import Checkpoint
 from flashstep.model.config import ModelConfig
-from flashstep.training.evaluation.evaluate import evaluate
+from flashstep.training.evaluation.evaluate import Reply, evaluate
 from flashstep.training.evaluation.suites import eval_items
 from flashstep.training.tasks.registry import FAMILIES
 from flashstep.types import SamplingParams
@@ -128,10 +128,10 @@ def answers(
         folder, weight_format=name, num_valid_tokens=tokenizer.vocab_size, num_draft_tokens=0
     ) as llm:
 
-        def generate(questions: list[list[int]]) -> list[list[int]]:
-            found = [completion.token_ids for completion in llm.generate(questions, GREEDY)]
-            texts.extend(Text(*pair) for pair in zip(questions, found, strict=True))
-            return found
+        def generate(questions: list[list[int]]) -> list[Reply]:
+            found = llm.generate(questions, GREEDY)
+            texts.extend(Text(q, c.token_ids) for q, c in zip(questions, found, strict=True))
+            return [Reply(completion.token_ids, completion.is_whole) for completion in found]
 
         items = eval_items(tuple(FAMILIES), -(-prompts // len(FAMILIES)), seed=0)
         report = evaluate(generate, template, tokenizer, items)

@@ -137,3 +137,24 @@ def test_closing_starts_nothing(toy_config):
     with pytest.raises(EngineDead, match="closed"):
         outputs_of(backend, "a")
     assert len(make.runners) == 1
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_backend_that_cannot_even_be_closed_is_given_up_and_no_restart_goes_on_for_ever(toy_config):
+    make = Maker(toy_config)
+    backend = SupervisedBackend(make)
+    close = backend._inner.close
+
+    def fail():
+        close()
+        raise RuntimeError("CUDA error: the device is lost")
+
+    backend._inner.close = fail
+    make.runners[0].dies = True
+    assert outputs_of(backend, "a")[-1].finish_reason == "error"
+    assert not backend.is_healthy()
+    backend._restarter and backend._restarter.join()
+    with pytest.raises(EngineDead, match="could not be started again"):
+        outputs_of(backend, "b")
+    backend._inner.close = close
+    backend.close()

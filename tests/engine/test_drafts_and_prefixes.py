@@ -42,8 +42,8 @@ def compute_crowd(engine, num_streams):
 
 def compute_without_drafts(engine, num_tokens):
     """Let the engine know so many tokens of `prompt` without the modules' rows, by a request of one token of
-    answer, for which nobody drafts; its last chunk is not kept."""
-    plain = request("plain", prompt(num_tokens + 64), eos=frozenset(), max_tokens=1)
+    answer, for which nobody drafts."""
+    plain = request("plain", prompt(num_tokens), eos=frozenset(), max_tokens=1)
     assert answered(engine, plain) == (naive(plain), 0, False)
 
 

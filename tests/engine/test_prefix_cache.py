@@ -103,6 +103,18 @@ def test_a_second_request_with_the_same_beginning_computes_less_and_answers_the_
     assert gained % block_size == 0
 
 
+@pytest.mark.parametrize("num_tokens", [3, 40, 150])
+def test_an_answer_that_ends_in_its_first_step_leaves_its_prompt_to_others(toy_config, num_tokens):
+    engine = make_engine(toy_config, num_draft_tokens=0)
+    asked = [request(f"r{i}", prompt(num_tokens), max_tokens=1) for i in range(2)]
+    for each in asked:
+        engine.add(each)
+        assert drain(engine) == expected([each])
+        engine.check()
+    size = engine._blocks.block_size
+    assert engine.metrics.num_cached_tokens == (num_tokens - 1) // size * size
+
+
 def test_the_next_turn_of_a_conversation_reuses_the_answer_too(toy_config):
     engine = make_engine(toy_config, num_draft_tokens=3, num_full_blocks=400, num_sliding_blocks=200)
     first = request("a", prompt(40), max_tokens=30, ignore_eos=True)

@@ -197,6 +197,19 @@ def test_a_cache_that_cannot_be_written_costs_a_log_line(source, config, caplog)
     assert "not kept for the next start" in caplog.text
 
 
+def test_a_user_without_a_home_packs_at_every_start(source, config, monkeypatch, caplog):
+    def no_home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr(Path, "home", no_home)
+    with caplog.at_level("INFO", logger="flashstep.engine"):
+        load_packed(source, config, "int8")
+    assert "this user has no home folder; set XDG_CACHE_HOME" in caplog.text
+    with pytest.raises(ConfigError, match="set XDG_CACHE_HOME"):
+        convert(source, config, "int8", None)
+
+
 def test_files_of_checkpoints_that_are_gone_and_of_interrupted_writers_are_removed(source, config):
     other = source.with_name("other")
     shutil.copytree(source, other)

@@ -13,7 +13,7 @@ from rich.console import Console
 from flashstep.errors import ConfigError
 from flashstep.training.evaluation import contamination
 from flashstep.training.evaluation.contamination import find_contamination
-from flashstep.training.evaluation.evaluate import evaluate
+from flashstep.training.evaluation.evaluate import Reply, evaluate
 from flashstep.training.evaluation.gym import gym_families, gym_items, readings
 from flashstep.training.evaluation.item import dialogue_item, question_item
 from flashstep.training.evaluation.report import Failure, Outcome, Report
@@ -50,7 +50,7 @@ def playing(tokenizer, dialogue, spoil=lambda turn, message: message):
     def generate(prompts):
         [_] = prompts
         turn = next(turns)
-        return [said(tokenizer, spoil(turn, without_breaks(dialogue.messages[turn])))]
+        return [Reply(said(tokenizer, spoil(turn, without_breaks(dialogue.messages[turn]))))]
 
     return generate
 
@@ -62,7 +62,7 @@ def test_right_and_wrong_answers_are_counted_and_listed(tokenizer, template):
 
     def generate(prompts):
         seen.extend(tokenizer.decode(prompt) for prompt in prompts)
-        return [tokenizer.encode(f"s1 t2\n</think>\n{answer}<|im_end|>") for answer in answers]
+        return [Reply(tokenizer.encode(f"s1 t2\n</think>\n{answer}<|im_end|>")) for answer in answers]
 
     report = evaluate(generate, template, tokenizer, items)
     assert all(f"question {i}" in prompt for i, prompt in enumerate(seen))
@@ -84,8 +84,18 @@ def test_right_and_wrong_answers_are_counted_and_listed(tokenizer, template):
 
 def test_an_answer_without_an_end_of_reasoning_is_wrong(tokenizer, template):
     items = [question_item(example(), FAMILIES["letters"], None)]
-    report = evaluate(lambda prompts: [tokenizer.encode("3")], template, tokenizer, items)
+    report = evaluate(lambda prompts: [Reply(tokenizer.encode("3"))], template, tokenizer, items)
     assert report.results["letters"].accuracy == 0.0
+
+
+def test_an_answer_that_was_cut_is_wrong_whatever_it_says(tokenizer, template):
+    items = [question_item(example(), FAMILIES["letters"], None)] * 2
+    answer = tokenizer.encode("s1\n</think>\nThere are 3. And so on and so")
+    report = evaluate(
+        lambda prompts: [Reply(answer), Reply(answer, is_whole=False)], template, tokenizer, items
+    )
+    assert report.results["letters"].accuracy == 0.5
+    assert report.failures[0].expected == "an answer that ends"
 
 
 def test_a_right_answer_with_another_reasoning_has_no_sound_trace(tokenizer, template):
@@ -96,7 +106,7 @@ def test_a_right_answer_with_another_reasoning_has_no_sound_trace(tokenizer, tem
 
     def generate(prompts):
         turns = zip(traces, worked, strict=True)
-        return [said(tokenizer, Message("assistant", each.answer, trace)) for trace, each in turns]
+        return [Reply(said(tokenizer, Message("assistant", each.answer, trace))) for trace, each in turns]
 
     report = evaluate(generate, template, tokenizer, items)
     assert report.results["units"].accuracy == 1.0
@@ -170,7 +180,7 @@ def test_tasks_of_reasoning_gym_are_judged_by_its_own_scores(tokenizer, template
 
     def generate(prompts):
         assert all(data[i]["question"].split()[0] in tokenizer.decode(p) for i, p in enumerate(prompts))
-        return [tokenizer.encode(f"...\n</think>\n{answer}<|im_end|>") for answer in answers]
+        return [Reply(tokenizer.encode(f"...\n</think>\n{answer}<|im_end|>")) for answer in answers]
 
     report = evaluate(generate, template, tokenizer, items)
     assert report.results[f"gym/{name}"].accuracy == 0.5
@@ -180,13 +190,13 @@ def test_tasks_of_reasoning_gym_are_judged_by_its_own_scores(tokenizer, template
 @pytest.mark.parametrize(("name", "wrong"), [("game_of_life_halting", "nothing"), ("coin_flip", "0")])
 def test_scores_of_the_library_that_take_too_much_for_right_are_not_used(tokenizer, template, name, wrong):
     items = gym_items(f"gym/{name}", 3, seed=0)
-    answers = [tokenizer.encode(f"...\n</think>\n{wrong}<|im_end|>")] * len(items)
+    answers = [Reply(tokenizer.encode(f"...\n</think>\n{wrong}<|im_end|>"))] * len(items)
     assert evaluate(lambda _: answers, template, tokenizer, items).results[f"gym/{name}"].accuracy == 0
 
 
 @pytest.mark.slow
 def test_a_refusal_is_right_for_no_task(tokenizer, template):
-    refusal = tokenizer.encode("...\n</think>\nI cannot help with that.<|im_end|>")
+    refusal = Reply(tokenizer.encode("...\n</think>\nI cannot help with that.<|im_end|>"))
     for name in gym_families():
         report = evaluate(
             lambda prompts: [refusal] * len(prompts), template, tokenizer, gym_items(name, 3, 0)

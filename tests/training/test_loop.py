@@ -9,6 +9,7 @@ import torch
 
 from flashstep.errors import ConfigError
 from flashstep.training.batches import batches_from
+from flashstep.training.curves import Record, read_record
 from flashstep.training.data import document
 from flashstep.training.loop import routers
 from flashstep.training.packing import Document, encode_dialogue, pack
@@ -196,3 +197,35 @@ def _folders(path, *names):
     for name in names:
         (path / name).mkdir()
         yield path / name
+
+
+def test_the_type_of_products_is_chosen_once_for_a_run(tmp_path):
+    first = make_trainer(replace(smoke(), precision="bfloat16"), tmp_path)
+    first.train_step()
+    first.save()
+    later = make_trainer(replace(smoke(), precision="float32"), tmp_path)
+    later.resume()
+    assert later.compute.dtype is torch.bfloat16
+
+
+def test_a_run_of_no_minutes_makes_a_checkpoint_of_what_there_is(tmp_path):
+    assert not train_command(smoke(), tmp_path, minutes=0)
+    assert (tmp_path / "model.safetensors").exists()
+    assert read_record(tmp_path) == []
+
+
+def test_a_line_of_the_record_that_was_cut_does_not_end_a_run(tmp_path):
+    (tmp_path / "metrics.jsonl").write_text('{"step": 0, "loss": 3}\n{"step": 1, "loss": 2}\n{"step": 2, "lo')
+    Record(tmp_path, first_step=1).add({"step": 1, "loss": 1})
+    assert read_record(tmp_path) == [{"step": 0, "loss": 3}, {"step": 1, "loss": 1}]
+
+
+def test_nothing_is_discarded_for_a_start_that_cannot_be_used(tmp_path):
+    out, nothing = tmp_path / "run", tmp_path / "nothing"
+    train_command(smoke(), out, minutes=0)
+    nothing.mkdir()
+    before = sorted(path.name for path in out.iterdir())
+    for start, complaint in ((nothing, "config.json"), (out, "--start-over empties")):
+        with pytest.raises(ConfigError, match=complaint):
+            train_command(smoke(), out, start=start, resume=False)
+    assert sorted(path.name for path in out.iterdir()) == before

@@ -95,10 +95,10 @@ class SupervisedBackend:
 
     def _restart(self) -> None:
         logger.error("the engine died; starting a new one")
-        self._inner.close()  # gives its memory back before the new one asks for the same
         inner: Backend | None = None
         reason = "an unexpected error, of which the log has the stack"
         try:
+            self._inner.close()  # gives its memory back before the new one asks for the same
             inner = self._start()
         except (FlashstepError, OSError, MemoryError) as error:
             reason = str(error)

@@ -2,7 +2,8 @@
 
 import json
 import logging
-from dataclasses import asdict
+from collections import Counter
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -121,7 +122,8 @@ def _evaluate(
         from flashstep.chat.template import ChatTemplate
         from flashstep.chat.tokenizer import Tokenizer
         from flashstep.engine.llm import LLM
-        from flashstep.training.evaluation.evaluate import evaluate
+        from flashstep.training.evaluation.evaluate import Reply, evaluate
+        from flashstep.training.evaluation.item import turn_seed
         from flashstep.training.evaluation.suites import eval_items
 
         tokenizer = Tokenizer.load(folder)
@@ -136,8 +138,14 @@ def _evaluate(
     with llm, Progress(console=err, transient=True) as progress:
         task = progress.add_task("", total=len(families))
 
-        def generate(prompts: list[list[int]]) -> list[list[int]]:
-            return [completion.token_ids for completion in llm.generate(prompts, params)]
+        rounds: Counter[str] = Counter()
+
+        def generate(prompts: list[list[int]]) -> list[Reply]:
+            # Each answer is drawn by itself: with one seed for all, the wrong draws would come together.
+            rounds[name] += 1
+            turns = (f"{params.seed}:{name}:{rounds[name]}:{i}" for i in range(len(prompts)))
+            own = [replace(params, seed=turn_seed(turn)) for turn in turns]
+            return [Reply(c.token_ids, c.is_whole) for c in llm.generate(prompts, own)]
 
         for name in families:
             progress.update(task, description=name)

@@ -75,6 +75,8 @@ def train(
     from flashstep.training.rl.recipe import RLRecipe, find_recipe
 
     found = find_recipe(recipe).scaled(scale)  # a wrong name is reported before torch is loaded
+    if start is not None and not start_over and (out / "training.pt").exists():
+        typer.echo(f"going on with the run in {out} and its weights; --from is for a new run", err=True)
     if isinstance(found, RLRecipe):
         from flashstep.training.rl.run import rl_command
 

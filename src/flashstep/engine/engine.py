@@ -210,8 +210,11 @@ class Engine:
                 num_final -= share.num_drafts - num_accepted
                 reason = output.finish_reason
                 logit_row = end
-            seq.num_computed_tokens += num_final
-            if reason is None:
+            # A stop may lie in front of drafts that were accepted.
+            seq.num_computed_tokens = min(seq.num_computed_tokens + num_final, seq.num_tokens)
+            if reason is not None:
+                self._finish(seq)  # only now, so that the prefix cache gets what this step computed
+            else:
                 hidden_TD = result.hidden_TD[row : row + num_final]
                 self._drafter.note(seq, num_final, hidden_TD, num_accepted)
             row += share.query_len
@@ -268,8 +271,6 @@ class Engine:
             timings=seq.timings(now_s if reason else None),
             stop_reason=stop_reason,
         )
-        if reason is not None:
-            self._finish(seq)
         return output, verdict.num_accepted
 
     def _score_prompt(self, seq: Sequence, positions: range, logits_RV: Float32) -> None:

@@ -24,6 +24,11 @@ class Completion:
     stop_reason: str | None = None
     timings: Timings = field(default_factory=Timings)
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it came to its own end: not to a limit of tokens, nor to the repetition guard."""
+        return self.finish_reason not in (None, "length") and self.stop_reason != "repetition"
+
     def add(self, output: TokenOutput) -> None:
         """Append one step's output."""
         self.token_ids += output.token_ids

@@ -14,6 +14,7 @@ import importlib
 import logging
 import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +28,10 @@ from flashstep.engine.packed_file import (
     write_packed,
 )
 from flashstep.engine.weights import PackedModel, StorageFormats, pack
+from flashstep.errors import ConfigError
 from flashstep.model.checkpoint import Checkpoint, weights_digest
 from flashstep.model.config import ModelConfig
+from flashstep.user_folder import user_folder
 
 logger = logging.getLogger("flashstep.engine")
 
@@ -40,11 +43,8 @@ _ABANDONED_AFTER_S = 3600.0
 
 
 def cache_folder() -> Path:
-    """Where this user's packed weights lie. Reads the environment."""
-    cache = os.environ.get("XDG_CACHE_HOME", "")
-    # The specification says that a relative path is invalid and to be ignored.
-    base = Path(cache) if os.path.isabs(cache) else Path.home() / ".cache"
-    return base / "flashstep" / "weights"
+    """Where this user's packed weights lie. Reads the environment. ConfigError for a user without a home."""
+    return user_folder("XDG_CACHE_HOME", ".cache") / "weights"
 
 
 def load_packed(source: Path, config: ModelConfig, weight_format: WeightFormat) -> PackedModel:
@@ -54,8 +54,12 @@ def load_packed(source: Path, config: ModelConfig, weight_format: WeightFormat) 
     """
     formats = StorageFormats.of(weight_format)
     expected = _fingerprint(source, formats)
-    cached = cache_folder() / _name_in_cache(source, weight_format)
-    for path in (source / f"{weight_format}{SUFFIX}", cached):
+    places = [source / f"{weight_format}{SUFFIX}"]
+    try:
+        places.append(cache_folder() / _name_in_cache(source, weight_format))
+    except ConfigError as error:
+        logger.info("packed weights are not kept: %s", error)
+    for path in places:
         try:
             return read_packed(path, expected)
         except FileNotFoundError:
@@ -63,18 +67,24 @@ def load_packed(source: Path, config: ModelConfig, weight_format: WeightFormat) 
         except (UnusableFile, OSError) as error:
             logger.info("packed weights are made anew: %s", error)
     model = pack(Checkpoint.open(source, config), formats)
+    for cached in places[1:]:
+        _keep(cached, model, expected, source)
+    return model
+
+
+def _keep(cached: Path, model: PackedModel, expected: dict[str, Any], source: Path) -> None:
     try:
         write_packed(cached, model, expected, source.resolve())
         _remove_abandoned(cached.parent)
     except OSError as error:
         logger.info("packed weights are not kept for the next start: %s", error)
-    return model
 
 
 def convert(source: Path, config: ModelConfig, weight_format: WeightFormat, folder: Path | None) -> Path:
     """Pack checkpoint folder `source` and write the file: into `folder`, or the cache when None.
 
-    Returns its path. ConfigError for a checkpoint that cannot be used, OSError when it cannot be written.
+    Returns its path. ConfigError for a checkpoint that cannot be used or a user without a home folder,
+    OSError when it cannot be written.
     """
     formats = StorageFormats.of(weight_format)
     if folder is None:
@@ -130,5 +140,6 @@ def _remove_abandoned(folder: Path) -> None:
         if is_abandoned:
             path.unlink(missing_ok=True)
     for path in folder.glob(f"*{PARTIAL_SUFFIX}"):
-        if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:
-            path.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):  # finished or removed by another process a moment ago
+            if time.time() - path.stat().st_mtime > _ABANDONED_AFTER_S:
+                path.unlink()

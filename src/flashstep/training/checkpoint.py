@@ -16,9 +16,10 @@ FILE = "training.pt"
 
 def save_state(
     path: Path, recipe: Recipe, step: int, tokens: int, model: Transformer,
-    optimizers: dict[str, torch.optim.Optimizer],
+    optimizers: dict[str, torch.optim.Optimizer], precision: torch.dtype,
 ) -> None:  # fmt: skip
-    """Write weights, optimizer state and the numbers of finished steps and tokens into folder `path`.
+    """Write weights, optimizer state, the type of matrix products and how many steps and tokens are done into
+    folder `path`.
 
     Nothing else is needed to resume to the bit: batches are a function of (seed, step) and
     training draws no random numbers.
@@ -27,6 +28,7 @@ def save_state(
         "recipe": asdict(recipe),
         "step": step,
         "tokens": tokens,
+        "precision": str(precision).removeprefix("torch."),
         "model": model.state_dict(),
         "optimizers": {name: o.state_dict() for name, o in optimizers.items()},
     }

@@ -8,6 +8,8 @@ import torch
 
 from flashstep.engine.torch_device import find_device
 
+_TRIES = 20
+
 
 @dataclass(frozen=True, slots=True)
 class Compute:
@@ -41,15 +43,19 @@ def _multiplies_bfloat16(device: torch.device) -> bool:
     for it some are twice as fast and some half as fast, and without any, much slower."""
     if device.type == "cuda":
         return torch.cuda.get_device_capability(device) >= (8, 0)
-    return _product_s(torch.bfloat16) < _product_s(torch.float32)
+    num_threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # several wait for one that another program disturbs
+    try:
+        times = [(_product_s(torch.bfloat16), _product_s(torch.float32)) for _ in range(_TRIES)]
+    finally:
+        torch.set_num_threads(num_threads)
+    bfloat16_s, float32_s = (min(column) for column in zip(*times, strict=True))
+    return bfloat16_s < float32_s
 
 
 def _product_s(dtype: torch.dtype) -> float:
-    """Seconds that a product of the size of a layer's takes, the shortest of some."""
+    """Seconds that a product of a layer's size takes."""
     rows, weights = torch.ones(1024, 256, dtype=dtype), torch.ones(512, 256, dtype=dtype)
-    times = []
-    for _ in range(5):
-        started = time.perf_counter()
-        rows @ weights.T
-        times.append(time.perf_counter() - started)
-    return min(times)
+    started = time.perf_counter()
+    rows @ weights.T
+    return time.perf_counter() - started

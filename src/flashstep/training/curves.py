@@ -14,12 +14,10 @@ class Record:
 
     def __init__(self, path: Path, first_step: int) -> None:
         self.file = path / FILE
-        kept = []
-        if self.file.exists():
-            kept = [
-                line for line in self.file.read_text().splitlines() if json.loads(line)["step"] < first_step
-            ]
-        self.file.write_text("".join(line + "\n" for line in kept))
+        kept = [json.dumps(row) + "\n" for row in read_record(path) if row["step"] < first_step]
+        partial = path / (FILE + ".partial")
+        partial.write_text("".join(kept))
+        partial.replace(self.file)
 
     def add(self, row: dict[str, Any]) -> None:
         """Append one step's figures."""
@@ -39,9 +37,11 @@ def plot_curves(path: Path) -> None:
 
 
 def read_record(path: Path) -> list[dict[str, Any]]:
-    """The lines of the record in folder `path`, in order; none when there is no record."""
+    """The lines of the record in folder `path`, in order; none when there is no record. A last line that was
+    cut, as by a full disk, is none."""
     file = path / FILE
-    return [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    lines = file.read_text().split("\n")[:-1] if file.exists() else []
+    return [json.loads(line) for line in lines]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ sums gradients in any order.
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ class Trainer:
             return
         self.model.load_state_dict(state["model"])
         self.step, self.tokens = state["step"], state["tokens"]
+        if precision := state.get("precision"):  # "auto" is decided once, at the run's beginning
+            self.compute = replace(self.compute, dtype=getattr(torch, precision))
         if self.step >= self.recipe.total_steps:
             return
         phase, inside = self.recipe.locate(self.step)
@@ -85,7 +88,9 @@ class Trainer:
         """Write the resumable state and the curves. Rows of ever new sizes leave holes in the heap, some 10
         MiB a step; they are given back here."""
         give_back()
-        save_state(self.out, self.recipe, self.step, self.tokens, self.model, self.optimizers)
+        save_state(
+            self.out, self.recipe, self.step, self.tokens, self.model, self.optimizers, self.compute.dtype
+        )
         if (self.out / "metrics.jsonl").exists():
             plot_curves(self.out)
 

@@ -12,13 +12,17 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from flashstep.chat.template import builtin_template
+from flashstep.chat.tokenizer import Tokenizer
+from flashstep.errors import ConfigError
 from flashstep.model.attention import Attention
 from flashstep.model.config import ModelConfig
 from flashstep.model.init import init_weights
 from flashstep.model.mlp import MLP
 from flashstep.model.transformer import Transformer
 from flashstep.model.weights import save_weights
+from flashstep.training.checkpoint import FILE as STATE_FILE
 from flashstep.training.compute import Compute, find_compute
+from flashstep.training.curves import FILE as RECORD_FILE
 from flashstep.training.loop import Trainer
 from flashstep.training.recipe import Recipe
 from flashstep.training.report import write_report
@@ -37,9 +41,11 @@ def train_command(
 
     The folder ends up a loadable checkpoint (config, weights, tokenizer, template) beside the
     run's records (training.pt, metrics.jsonl, curves.png, report.md). `resume` False starts over.
-    `minutes` stops early, resumable. `threads` None = torch's default. start: the checkpoint folder whose
-    weights a new run begins with. compiles: layers are compiled first, which needs a C++ compiler.
-    num_workers: processes that make batches ahead.
+    `minutes` stops early, resumable; 0 trains no step. `threads` None = torch's default. start: the
+    checkpoint folder whose weights a new run begins with. compiles: layers are compiled first, which needs a
+    C++ compiler.
+    num_workers: processes that make batches ahead. ConfigError, and nothing discarded, for a `start` that
+    cannot be used.
     """
     # oneDNN compiles a kernel for each shape; rows of six widths have more shapes than it keeps by default.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")
@@ -48,12 +54,13 @@ def train_command(
     compute = find_compute(device, recipe.precision)
     out.mkdir(parents=True, exist_ok=True)
     if not resume:
-        for name in ("training.pt", "metrics.jsonl", "tokenizer.json"):
+        check_start(start, out)
+        for name in (STATE_FILE, RECORD_FILE, "tokenizer.json"):
             (out / name).unlink(missing_ok=True)
     if start is not None:
         _take_tokenizer(start, out, recipe)
     trainer = make_trainer(recipe, out, compute)
-    if start is not None and not (out / "training.pt").exists():
+    if start is not None and not (out / STATE_FILE).exists():
         start_from(start, trainer.model, trainer.batches.tokenizer)
     trainer.resume()
     if compiles:
@@ -75,13 +82,23 @@ def make_trainer(recipe: Recipe, out: Path, compute: Compute | None = None) -> T
     return Trainer(recipe, model, out, compute)
 
 
+def check_start(start: Path | None, out: Path) -> None:
+    """ConfigError for a checkpoint folder that no run in `out` can begin with once `out` has been emptied."""
+    if start is None:
+        return
+    if start.resolve() == out.resolve():
+        raise ConfigError(f"--start-over empties {out}, which --from names, too; choose another --out folder")
+    ModelConfig.load(start)
+    Tokenizer.load(start)
+
+
 def _take_tokenizer(start: Path, out: Path, recipe: Recipe) -> None:
     """Go on with the tokenizer of checkpoint `start` if it is of the recipe's size; a new one is for a new
     vocabulary."""
-    if (out / "tokenizer.json").exists() or ModelConfig.load(start).vocab_size != recipe.vocab_size:
+    if (out / STATE_FILE).exists() or ModelConfig.load(start).vocab_size != recipe.vocab_size:
         return
     for name in CHAT_FILES:
-        if (start / name).exists():
+        if (start / name).exists() and start.resolve() != out.resolve():
             shutil.copyfile(start / name, out / name)
 
 

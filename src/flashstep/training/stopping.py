@@ -19,7 +19,7 @@ class Stop:
     """
 
     def __init__(self, minutes: float | None = None) -> None:
-        self._deadline = time.monotonic() + minutes * 60 if minutes else float("inf")
+        self._deadline = time.monotonic() + minutes * 60 if minutes is not None else float("inf")
         self._is_signalled = False
         self._before: dict[signal.Signals, signal._HANDLER] = {}
 

@@ -132,6 +132,11 @@ def test_a_run_without_a_start_and_one_of_another_recipe_are_refused(toy_start, 
     other = make_rl_trainer(learning_recipe(), tmp_path, toy_start)
     with pytest.raises(ConfigError, match="unfinished run of recipe 'smoke-rl', not of 'learn'"):
         other.resume()
+    with pytest.raises(ConfigError, match="begun with 3 steps, not with 6"):
+        make_rl_trainer(smoke_rl().scaled(2), tmp_path, toy_start).resume()
+    with pytest.raises(ConfigError, match="name its folder with --from"):
+        rl_command(smoke_rl(), tmp_path, None, resume=False)
+    assert (tmp_path / "training.pt").exists(), "nothing is discarded for a run that cannot begin"
 
 
 def test_a_wrong_name_lists_the_recipes_of_both_kinds():

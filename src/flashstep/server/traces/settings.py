@@ -4,13 +4,13 @@ The default store follows the XDG base directory specification: state that shoul
 is under `$XDG_STATE_HOME`, `~/.local/state` when that is not set.
 """
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from flashstep.errors import ConfigError
+from flashstep.user_folder import user_folder
 
 MIN_BYTES = 1 << 20
 
@@ -59,11 +59,9 @@ class TraceSettings:
 
 
 def default_store() -> Path:
-    """The store that a user's servers share when none is named. Reads the environment."""
-    state = os.environ.get("XDG_STATE_HOME", "")
-    # The specification says that a relative path is invalid and to be ignored.
-    base = Path(state) if os.path.isabs(state) else Path.home() / ".local" / "state"
-    return base / "flashstep" / "traces.db"
+    """The store that a user's servers share when none is named. Reads the environment. ConfigError for a user
+    without a home."""
+    return user_folder("XDG_STATE_HOME", ".local/state") / "traces.db"
 
 
 def _check_pattern(pattern: str) -> None:

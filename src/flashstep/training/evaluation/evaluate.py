@@ -1,11 +1,12 @@
 """How often a model is right on held-out questions and conversations.
 
-Knows nothing of engines: it hands prompts to a function, token ids in, token ids out. All items play at
+Knows nothing of engines: it hands prompts to a function, token ids in, replies out. All items play at
 the same time: in each round, every conversation that is not over gets its next turn.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from flashstep.chat.template import ChatTemplate
 from flashstep.chat.tokenizer import Tokenizer
@@ -16,8 +17,16 @@ from flashstep.training.evaluation.report import Failure, Outcome, Report
 from flashstep.training.tasks.dialogue import read_turn
 from flashstep.types import Message
 
-# Prompts in, completions out, in the same order; a completion may include the id that ended it.
-Generate = Callable[[list[list[int]]], list[list[int]]]
+
+class Reply(NamedTuple):
+    """What a model generated, maybe with the id that ended it; is_whole False: it was cut before its end."""
+
+    token_ids: Sequence[int]
+    is_whole: bool = True
+
+
+# Prompts (token ids) in, replies out, in the same order.
+Generate = Callable[[list[list[int]]], Sequence[Reply]]
 
 
 def evaluate(
@@ -32,9 +41,9 @@ def evaluate(
         )
     games = [_Game(item) for item in items]
     while waiting := [game for game in games if game.outcome is None]:
-        completions = generate([template.encode(game.prompt, game.item.tools) for game in waiting])
-        for game, token_ids in zip(waiting, completions, strict=True):
-            game.reply(read_turn(token_ids, tokenizer, game.item.tools), tokenizer)
+        replies = generate([template.encode(game.prompt, game.item.tools) for game in waiting])
+        for game, (token_ids, is_whole) in zip(waiting, replies, strict=True):
+            game.reply(read_turn(token_ids, tokenizer, game.item.tools), tokenizer, is_whole)
     return Report.of(game.outcome for game in games if game.outcome is not None)
 
 
@@ -53,9 +62,12 @@ class _Game:
         self._play = self.item.begin()
         self.prompt = next(self._play)
 
-    def reply(self, turn: Message, tokenizer: Tokenizer) -> None:
-        """Go on with the turn that the model made."""
+    def reply(self, turn: Message, tokenizer: Tokenizer, is_whole: bool) -> None:
+        """Go on with the turn that the model made. One that was cut is wrong, whatever it says so far."""
         self._reasoning_tokens += len(tokenizer.encode_plain(turn.reasoning or ""))
+        if not is_whole:
+            self.outcome = self._ended(turn, "an answer that ends")
+            return
         try:
             following = self._play.send(turn)
         except StopIteration as end:

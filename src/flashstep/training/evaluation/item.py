@@ -4,6 +4,7 @@ Both are a `Play`: it yields the messages of a prompt, is sent the turn that the
 tells what was expected of a turn that is wrong, None when all were right.
 """
 
+import hashlib
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
@@ -27,6 +28,11 @@ class Item:
     tools: tuple[Tool, ...]
     begin: Callable[[], Play]
     is_sound: Callable[[Sequence[Message], Message], bool] | None = None
+
+
+def turn_seed(name: str) -> int:
+    """A seed in [0, 2^64) for sampling a turn, from a name that no other turn has."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
 
 
 def question_item(example: Example, family: Family, check: TraceCheck | None, label: str = "") -> Item:

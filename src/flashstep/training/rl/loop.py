@@ -52,7 +52,8 @@ class RLTrainer:
         self.tokens = 0
 
     def resume(self) -> None:
-        """Continue from the folder's saved state, if there is one. ConfigError when another recipe's."""
+        """Continue from the folder's saved state, if there is one. ConfigError when another recipe's, or of
+        another number of steps (`--scale`)."""
         state = read_state(self.out)
         if state is None:
             return
@@ -61,6 +62,12 @@ class RLTrainer:
             raise ConfigError(
                 f"{self.out} has an unfinished run of recipe '{name}', not of '{self.recipe.name}'; choose "
                 f"another --out folder"
+            )
+        steps = state["recipe"]["steps"]
+        if steps != self.recipe.steps:
+            raise ConfigError(
+                f"the run in {self.out} was begun with {steps} steps, not with {self.recipe.steps}; give the "
+                f"--scale that it was begun with, or another --out"
             )
         self.model.load_state_dict(state["model"])
         if self.updater.reference is not None:

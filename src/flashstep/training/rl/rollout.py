@@ -5,14 +5,13 @@ every one that is not over gets its next turn. A turn's seed depends only on the
 item and the sibling, so a resumed run samples the same tokens.
 """
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from flashstep.chat.template import ChatTemplate
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.engine.llm import Completion
-from flashstep.training.evaluation.item import Item, Play
+from flashstep.training.evaluation.item import Item, Play, turn_seed
 from flashstep.training.rl.recipe import Truncation
 from flashstep.training.tasks.dialogue import read_turn
 from flashstep.types import Message, SamplingParams
@@ -124,8 +123,7 @@ class _Game:
     @property
     def seed(self) -> int:
         """Of the next turn, in [0, 2^64)."""
-        name = f"{self._name}:{len(self.rollout.turns)}"
-        return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+        return turn_seed(f"{self._name}:{len(self.rollout.turns)}")
 
     def reply(self, turn: Message) -> None:
         """Go on with the turn that the model made; the end of the play is the reward, 1 when all turns were

@@ -14,7 +14,7 @@ from flashstep.training.curves import FILE as RECORD_FILE
 from flashstep.training.rl.display import Display
 from flashstep.training.rl.loop import RLTrainer
 from flashstep.training.rl.recipe import RLRecipe
-from flashstep.training.run import compile_layers
+from flashstep.training.run import check_start, compile_layers
 from flashstep.training.stopping import Stop
 from flashstep.training.tokenizer import CHAT_FILES
 
@@ -32,6 +32,9 @@ def rl_command(
     if threads is not None:
         torch.set_num_threads(threads)
     if not resume:
+        check_start(start, out)
+        if start is None:
+            raise _nothing_to_begin_with(recipe)
         for name in (STATE_FILE, RECORD_FILE):
             (out / name).unlink(missing_ok=True)
     trainer = make_rl_trainer(recipe, out, start, threads)
@@ -50,7 +53,7 @@ def make_rl_trainer(recipe: RLRecipe, out: Path, start: Path | None, threads: in
     if (out / STATE_FILE).exists():
         return RLTrainer(recipe, Transformer(ModelConfig.load(out)), out, threads)
     if start is None:
-        raise ConfigError(f"recipe '{recipe.name}' trains a model further; name its folder with --from")
+        raise _nothing_to_begin_with(recipe)
     model = load_model(start)
     out.mkdir(parents=True, exist_ok=True)
     model.config.save(out)
@@ -58,3 +61,7 @@ def make_rl_trainer(recipe: RLRecipe, out: Path, start: Path | None, threads: in
         if (start / name).exists() and start.resolve() != out.resolve():
             shutil.copyfile(start / name, out / name)
     return RLTrainer(recipe, model, out, threads)
+
+
+def _nothing_to_begin_with(recipe: RLRecipe) -> ConfigError:
+    return ConfigError(f"recipe '{recipe.name}' trains a model further; name its folder with --from")
