@@ -126,6 +126,18 @@ def test_a_conversation_longer_than_the_context_is_refused_with_both_numbers(mak
     assert fold(chat(roomy))[2].usage.completion_tokens == 1
 
 
+def test_a_raw_prompt_longer_than_the_context_is_called_a_prompt(make_model):
+    model, _ = make_model([ANSWER], context_length=8)
+
+    async def read() -> None:
+        async for _ in model.complete([5] * 8, SamplingParams(), trace_id="t", request_id="r"):
+            pass
+
+    with pytest.raises(ContextLengthExceeded, match="the prompt has 8 tokens.*shorten the prompt") as caught:
+        asyncio.run(read())
+    assert caught.value.param == "prompt"
+
+
 def test_a_refusal_of_the_backend_is_raised_before_the_first_event(make_model):
     model, _ = make_model([ANSWER], refusal=EngineDead("gone"))
     with pytest.raises(EngineDead, match="gone"):

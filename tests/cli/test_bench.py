@@ -77,6 +77,7 @@ def test_shares_of_the_ceilings_follow_from_bytes_and_multiply_adds(speaking_che
         (("latency", "--prompt-tokens", "9000"), "prompt and output are 9008 tokens"),
         (("prefill", "--long-prompt", "8192"), "the long prompt and a token of output are 8193 tokens"),
         (("latency", "--json", "no/such/folder/result.json"), "no such folder as no/such/folder"),
+        (("latency", "--json", "."), "--json .: that is a folder; name a file in it"),
         (("latency", "--kv-memory-mib", "1"), "raise kv_memory_bytes"),
     ],
     ids=lambda value: value[1] if isinstance(value, tuple) else None,

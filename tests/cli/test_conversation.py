@@ -12,7 +12,8 @@ from flashstep.backends.scripted import ScriptedBackend
 from flashstep.chat.template import ChatTemplate, builtin_template
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.cli.chat import Conversation
-from flashstep.types import Message, SamplingParams
+from flashstep.errors import Overloaded
+from flashstep.types import Message, Request, SamplingParams
 
 ANSWERS = ("let me see</think>one", "and again</think>two")
 
@@ -79,3 +80,19 @@ def test_a_question_that_does_not_fit_is_refused_and_the_conversation_goes_on(to
     assert "context of 200" in " ".join(err.split())
     assert out == "one\n"
     assert conversation.messages[1] == Message("user", "short")
+
+
+def test_an_engine_that_is_started_again_costs_a_question_and_not_the_conversation(
+    tokenizer, monkeypatch
+) -> None:
+    generate = ScriptedBackend.generate
+
+    def restarting_at_first(self: ScriptedBackend, request: Request) -> object:
+        monkeypatch.setattr(ScriptedBackend, "generate", generate)
+        raise Overloaded("the engine died and is being started again; try again shortly")
+
+    monkeypatch.setattr(ScriptedBackend, "generate", restarting_at_first)
+    conversation, out, err = converse(["first", "again"], tokenizer, monkeypatch)
+    assert "try again shortly" in " ".join(err.split())
+    assert out == "one\n"
+    assert conversation.messages[1] == Message("user", "again")

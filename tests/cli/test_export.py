@@ -23,9 +23,13 @@ def test_the_built_in_model_becomes_a_file(tmp_path: Path, capsys: pytest.Captur
 
 
 def test_a_place_that_cannot_be_written_is_one_line(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run("--out", str(tmp_path)) == 2
+    def on_a_full_disk(*_: object) -> None:
+        raise OSError("no space left")
+
+    monkeypatch.setattr("flashstep.export.gguf.write_gguf", on_a_full_disk)
+    assert run("--out", "a.gguf") == 2
     error = capsys.readouterr().err
     assert "cannot be written" in error
     assert "choose another --out" in error
@@ -36,9 +40,10 @@ def test_a_place_that_cannot_be_written_is_one_line(
     [
         (("nope", "--out", "x.gguf"), "error: MODEL nope: no such folder"),
         (("--out", "none/a.gguf"), "error: --out none/a.gguf: no such folder as none; make it first"),
+        (("--out", "."), "error: --out .: that is a folder; name a file in it"),
     ],
 )
-def test_a_folder_that_does_not_exist_is_told_with_who_named_it(
+def test_a_wrong_folder_is_told_with_who_named_it(
     arguments: tuple[str, ...], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(*arguments) == 2

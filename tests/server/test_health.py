@@ -6,6 +6,7 @@ import httpx
 import pytest
 from starlette.requests import Request
 
+from flashstep.backends.base import EngineStats
 from flashstep.errors import EngineDead, Overloaded
 from flashstep.server.health import ReadyEndpoint
 from flashstep.types import Finish, TextDelta
@@ -63,6 +64,19 @@ def test_an_engine_that_computes_nothing_is_not_ready_and_the_probe_is_aborted()
         with pytest.raises(Overloaded, match="no token within 0.05 seconds"):
             await ready(model, timeout_s=0.05).get(PROBE)
         assert model.calls[0].aborted.is_set()
+
+    asyncio.run(probe())
+
+
+def test_an_engine_whose_places_are_taken_is_ready_while_it_computes_for_others():
+    async def probe() -> None:
+        model = played([forever])
+        model.stats = lambda: EngineStats(num_steps=len(model.calls))
+        endpoint = ready(model, fresh_s=60.0)
+        answers = [await endpoint.get(PROBE) for _ in range(2)]
+        assert {answer.status_code for answer in answers} == {200}
+        [call] = model.calls
+        assert call.aborted.is_set(), "it must not stay in the engine's queue"
 
     asyncio.run(probe())
 

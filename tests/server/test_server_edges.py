@@ -11,6 +11,7 @@ from flashstep.errors import ConfigError
 from flashstep.server.chat_completions.openai_wire import OpenAIWriter
 from flashstep.server.chat_completions.sse import DONE
 from flashstep.server.chat_completions.wire import AnswerStyle
+from flashstep.server.http.frame import frame
 from flashstep.server.serve import bind
 from flashstep.server.service import Answer
 from flashstep.server.settings import ServerSettings
@@ -215,9 +216,15 @@ def test_a_taken_port_is_a_config_error_with_a_way_out():
         bind("127.0.0.1", taken.getsockname()[1])
 
 
-def test_an_impossible_host_is_a_config_error():
+def test_a_frame_is_json_or_none_at_all():
+    with pytest.raises(ValueError, match="JSON"):
+        frame({"x": float("nan")})
+
+
+@pytest.mark.parametrize("host", ["not a host", "127.0.0..1"])
+def test_an_impossible_host_is_a_config_error(host):
     with pytest.raises(ConfigError, match="check host and port"):
-        bind("not a host", 8000)
+        bind(host, 8000)
 
 
 @pytest.mark.parametrize(

@@ -188,7 +188,7 @@ class ChatModel:
             token_ids = await encoded(lambda: self._tokenizer.encode(prompt), len(prompt))
         else:
             token_ids = list(prompt)
-        request = self._request(token_ids, params, trace_id, request_id)
+        request = self._request(token_ids, params, trace_id, request_id, is_raw=True)
         decoder = ResponseDecoder(self._tokenizer, stop=params.stop, in_reasoning=False)
         async with aclosing(self._answer(request, decoder)) as events:
             async for event in events:
@@ -224,12 +224,15 @@ class ChatModel:
         yield answer.finish(reason, decoder.reasoning_tokens, decoder.stop_reason)
 
     def _request(
-        self, token_ids: Sequence[int], params: SamplingParams, trace_id: str, request_id: str
-    ) -> Request:
+        self, token_ids: Sequence[int], params: SamplingParams, trace_id: str, request_id: str, *,
+        is_raw: bool = False,
+    ) -> Request:  # fmt: skip
         if len(token_ids) >= self.context_length:
+            whole, param = ("prompt", "prompt") if is_raw else ("conversation", "messages")
             raise ContextLengthExceeded(
-                f"the conversation has {len(token_ids)} tokens, and the context of {self.context_length} "
-                f"tokens must also hold the answer; shorten the messages"
+                f"the {whole} has {len(token_ids)} tokens, and the context of {self.context_length} "
+                f"tokens must also hold the answer; shorten the {param}",
+                param=param,
             )
         return Request(request_id, trace_id, tuple(token_ids), params, self._eos_token_ids)
 

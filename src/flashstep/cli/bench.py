@@ -85,6 +85,6 @@ def bench(
             out.print(f"  {figure.line()}")
             figures.append(figure)
     line = json.dumps(result(settings, ceilings, figures))
+    typer.echo(line)  # first: minutes of work are not lost to a file that cannot be written
     if json_file is not None:
         json_file.write_text(line + "\n", encoding="utf-8")
-    typer.echo(line)

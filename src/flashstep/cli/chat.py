@@ -9,7 +9,7 @@ from rich.console import Console
 from flashstep.cli import options
 from flashstep.cli.loading import opened_model
 from flashstep.cli.transcript import Transcript
-from flashstep.errors import InvalidRequest
+from flashstep.errors import InvalidRequest, Overloaded
 from flashstep.types import Message, SamplingParams
 
 if TYPE_CHECKING:
@@ -105,7 +105,8 @@ class Conversation:
             self._runner.run(self._stream(transcript, asked, trace_id))
         except KeyboardInterrupt:
             self._err.print("\n[stopped]", style="yellow", markup=False, highlight=False)
-        except InvalidRequest as e:  # too long for the context, say: the conversation itself goes on
+        except (InvalidRequest, Overloaded) as e:
+            # Too long for the context, or the engine is being started again: the conversation itself goes on.
             self._err.print(e.message, style="red", markup=False, highlight=False)
             return
         transcript.print_summary()

@@ -80,9 +80,14 @@ MaxTokens = Annotated[
 
 
 def check_folder_of(flag: str, file: Path | None) -> None:
-    """ConfigError when there is no folder to write `file` into: told before the work, not after."""
-    if file is not None and not file.parent.is_dir():
+    """ConfigError when there is no folder to write `file` into, or it is one itself: told before the work,
+    not after."""
+    if file is None:
+        return
+    if not file.parent.is_dir():
         raise ConfigError(f"{flag} {file}: no such folder as {file.parent}; make it first")
+    if file.is_dir():
+        raise ConfigError(f"{flag} {file}: that is a folder; name a file in it")
 
 
 def positive(flag: typer.CallbackParam, value: float) -> float:

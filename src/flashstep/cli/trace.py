@@ -80,7 +80,7 @@ def _parse_seconds(text: str | None) -> float:
 
 
 def _find(reader: "TraceReader", given: str) -> "list[TraceRecord]":
-    wanted = given.strip().lower()
+    wanted = given.strip().lower().replace("-", "")  # a UUID is one, too
     records = reader.trace(wanted)
     if records:
         return records

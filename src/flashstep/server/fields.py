@@ -3,8 +3,10 @@
 Honoured        the fields of `protocol.ChatRequest`.
 Refused, 400    REFUSED below: ignoring one of these would change the answer behind the caller's
                 back. Each has values that mean "off" and are accepted.
-Harmless        HARMLESS below: bookkeeping and hints that cannot change an answer.
+Harmless        HARMLESS below: bookkeeping and hints that cannot change an answer, at any endpoint.
 Unknown         ignored, with a log line.
+
+What another endpoint refuses stands in a table of its own.
 """
 
 import logging
@@ -63,14 +65,16 @@ REFUSED: Mapping[str, Refusal] = {
 }
 
 
-def refuse_unsupported(raw: Mapping[str, Any]) -> None:
-    """Raise InvalidRequest naming field, value and way out, for the first field that asks for
-    something this version cannot do."""
-    for name, refusal in REFUSED.items():
+def refuse_unsupported(
+    raw: Mapping[str, Any], refused: Mapping[str, Refusal] = REFUSED, *, by: str = "this version"
+) -> None:
+    """Raise InvalidRequest naming field, value and way out, for the first field of `refused` that asks for
+    something; `by` says who cannot do it."""
+    for name, refusal in refused.items():
         value = raw.get(name)
         if value is not None and not _is_off(value, refusal.off_values):
             raise InvalidRequest(
-                f"{name}: {shown(value)} is not supported by this version; {refusal.advice}",
+                f"{name}: {shown(value)} is not supported by {by}; {refusal.advice}",
                 param=name,
                 code="unsupported_parameter",
             )
@@ -82,8 +86,8 @@ def _is_off(value: object, off_values: tuple[Any, ...]) -> bool:
 
 
 def log_unknown(names: set[str]) -> None:
-    """Log, once per request, the fields that nothing here knows."""
-    log_ignored(names - HARMLESS - REFUSED.keys())
+    """Log, once per request, those of the fields that are no bookkeeping."""
+    log_ignored(names - HARMLESS)
 
 
 def log_ignored(unknown: set[str]) -> None:

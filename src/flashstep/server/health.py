@@ -1,7 +1,8 @@
-"""`GET /health`: the process lives and its engine has not ended. `GET /ready`: a token was computed.
+"""`GET /health`: the process lives and its engine has not ended. `GET /ready`: the engine computes.
 
 The token of `/ready` bypasses queue, limits and traces, is computed at most once a second however
-many probes come, and has a bounded time; so probes cannot load the engine, nor hang.
+many probes come, and has a bounded time; so probes cannot load the engine, nor hang. Where all places
+are taken it would wait for one; a step of the engine says as much, whomever it is for.
 """
 
 import asyncio
@@ -20,7 +21,7 @@ from flashstep.types import Finish, SamplingParams
 
 _PROBE_TIMEOUT_S = 10.0
 _FRESH_S = 1.0
-
+_LOOK_S = 0.05
 
 _DEAD = "the engine has ended and answers nothing; the log has the cause, restart the server"
 
@@ -54,10 +55,10 @@ class _Verdict:
 
 
 class ReadyEndpoint:
-    """Asks the model for one token.
+    """Asks the model for one token, and looks whether it computes others meanwhile.
 
     is_draining: True once the server stops and takes no new requests.
-    timeout_s: how long one token may take. A verdict is good for `fresh_s` seconds.
+    timeout_s: how long a token or a step may take. A verdict is good for `fresh_s` seconds.
     """
 
     def __init__(
@@ -76,7 +77,8 @@ class ReadyEndpoint:
         self._checking: asyncio.Task[_Verdict] | None = None
 
     async def get(self, request: Request) -> JSONResponse:
-        """`{"status": "ready"}`; raises EngineDead, or Overloaded while draining or too busy."""
+        """`{"status": "ready"}`; raises EngineDead, or Overloaded while draining or when the engine
+        stands still."""
         if self._is_draining():
             raise Overloaded("not ready: the server is stopping and takes no new requests")
         check_alive(self._model)
@@ -98,11 +100,11 @@ class ReadyEndpoint:
         error: FlashstepError | None = None
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self._compute_token()
+                await self._see_it_compute()
         except TimeoutError:
             error = Overloaded(
-                f"not ready: the engine computed no token within {self._timeout_s:g} seconds, "
-                "so it is busy or stuck"
+                f"not ready: the engine computed no token within {self._timeout_s:g} seconds, neither "
+                "for this probe nor for others, so it is stuck"
             )
         except FlashstepError as caught:
             error = caught
@@ -110,6 +112,18 @@ class ReadyEndpoint:
             self._checking = None
         self._verdict = _Verdict(time.monotonic(), error)
         return self._verdict
+
+    async def _see_it_compute(self) -> None:
+        num_steps = self._model.stats().num_steps
+        token = asyncio.ensure_future(self._compute_token())
+        try:
+            while not token.done() and self._model.stats().num_steps == num_steps:
+                await asyncio.wait({token}, timeout=_LOOK_S)
+            if token.done():
+                token.result()
+        finally:
+            token.cancel()
+            await asyncio.gather(token, return_exceptions=True)  # until it has been aborted
 
     async def _compute_token(self) -> None:
         trace_id = new_trace_id()

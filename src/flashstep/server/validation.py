@@ -1,7 +1,9 @@
-"""pydantic's complaints as one InvalidRequest that names field, value and reason."""
+"""pydantic's complaints as one InvalidRequest that names field, value and reason; and what it does not check:
+numbers inside of what may be any JSON."""
 
-from collections.abc import Sequence
-from typing import Annotated, TypeVar
+import math
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
@@ -42,6 +44,29 @@ Integer = Annotated[int, BeforeValidator(_whole)]
 # (Not FailFast(), which has no hash and so cannot stand beside None.)
 ListOf = Annotated[list[T], Field(fail_fast=True)]
 MapOf = Annotated[dict[str, T], Field(fail_fast=True)]
+
+
+def check_finite(field: str, value: Any) -> None:
+    """Raise InvalidRequest when a number in `value` is NaN or infinite, which JSON cannot repeat."""
+    loc = _way_to_infinite(value)
+    if loc is not None:
+        path = _path((field, *loc), ())
+        raise InvalidRequest(f"{path}: NaN and infinities are no JSON; send a finite number", param=path)
+
+
+def _way_to_infinite(value: Any) -> tuple[int | str, ...] | None:
+    if isinstance(value, float):
+        return None if math.isfinite(value) else ()
+    members: Iterable[tuple[int | str, Any]] = ()
+    if isinstance(value, dict):
+        members = value.items()
+    elif isinstance(value, list):
+        members = enumerate(value)
+    for step, member in members:
+        way = _way_to_infinite(member)  # as deep as the reader of bodies lets JSON be
+        if way is not None:
+            return (step, *way)
+    return None
 
 
 def _path(loc: tuple[int | str, ...], tags: Sequence[str]) -> str:

@@ -90,6 +90,8 @@ def test_a_thinking_budget_closes_the_reasoning_and_leaves_the_temperature_alone
 def test_who_asks_for_no_thinking_is_told_that_it_stays_on(server):
     response = server.post(ask(thinking={"type": "disabled"}), "/v1/messages")
     assert "always thinks" in response.headers[WARNING]
+    silent = server.post(ask(), "/v1/messages")
+    assert "no thinking was asked for" in silent.headers[WARNING]
     assert WARNING not in server.post(ask(thinking={"type": "adaptive"}), "/v1/messages").headers
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import logging
 
 import openai
 import pytest
@@ -241,28 +242,49 @@ def test_a_seed_repeats_an_answer_and_n_answers_differ(toy_server):
         ({"logit_bias": {"999999": 1}}, "logit_bias"),
         ({"response_format": {"type": "json_object"}}, "response_format"),
         ({"stop": [""]}, "stop"),
+        ({"guided_choice": ["yes", "no"]}, "guided_choice"),
+        ({"guided_json": {}}, "guided_json"),
+        ({"guided_regex": "a+"}, "guided_regex"),
+        ({"guided_grammar": "start: A"}, "guided_grammar"),
+        ({"structured_outputs": {"choice": ["yes"]}}, "structured_outputs"),
+        ({"functions": [{"name": "f"}]}, "functions"),
+        ({"function_call": {"name": "f"}}, "function_call"),
+        ({"tool_choice": "required"}, "tool_choice"),
+        ({"continue_final_message": True}, "continue_final_message"),
+        ({"modalities": ["audio"]}, "modalities"),
     ],
 )
 def test_what_cannot_be_honoured_is_refused_by_name(toy_server, fields, param):
     wish = {"model": MODEL, "prompt": "strawberry"} | fields
     response = toy_server.post(wish, "/v1/completions")
     assert response.status_code == 400, response.text
-    assert response.json()["error"]["param"] == param
-    assert response.json()["error"]["message"].startswith(param)
+    error = response.json()["error"]
+    assert error["param"] == param
+    assert error["message"].startswith(param)
+    assert "response_format" not in error["message"].removeprefix(param), "it would be refused, too"
 
 
-def test_neutral_values_and_unknown_fields_are_no_errors(toy_server):
+def test_neutral_values_and_unknown_fields_are_no_errors(toy_server, caplog):
     wish = {
-        "suffix": None,
+        "suffix": "",
+        "tools": [],
+        "tool_choice": "none",
+        "function_call": "auto",
+        "modalities": ["text"],
+        "moderation": None,
+        "web_search_options": {},
         "best_of": 1,
         "user": "me",
         "unheard_of": {"a": 1},
         "logit_bias": {},
         "stop": None,
     }
-    assert toy_server.post(
-        wish | {"model": MODEL, "prompt": "a", "max_tokens": 1}, "/v1/completions"
-    ).is_success
+    with caplog.at_level(logging.INFO, logger="flashstep.server"):
+        assert toy_server.post(
+            wish | {"model": MODEL, "prompt": "a", "max_tokens": 1}, "/v1/completions"
+        ).is_success
+    [line] = [r.getMessage() for r in caplog.records if "unknown request fields" in r.getMessage()]
+    assert "['moderation', 'unheard_of', 'web_search_options']" in line
 
 
 def test_an_unknown_model_and_a_long_prompt_are_the_sdk_s_own_errors(toy_server):
@@ -271,6 +293,8 @@ def test_an_unknown_model_and_a_long_prompt_are_the_sdk_s_own_errors(toy_server)
     with pytest.raises(openai.BadRequestError) as caught:
         complete(toy_server, prompt="r" * 200_000)
     assert (caught.value.code, caught.value.param) == ("context_length_exceeded", "prompt")
+    assert "the prompt has" in caught.value.message
+    assert "shorten the prompt" in caught.value.message
 
 
 def test_one_bad_prompt_refuses_the_request_before_anything_is_sent(toy_server):

@@ -2,6 +2,7 @@
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, date, datetime
 
@@ -61,6 +62,36 @@ def test_comments_survive_adding_and_removing(path):
     remove_key(path, "one")
     assert path.read_text().startswith("# our keys\n\n{")
     assert [key.name for key in read_keys(path)] == ["two"]
+
+
+def test_a_change_keeps_the_link_and_the_rights_of_the_file(path, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    target = tmp_path / "elsewhere" / "keys"
+    add_key(target, made("one")[1])
+    os.chmod(target, 0o640)
+    path.symlink_to(target)
+    add_key(path, made("two")[1])
+    remove_key(path, "one")
+    assert path.is_symlink()
+    assert [key.name for key in read_keys(target)] == ["two"]
+    assert target.stat().st_mode & 0o777 == 0o640
+    assert list(target.parent.iterdir()) == [target]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to somebody else")
+def test_a_file_that_root_changes_stays_its_owners(path):
+    add_key(path, made("one")[1])
+    os.chown(path, 1234, 2345)
+    add_key(path, made("two")[1])
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (1234, 2345, 0o600)
+
+
+def test_of_keys_that_are_added_at_once_none_is_lost(path):
+    names = [f"key{number}" for number in range(20)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda name: add_key(path, made(name)[1]), names))
+    assert sorted(key.name for key in read_keys(path)) == sorted(names)
 
 
 def test_a_name_is_given_once_and_only_known_ones_are_removed(path):

@@ -1,5 +1,8 @@
 """What a Responses request becomes, and how a wrong one is refused."""
 
+import json
+import math
+
 import pytest
 
 from flashstep.server.settings import ServerSettings
@@ -196,6 +199,33 @@ def test_a_call_cannot_be_required_of_no_tools(server):
 )
 def test_a_wrong_tool_is_named(server, tools, param):
     assert refusal(server, tools=tools)["param"] == param
+
+
+@pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        (
+            {"tools": [LOOK, FIND | {"parameters": {"type": "object", "x": [1, math.nan]}}]},
+            "tools[1].parameters.x[1]",
+        ),
+        ({"tools": [RUN | {"more": math.inf}]}, "tools[0].more"),
+        (
+            {"tools": [LOOK], "tool_choice": {"type": "function", "name": "look", "x": math.nan}},
+            "tool_choice.x",
+        ),
+        (
+            {"text": {"format": {"type": "json_schema", "name": "x", "schema": {"default": -math.inf}}}},
+            "text.format.schema.default",
+        ),
+    ],
+    ids=["function", "custom", "choice", "schema"],
+)
+def test_a_number_that_json_cannot_repeat_is_refused_by_name(server, fields, param, stream):
+    response = server.post(content=json.dumps(ask(stream=stream, **fields)).encode(), path=PATH)
+    assert response.status_code == 400, response.text
+    assert not server.model.calls
+    assert response.json()["error"]["param"] == param
 
 
 def test_a_strict_function_stays_strict_and_is_shown_as_chat_completions_show_it(server):

@@ -1,5 +1,6 @@
 """Counting, encoding and decoding over HTTP, with a real tokenizer and template."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -50,6 +51,20 @@ def test_text_goes_to_ids_and_back(served, prefix):
     assert encoded["max_model_len"] == served.model.context_length
     assert encoded["token_strs"][0] == "How"[: len(encoded["token_strs"][0])]
     assert post(served, f"{prefix}/detokenize", tokens=encoded["tokens"]) == {"prompt": text}
+
+
+def test_the_texts_of_many_tokens_are_not_made_in_the_event_loop(served, monkeypatch):
+    model, threads = served.model, set()
+    detokenize = model.detokenize
+
+    def spied(token_ids):
+        threads.add(threading.current_thread().name)
+        return detokenize(token_ids)
+
+    monkeypatch.setattr(model, "detokenize", spied)
+    post(served, "/tokenize", prompt="how many", return_token_strs=True)
+    assert len(threads) == 1
+    assert threads.pop().startswith("flashstep-long-prompts")
 
 
 def test_a_conversation_becomes_its_prompt(served):

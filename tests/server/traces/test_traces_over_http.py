@@ -301,6 +301,13 @@ def test_calls_of_one_callers_trace_are_kept_side_by_side(traced):
     assert {record["parent_span_id"] for record in records} == {span_id}
 
 
+def test_a_uuid_is_found_as_it_was_given(traced):
+    given = "4BF92F35-77B3-4DA6-A3CE-929D0E0E4737"
+    traced.post(ask(), headers={"X-Trace-Id": given})
+    [record] = records_of(traced, given)
+    assert record["trace_id"] == given.replace("-", "").lower()
+
+
 def test_several_answers_are_one_record(traced):
     response = traced.post(ask(n=3))
     record = record_of(traced, response)

@@ -43,6 +43,8 @@ def display_of(wish: ThinkingWish | None) -> Display:
 
 def warnings_of(wish: ThinkingWish | None) -> tuple[str, ...]:
     """ASCII sentences about what is taken but changes less than its name says."""
-    if wish is None or not wish.is_disabled:
+    if wish is None:
+        return ("no thinking was asked for: it is kept short and left out of the answer",)
+    if not wish.is_disabled:
         return ()
     return ("this model always thinks: its reasoning is kept short and left out of the answer",)

@@ -18,7 +18,7 @@ from flashstep.server.chat_completions.response_format import ResponseFormat
 from flashstep.server.chat_completions.thinking import ThinkingFields
 from flashstep.server.chat_completions.tool_choice import ToolChoice, WireToolChoice, with_schema
 from flashstep.server.chat_completions.wire import AnswerStyle
-from flashstep.server.fields import first_repeated, log_unknown, refuse_unsupported, shown
+from flashstep.server.fields import REFUSED, first_repeated, log_unknown, refuse_unsupported, shown
 from flashstep.server.generation import Generation
 from flashstep.server.sampling import SamplingFields
 from flashstep.server.settings import ServerSettings
@@ -69,7 +69,7 @@ def parse_chat(raw: dict[str, Any], settings: ServerSettings, vocab_size: int) -
         request = ChatRequest.model_validate(raw)
     except ValidationError as error:
         raise invalid_request(error) from error
-    log_unknown(set(request.model_extra or ()))
+    log_unknown(set(request.model_extra or ()) - REFUSED.keys())
     tools, rule = _tools_and_rule(request, raw, settings)
     thinking = request.thinking_wish(settings, request.token_limit)
     verbosity = ("verbosity has no effect: this model has no levels of it",) if request.verbosity else ()

@@ -59,7 +59,7 @@ async def _when_there_is_room(answer: Answer, room: asyncio.Semaphore) -> AsyncG
             async for item in events:
                 yield item
         except InvalidRequest as error:
-            if error.param == "messages":  # what the model calls its prompt
+            if error.param == "messages":  # what an engine calls its prompt
                 error.param = "prompt"
             raise
 

@@ -24,7 +24,7 @@ from pydantic import (
 
 from flashstep.errors import InvalidRequest
 from flashstep.server.completions.prompt import SCHEMA, Prompt, read_prompts
-from flashstep.server.fields import log_unknown, shown
+from flashstep.server.fields import Refusal, log_unknown, refuse_unsupported
 from flashstep.server.generation import Generation
 from flashstep.server.sampling import AS_MUCH_AS_FITS, CommonSampling
 from flashstep.server.settings import ServerSettings
@@ -34,15 +34,26 @@ from flashstep.types import SamplingParams
 DEFAULT_MAX_TOKENS = 16
 
 _CHAT_ONLY = "a raw prompt is continued freely; send messages to /v1/chat/completions"
+_FREE = "a raw prompt is continued freely; leave it out and ask for the form in the prompt"
 # Ignoring one of these would change the answer behind the caller's back.
-REFUSED: Mapping[str, str] = {
-    "suffix": "text is continued, not filled in; put everything into prompt",
-    "response_format": _CHAT_ONLY,
-    "messages": _CHAT_ONLY,
-    "tools": _CHAT_ONLY,
-    "use_beam_search": "leave it out",
-    "max_completion_tokens": "here it is called max_tokens",
-    "min_tokens": "leave it out, or send ignore_eos with max_tokens",
+REFUSED: Mapping[str, Refusal] = {
+    "suffix": Refusal(("",), "text is continued, not filled in; put everything into prompt"),
+    "response_format": Refusal(({"type": "text"},), _CHAT_ONLY),
+    "messages": Refusal(([],), _CHAT_ONLY),
+    "tools": Refusal(([],), _CHAT_ONLY),
+    "tool_choice": Refusal(("auto", "none"), _CHAT_ONLY),
+    "functions": Refusal(([],), _CHAT_ONLY),
+    "function_call": Refusal(("auto", "none"), _CHAT_ONLY),
+    "guided_json": Refusal((), _FREE),
+    "guided_regex": Refusal((), _FREE),
+    "guided_choice": Refusal((), _FREE),
+    "guided_grammar": Refusal((), _FREE),
+    "structured_outputs": Refusal((), _FREE),
+    "continue_final_message": Refusal((False,), "the prompt is continued as it stands; leave it out"),
+    "modalities": Refusal((["text"], []), "this model reads and writes text only"),
+    "use_beam_search": Refusal((False,), "leave it out"),
+    "max_completion_tokens": Refusal((), "here it is called max_tokens"),
+    "min_tokens": Refusal((0,), "leave it out, or send ignore_eos with max_tokens"),
 }
 _HARMLESS = frozenset({"user", "metadata", "add_special_tokens"})
 
@@ -119,7 +130,7 @@ class CompletionWish:
 
 def parse_completion(raw: dict[str, Any], settings: ServerSettings, vocab_size: int) -> CompletionWish:
     """Check a request body; token ids must lie below `vocab_size`. Raises InvalidRequest naming the field."""
-    _refuse(raw)
+    refuse_unsupported(raw, REFUSED, by="/v1/completions")
     try:
         request = CompletionRequest.model_validate(raw)
     except ValidationError as error:
@@ -158,17 +169,6 @@ def parse_completion(raw: dict[str, Any], settings: ServerSettings, vocab_size: 
         score_only=request.max_tokens == 0,
         include_usage=bool(options and options.include_usage),
     )
-
-
-def _refuse(raw: Mapping[str, Any]) -> None:
-    for name, advice in REFUSED.items():
-        value = raw.get(name)
-        if value:
-            raise InvalidRequest(
-                f"{name}: {shown(value)} is not supported by /v1/completions; {advice}",
-                param=name,
-                code="unsupported_parameter",
-            )
 
 
 def _check_token_ids(prompts: Sequence[Prompt], vocab_size: int) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 
 KEEP_ALIVE = b": keep-alive\n\n"
 
-_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # made once: dumps() makes one a call
+# Made once: dumps() makes one a call. NaN would be no JSON: better no frame than one that breaks its reader.
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
 _LINE_BREAKS = str.maketrans({"\x85": "\\u0085", "\u2028": "\\u2028", "\u2029": "\\u2029"})
 
 
@@ -16,6 +17,7 @@ def frame(data: dict[str, Any], event: str | None = None) -> bytes:
 
 
 def json_text(value: Any) -> str:
-    """Compact JSON without any character that a line splitter of some client takes as a line end."""
+    """Compact JSON without any character that a line splitter of some client takes as a line end. Raises
+    ValueError for NaN and infinities."""
     text = _ENCODER.encode(value)
     return text if text.isascii() else text.translate(_LINE_BREAKS)

@@ -3,13 +3,17 @@
     {"name": "ci", "sha256": "9f86...", "created": "2026-02-01", "requests_per_minute": 60}
 
 Every member of a line is a field of `ApiKey` or `KeyLimits`; others are refused, since a misspelt limit
-would be no limit. Writing replaces the whole file at once and leaves it readable for its owner alone;
-comments are kept.
+would be no limit. A new file is readable for its owner alone. A change replaces the whole file at once and
+keeps its comments, its rights and, as far as the system allows, its owner; where a link leads to it, the link
+stays one.
 """
 
 import json
 import os
+import stat
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, fields
 from datetime import date
 from pathlib import Path
@@ -41,22 +45,51 @@ def read_keys(path: Path) -> tuple[ApiKey, ...]:
 
 def add_key(path: Path, key: ApiKey) -> None:
     """Append a key; the file is made when there is none. Raises ConfigError when the name is taken."""
-    lines: list[str] = []
-    if path.exists():
-        if any(known.name == key.name for known in read_keys(path)):
-            raise ConfigError(
-                f"{path} already has a key named {key.name!r}; choose another name, or remove that one first"
-            )
-        lines = _lines(path)
-    _write(path, [*lines, _line(key)])
+    with _locked(path):
+        lines: list[str] = []
+        if path.exists():
+            if any(known.name == key.name for known in read_keys(path)):
+                raise ConfigError(
+                    f"{path} already has a key named {key.name!r}; choose another name, or remove that one "
+                    "first"
+                )
+            lines = _lines(path)
+        _write(path, [*lines, _line(key)])
 
 
 def remove_key(path: Path, name: str) -> None:
     """Take a key out. Raises ConfigError when there is none of this name."""
-    names = [key.name for key in read_keys(path)]
-    if name not in names:
-        raise ConfigError(f"{path} has no key named {name!r}; it has {', '.join(names) or 'none'}")
-    _write(path, [line for line in _lines(path) if not (_is_key(line) and _parsed(line).name == name)])
+    with _locked(path):
+        names = [key.name for key in read_keys(path)]
+        if name not in names:
+            raise ConfigError(f"{path} has no key named {name!r}; it has {', '.join(names) or 'none'}")
+        _write(path, [line for line in _lines(path) if not (_is_key(line) and _parsed(line).name == name)])
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """Alone among those who change files of this folder: of two changes at once, one would be lost. The
+    folder is locked, since the file itself is replaced."""
+    try:
+        import fcntl
+    except ImportError:  # a system without such locks
+        yield
+        return
+    try:
+        folder = os.open(_target(path).parent, os.O_RDONLY)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    try:
+        with suppress(OSError):  # some network file systems lock no folders
+            fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
+
+
+def _target(path: Path) -> Path:
+    """The file itself, where `path` is a link to it."""
+    return Path(os.path.realpath(path))
 
 
 def _lines(path: Path) -> list[str]:
@@ -114,17 +147,33 @@ def _line(key: ApiKey) -> str:
 
 
 def _write(path: Path, lines: list[str]) -> None:
+    target = _target(path)
     try:
         # mkstemp makes it readable for the owner alone; in the same folder, so that replacing is atomic.
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.")
         try:
             with os.fdopen(handle, "w", encoding="utf-8") as file:
                 file.writelines(f"{line}\n" for line in lines)
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(temporary, path)
+            if target.exists():
+                _make_alike(temporary, target.stat())
+            os.replace(temporary, target)
         except OSError:
             os.unlink(temporary)
             raise
     except OSError as error:
-        raise ConfigError(f"cannot write the key file {path}: {error}") from error
+        raise _unwritable(path, error) from error
+
+
+def _make_alike(file: str, old: os.stat_result) -> None:
+    """Give `file` owner, group and rights of the one that it replaces: a server that runs as somebody else
+    than whoever changes its keys must still be able to read them."""
+    if hasattr(os, "chown"):  # not on Windows
+        with suppress(OSError):  # only root may give a file to somebody else
+            os.chown(file, old.st_uid, old.st_gid)
+    os.chmod(file, stat.S_IMODE(old.st_mode))
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"cannot write the key file {path}: {error}")

@@ -1,7 +1,9 @@
 """Forms of chat completions, raw completions and the token endpoints beyond the types of their models."""
 
+from collections.abc import Mapping
+
 from flashstep.server.completions.protocol import REFUSED as REFUSED_IN_COMPLETIONS
-from flashstep.server.fields import REFUSED
+from flashstep.server.fields import REFUSED, Refusal
 from flashstep.server.openapi.forms import (
     JSON_OBJECT_TEXT,
     NULL,
@@ -24,8 +26,7 @@ _REFUSAL_PART: Schema = {
 def complete_chat(schema: Schema, offer: Offer) -> None:
     """Chat completions: what is refused, and limits of this server."""
     fields = schema["properties"]
-    for name, refusal in REFUSED.items():
-        fields[name] = {"enum": [None, *refusal.off_values], "description": refusal.advice}
+    _tell_refused(fields, REFUSED)
     narrow(fields, "n", {"maximum": offer.max_choices})
     for name in ("max_tokens", "max_completion_tokens", "max_output_tokens"):
         narrow(fields, name, {"not": {"const": 0}})
@@ -34,10 +35,14 @@ def complete_chat(schema: Schema, offer: Offer) -> None:
 def complete_completion(schema: Schema, offer: Offer) -> None:
     """Raw completions: what is refused, and limits of this server."""
     fields = schema["properties"]
-    for name, advice in REFUSED_IN_COMPLETIONS.items():
-        fields[name] = {"enum": [None, False, 0, "", [], {}], "description": advice}
+    _tell_refused(fields, REFUSED_IN_COMPLETIONS)
     narrow(fields, "n", {"maximum": offer.max_choices})
     narrow(fields, "best_of", {"maximum": offer.max_choices})
+
+
+def _tell_refused(fields: dict[str, Schema], refused: Mapping[str, Refusal]) -> None:
+    for name, refusal in refused.items():
+        fields[name] = {"enum": [None, *refusal.off_values], "description": refusal.advice}
 
 
 def complete_tokenize(schema: Schema, offer: Offer) -> None:

@@ -22,7 +22,7 @@ from flashstep.server.responses.output_wish import ReasoningWish, TextWish
 from flashstep.server.responses.tools import ToolSet, read_choice, tool_set
 from flashstep.server.sampling import CommonSampling
 from flashstep.server.settings import ServerSettings
-from flashstep.server.validation import Integer, ListOf, MapOf, invalid_request
+from flashstep.server.validation import Integer, ListOf, MapOf, check_finite, invalid_request
 from flashstep.types import SamplingParams
 
 _LOGPROBS = "message.output_text.logprobs"
@@ -39,6 +39,8 @@ REFUSED: Mapping[str, tuple[tuple[Any, ...], str]] = {
     "max_tokens": ((-1,), "here it is called max_output_tokens"),
     "max_completion_tokens": ((-1,), "here it is called max_output_tokens"),
 }
+# May hold any JSON, and the response repeats it.
+_ECHOED = ("tools", "tool_choice", "text")
 # Bookkeeping that cannot change an answer.
 _HARMLESS = frozenset(
     {
@@ -125,6 +127,8 @@ def parse_response(raw: dict[str, Any], settings: ServerSettings, vocab_size: in
     except ValidationError as error:
         raise invalid_request(error) from error
     log_ignored(set(request.model_extra or ()) - _HARMLESS - REFUSED.keys())
+    for field in _ECHOED:
+        check_finite(field, raw.get(field))
     declared = tool_set(request.tools or [])
     tools, rule = read_choice(request.tool_choice).apply(
         declared.tools, is_parallel=request.parallel_tool_calls is not False

@@ -40,15 +40,7 @@ class TokensEndpoint:
         wish = parse_tokenize(raw)
         if wish.model is not None:
             self._catalogue.check(wish.model)
-        token_ids = await in_thread(self._encode, wish, raw)
-        answer: dict[str, object] = {
-            "count": len(token_ids),
-            "max_model_len": self._model.context_length,
-            "tokens": token_ids,
-        }
-        if wish.return_token_strs:
-            answer["token_strs"] = [self._model.detokenize((i,)) for i in token_ids]
-        return JSONResponse(answer)
+        return JSONResponse(await in_thread(self._tokenized, wish, raw))
 
     async def detokenize(self, request: Request) -> JSONResponse:
         """The text of token ids: `{"prompt": ...}`."""
@@ -56,6 +48,17 @@ class TokensEndpoint:
         if wish.model is not None:
             self._catalogue.check(wish.model)
         return JSONResponse({"prompt": await in_thread(self._model.detokenize, wish.tokens)})
+
+    def _tokenized(self, wish: TokenizeRequest, raw: dict[str, object]) -> dict[str, object]:
+        token_ids = self._encode(wish, raw)
+        answer: dict[str, object] = {
+            "count": len(token_ids),
+            "max_model_len": self._model.context_length,
+            "tokens": token_ids,
+        }
+        if wish.return_token_strs:
+            answer["token_strs"] = [self._model.detokenize((i,)) for i in token_ids]
+        return answer
 
     def _encode(self, wish: TokenizeRequest, raw: dict[str, object]) -> list[int]:
         if wish.messages is not None:

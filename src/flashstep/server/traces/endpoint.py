@@ -31,7 +31,7 @@ class TraceEndpoint:
 
     async def get(self, request: Request) -> JSONResponse:
         """`{"object": "trace", "trace_id", "records": [...]}`; raises TraceNotFound."""
-        trace_id = request.path_params["trace_id"].lower()
+        trace_id = request.path_params["trace_id"].lower().replace("-", "")  # a UUID is one, too
         if self._tracing is None:
             raise TraceNotFound("this server keeps no traces; it was started with --trace-store off")
         records = await asyncio.to_thread(self._tracing.lookup, trace_id)
