@@ -43,9 +43,8 @@ def train_command(
     run's records (training.pt, metrics.jsonl, curves.png, report.md). `resume` False starts over.
     `minutes` stops early, resumable; 0 trains no step. `threads` None = torch's default. start: the
     checkpoint folder whose weights a new run begins with. compiles: layers are compiled first, which needs a
-    C++ compiler.
-    num_workers: processes that make batches ahead. ConfigError, and nothing discarded, for a `start` that
-    cannot be used.
+    C++ compiler. num_workers: processes that make batches ahead. ConfigError, and nothing discarded, for a
+    `start` that cannot be used.
     """
     # oneDNN compiles a kernel for each shape; rows of six widths have more shapes than it keeps by default.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")

@@ -24,10 +24,20 @@ def sort_lines(
     nexts = [_next(keys(item), len(prefix)) for item in items]
     in_order = sorted(nexts, reverse=falls)
     gathered = ", ".join(f"{key} {item}" for key, item in zip(nexts, items, strict=True))
-    lines, ordered = [f"{' '.join(prefix)}: {gathered}; {' '.join(in_order)}"], list[str]()
-    for key in dict.fromkeys(in_order):
-        alike = [item for item, own in zip(items, nexts, strict=True) if own == key]
-        more, group = sort_lines(prefix + key, alike, keys, falls=falls)
+    lines, ordered = sort_groups(prefix, items, keys, falls=falls)
+    return [f"{' '.join(prefix)}: {gathered}; {' '.join(in_order)}", *lines], ordered
+
+
+def sort_groups(
+    prefix: str, items: Sequence[str], keys: Keys, *, falls: bool = False
+) -> tuple[list[str], list[str]]:
+    """Like `sort_lines` where the trace has already put the next characters in order."""
+    groups: dict[str, list[str]] = {}
+    for item in items:
+        groups.setdefault(_next(keys(item), len(prefix)), []).append(item)
+    lines, ordered = list[str](), list[str]()
+    for key in sorted(groups, reverse=falls):
+        more, group = sort_lines(prefix + key, groups[key], keys, falls=falls)
         lines += more
         ordered += group
     return lines, ordered

@@ -56,12 +56,12 @@ def sample_in_split(
 
 def plus(a: int, b: int) -> list[str]:
     """The lines of a + b: one for a sum up to 20, else columns."""
-    return [f"{a}+{b}={a + b}"] if a + b <= _LARGEST_KNOWN else _without_verdict(column_sum(a, b))
+    return [f"{a}+{b}={a + b}"] if a + b <= _LARGEST_KNOWN else without_verdict(column_sum(a, b))
 
 
 def minus(a: int, b: int) -> list[str]:
     """The lines of a - b for a >= b >= 0: one for a up to 20, else columns."""
-    return [f"{a}-{b}={a - b}"] if a <= _LARGEST_KNOWN else _without_verdict(column_difference(a, b))
+    return [f"{a}-{b}={a - b}"] if a <= _LARGEST_KNOWN else without_verdict(column_difference(a, b))
 
 
 def times(a: int, digit: int) -> list[str]:
@@ -87,5 +87,6 @@ def mentions(question: str, items: Iterable[object]) -> bool:
     return all(re.search(rf"(?<![\w.]){re.escape(str(i).lower())}(?!\w|\.\d)", text) for i in items)
 
 
-def _without_verdict(trace: str) -> list[str]:
+def without_verdict(trace: str) -> list[str]:
+    """The lines of a trace but for the last, which has its result."""
     return trace.split("\n")[:-1]

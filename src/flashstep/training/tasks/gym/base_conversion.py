@@ -10,8 +10,8 @@ _DIGITS = "0123456789abcdef"
 
 
 def solve(entry: Entry) -> Solved:
-    """To base ten digit by digit (times the base, plus the digit), by place values from base 11 on; then divide: each number so far
-    with its digit and rest, the quotient and rest of all, the digits so far.
+    """To base ten digit by digit (times the base, plus the digit), by place values from base 11 on; then
+    divide: each number so far with its digit and rest, the quotient and rest of all, the digits so far.
 
     3a0 base 13 to 6
     3 10 0

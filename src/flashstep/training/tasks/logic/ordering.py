@@ -102,8 +102,8 @@ def solve(problem: Problem) -> Solution:
 def _signs(superlative: str) -> str:
     """Which comparative has the wanted end on its left: "taller > shorter <"."""
     scale = _SCALE_OF[superlative]
-    towards = scale[scale.index(superlative) - 1]
-    return f"{towards} > {scale[2] if towards == scale[0] else scale[0]} <"
+    place = scale.index(superlative)  # 1 or 3; each superlative stands behind its comparative
+    return f"{scale[place - 1]} > {scale[3 - place]} <"
 
 
 def _turned(fact: tuple[str, str, str], superlative: str) -> tuple[str, str]:

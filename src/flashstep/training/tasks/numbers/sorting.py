@@ -15,7 +15,7 @@ import random
 import re
 
 from flashstep.training.tasks.base import Example, Split, split_of
-from flashstep.training.tasks.key_sort import sort_lines
+from flashstep.training.tasks.key_sort import sort_groups
 from flashstep.training.tasks.numbers.question import example_of, numbers_in
 from flashstep.training.tasks.trace_check import Solution, replays
 
@@ -46,17 +46,11 @@ def solve(task: str) -> Solution:
         raise ValueError(f"not a list to sort: {task}")
     numbers = match[2].split()
     falls = match[1] == "down"
-    keys = {number: f"{len(number)}{number}" for number in numbers}
-    lengths = [keys[number][0] for number in numbers]
-    in_order = sorted(lengths, reverse=falls)
-    lines, ordered = [task, f"{' '.join(lengths)}; {' '.join(in_order)}"], list[str]()
-    for length in dict.fromkeys(in_order):
-        alike = [number for number in numbers if keys[number][0] == length]
-        more, group = sort_lines(length, alike, keys.__getitem__, falls=falls)
-        lines += more
-        ordered += group
+    lengths = [str(len(number)) for number in numbers]
+    counted = f"{' '.join(lengths)}; {' '.join(sorted(lengths, reverse=falls))}"
+    steps, ordered = sort_groups("", numbers, lambda number: f"{len(number)}{number}", falls=falls)
     key = ", ".join(ordered)
-    return Solution("\n".join([*lines, f"So {key}."]), key, key, tuple(numbers))
+    return Solution("\n".join([task, counted, *steps, f"So {key}."]), key, key, tuple(numbers))
 
 
 def verify(example: Example, answer_text: str) -> bool:

@@ -20,7 +20,7 @@ import random
 import re
 
 from flashstep.training.tasks.base import Example, Split, split_of
-from flashstep.training.tasks.key_sort import sort_lines
+from flashstep.training.tasks.key_sort import sort_groups
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.text.letter_texts import is_asked_about, list_in_question, sample_words
 from flashstep.training.tasks.text.sorted_letters import stretch_lines
@@ -59,13 +59,9 @@ def solve(words: list[str]) -> Solution:
     """The words in order."""
     firsts = [word[0] for word in words]
     lines = ["Order:", ", ".join(f"{word[0]} {word}" for word in words), *stretch_lines(firsts)]
-    ordered: list[str] = []
-    for first in sorted(set(firsts)):
-        more, group = sort_lines(first, [word for word in words if word[0] == first], str)
-        lines += more
-        ordered += group
+    steps, ordered = sort_groups("", words, str)
     listed = f"{', '.join(ordered)}."
-    return Solution("\n".join([*lines, f"So {listed}"]), listed, " ".join(ordered))
+    return Solution("\n".join([*lines, *steps, f"So {listed}"]), listed, " ".join(ordered))
 
 
 def _shared(words: list[str]) -> int:

@@ -31,7 +31,7 @@ from flashstep.training.tasks.answers import last_number, trimmed
 from flashstep.training.tasks.arithmetic import column_difference, column_sum
 from flashstep.training.tasks.base import Example, Split
 from flashstep.training.tasks.questions import wordings
-from flashstep.training.tasks.trace_steps import Solution, over, sample_in_split, times
+from flashstep.training.tasks.trace_steps import Solution, over, sample_in_split, times, without_verdict
 from flashstep.training.tasks.wording import dress
 
 WORDINGS = ("celsius_to_fahrenheit", "fahrenheit_to_celsius")
@@ -110,7 +110,7 @@ def _signed(operation: Callable[[int, int], list[str]], number: int, digit: int)
 
 def _columns(verdict: str, trace: str) -> list[str]:
     """The lines of a sum or a difference behind the verdict that it comes of; without its own result."""
-    return f"{verdict}: {trace}".split("\n")[:-1]
+    return without_verdict(f"{verdict}: {trace}")
 
 
 def _sample(rng: random.Random) -> Problem:
