@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from flashstep.errors import FlashstepError, InvalidRequest
+from flashstep.server.traces.record import plain_trace_id
 from flashstep.server.traces.settings import default_store
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _parse_seconds(text: str | None) -> float:
 
 
 def _find(reader: "TraceReader", given: str) -> "list[TraceRecord]":
-    wanted = given.strip().lower().replace("-", "")  # a UUID is one, too
+    wanted = plain_trace_id(given)
     records = reader.trace(wanted)
     if records:
         return records

@@ -18,6 +18,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from flashstep.server.call import Call, call_of
+from flashstep.server.traces.record import plain_trace_id
 
 logger = logging.getLogger("flashstep.server.access")
 
@@ -42,7 +43,7 @@ def incoming_trace(headers: Headers) -> tuple[str | None, str | None]:
     if parent:
         return parent.group(1), parent.group(2)
     for name in ("x-trace-id", "x-request-id"):
-        own = headers.get(name, "").strip().lower().replace("-", "")  # a UUID is one, too
+        own = plain_trace_id(headers.get(name, ""))
         if _TRACE_ID.fullmatch(own):
             return own, None
     return None, None

@@ -12,6 +12,7 @@ from starlette.responses import JSONResponse
 from flashstep.errors import FlashstepError
 from flashstep.server.call import call_of
 from flashstep.server.traces.codec import trace_object
+from flashstep.server.traces.record import plain_trace_id
 from flashstep.server.traces.tracing import Tracing
 
 
@@ -31,7 +32,7 @@ class TraceEndpoint:
 
     async def get(self, request: Request) -> JSONResponse:
         """`{"object": "trace", "trace_id", "records": [...]}`; raises TraceNotFound."""
-        trace_id = request.path_params["trace_id"].lower().replace("-", "")  # a UUID is one, too
+        trace_id = plain_trace_id(request.path_params["trace_id"])
         if self._tracing is None:
             raise TraceNotFound("this server keeps no traces; it was started with --trace-store off")
         records = await asyncio.to_thread(self._tracing.lookup, trace_id)

@@ -14,6 +14,11 @@ from flashstep.types import FinishReason, Usage
 Outcome = Literal["ok", "failed", "disconnected"]
 
 
+def plain_trace_id(given: str) -> str:
+    """A trace id, or the beginning of one, as records have it: in lower case, a UUID without its dashes."""
+    return given.strip().lower().replace("-", "")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
     """Moments of a generation; None = not reached, or not known because it was broken off.
