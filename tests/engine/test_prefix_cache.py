@@ -14,13 +14,14 @@ SIZE = 4
 def filled(tokens, *, reach=4, num_lookahead=0, has_mtp=True, sliding=True, num_blocks=20):
     """A cache that knows every whole block of `tokens`; returns it with the two pools."""
     full, slides = BlockPool("full", num_blocks), BlockPool("sliding", num_blocks)
-    cache = PrefixCache(full, slides, block_size=SIZE, reach=reach, num_lookahead=num_lookahead)
-    parent = ROOT
+    cache = PrefixCache(full, slides, block_size=SIZE, reach=reach)
+    parent, followed = ROOT, (*tokens, *[-1] * num_lookahead)
     for start in range(0, len(tokens) - SIZE + 1, SIZE):
         block, slide = full.take(1)[0], slides.take(1)[0]
         parent = cache.add(
-            parent, tuple(tokens[start : start + SIZE]), block, slide if sliding else None, has_mtp=has_mtp
-        )
+            parent, tuple(tokens[start : start + SIZE]), block, slide if sliding else None,
+            ahead=followed[start + SIZE : start + SIZE + num_lookahead] if has_mtp else None,
+        )  # fmt: skip
     return cache, full, slides
 
 
@@ -57,15 +58,29 @@ def test_who_drafts_needs_rows_of_the_modules_and_matched_tokens_behind_them():
     cache, _, _ = filled(range(16), num_lookahead=3)
     assert len(cache.find([*range(16), 99], drafts=True).full_blocks) == 3
     assert len(cache.find([*range(16), 99], drafts=False).full_blocks) == 4
+    assert len(cache.find([*range(10), 99, 98, 97], drafts=True).full_blocks) == 1
     cache, _, _ = filled(range(16), has_mtp=False)
     assert cache.find([*range(16), 99], drafts=True) == MISS
+
+
+def test_where_prefixes_part_right_behind_a_block_the_modules_rows_are_those_of_the_last(toy_config):
+    """The runner itself fails when a module reads a row that it wrote for other tokens."""
+    sizes = {"block_size": 1, "num_full_blocks": 200}
+    engine = make_engine(toy_config, num_draft_tokens=3, **sizes)
+    ways = [(*prompt(3), 300 + way, *prompt(3, 5)) for way in range(2)]
+    for number, way in enumerate(ways * 2):
+        known = engine.metrics.num_cached_tokens
+        for turn in range(2):
+            asked = request(f"{number}-{turn}", way, eos=frozenset(), max_tokens=5)
+            assert run(engine, [asked]) == expected([asked])
+        assert engine.metrics.num_cached_tokens > known, "who comes again finds its own"
 
 
 def test_a_hash_collision_is_a_miss(monkeypatch):
     cache, full, _ = filled(range(8))
     monkeypatch.setattr("flashstep.engine.prefix_cache.hash", lambda value: 7, raising=False)
-    assert cache.add(ROOT, (1, 1, 1, 1), full.take(1)[0], None, has_mtp=False) == 7
-    assert cache.add(ROOT, (2, 2, 2, 2), full.take(1)[0], None, has_mtp=False) is None
+    assert cache.add(ROOT, (1, 1, 1, 1), full.take(1)[0], None, ahead=None) == 7
+    assert cache.add(ROOT, (2, 2, 2, 2), full.take(1)[0], None, ahead=None) is None
     assert cache.find((2, 2, 2, 2, 0), drafts=False) == MISS
 
 

@@ -28,7 +28,7 @@ class Cached:
 
     def __init__(self, text):
         self.full, self.sliding = BlockPool("full", 30), BlockPool("sliding", 20)
-        self.cache = PrefixCache(self.full, self.sliding, block_size=SIZE, reach=6, num_lookahead=3)
+        self.cache = PrefixCache(self.full, self.sliding, block_size=SIZE, reach=6)
         self.text = text
         self.sequence = Sequence(request(prompt=text[:9]), max_total_tokens=100, num_drafts=3, arrived_s=0.0)
         self.lookup = PrefixLookup(self.cache, self.sequence)
@@ -37,8 +37,10 @@ class Cached:
         parent = ROOT
         for index in range(count):
             full, sliding = self.full.take(1), self.sliding.take(1)
-            tokens = tuple(TEXTS[number][index * SIZE : (index + 1) * SIZE])
-            parent = self.cache.add(parent, tokens, full[0], sliding[0], has_mtp=has_mtp)
+            end = (index + 1) * SIZE
+            tokens = tuple(TEXTS[number][end - SIZE : end])
+            ahead = tuple(TEXTS[number][end : end + 3]) if has_mtp else None
+            parent = self.cache.add(parent, tokens, full[0], sliding[0], ahead=ahead)
             self.full.give_back(full)
             self.sliding.give_back(sliding)
 

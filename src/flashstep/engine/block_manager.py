@@ -54,11 +54,11 @@ class BlockManager:
         self.sliding = BlockPool("sliding", num_sliding_blocks)
         self._reach = num_stale_rows + window_tokens - 1
         self._num_stale_rows = num_stale_rows
+        self._num_lookahead = num_lookahead
         self.num_hit_tokens = 0
         self._patience_tokens = _PATIENCE_TOKENS
         self._cache = PrefixCache(
-            self.full, self.sliding,
-            block_size=block_size, reach=self._reach, num_lookahead=num_lookahead,
+            self.full, self.sliding, block_size=block_size, reach=self._reach,
         ) if caches_prefixes else None  # fmt: skip
         self._lookup: PrefixLookup | None = None  # of the sequence that was refused last
         self._refusal: _Refusal | None = None
@@ -166,12 +166,13 @@ class BlockManager:
         drafts = seq.num_drafts > 0
         num_final = seq.num_computed_tokens - (self._num_stale_rows if drafts else 0)
         for index in range(len(seq.block_keys), num_final // self.block_size):
+            end = (index + 1) * self.block_size
             key = self._cache.add(
                 seq.block_keys[-1] if seq.block_keys else ROOT,
-                tuple(seq.token_ids[index * self.block_size : (index + 1) * self.block_size]),
+                tuple(seq.token_ids[end - self.block_size : end]),
                 seq.full_table[index],
                 seq.sliding_table[index] if index >= seq.sliding_table.num_released else None,
-                has_mtp=drafts,
+                ahead=tuple(seq.token_ids[end : end + self._num_lookahead]) if drafts else None,
             )
             if key is None:
                 seq.has_unknown_prefix = True

@@ -5,15 +5,16 @@ whole prefix; tokens are compared as well, so that a collision is a miss. A pref
 taken over when its `b` full blocks are there and of the sliding pool those that the next row can
 still read.
 
-MTP rows read up to `num_lookahead` tokens behind their own position. A sequence that drafts therefore
-takes over only rows whose next tokens are known behind them, and only sliding blocks that a drafting
-sequence wrote; its drafts are then those it would have without the cache. One case is let pass: where
-prefixes part right behind a block, it keeps the MTP rows of the one that wrote it, and who goes on with the
-other one may get a worse draft or two, never another answer.
+MTP rows read some tokens behind their own position, so those at a block's end depend on what came behind
+the block. A sequence that drafts takes over only sliding blocks that a drafting sequence wrote and behind
+which both go on alike for as far as these rows read; its drafts are then those it would have without the
+cache. Where prefixes part right behind a block, the sequence that comes last puts its own rows in the place
+of the other's.
 """
 
 from collections.abc import Sequence as Ordered
 from dataclasses import dataclass
+from itertools import count
 from typing import NamedTuple
 
 from flashstep.engine.block_pool import BlockPool
@@ -23,13 +24,14 @@ ROOT = 0  # the key in front of the first block
 
 @dataclass(slots=True)
 class _Entry:
-    """One known block of a prefix. `sliding_block` is None once that block is gone."""
+    """One known block of a prefix. sliding_block: None once that block is gone. ahead: the tokens behind it that
+    its MTP rows have read, None when it has no such rows."""
 
     parent: int
     token_ids: tuple[int, ...]
     full_block: int
     sliding_block: int | None
-    has_mtp: bool
+    ahead: tuple[int, ...] | None
 
 
 class Hit(NamedTuple):
@@ -69,15 +71,12 @@ class PrefixCache:
     version: grows whenever the answer of `find` may have changed.
     """
 
-    def __init__(
-        self, full: BlockPool, sliding: BlockPool, *, block_size: int, reach: int, num_lookahead: int
-    ) -> None:
+    def __init__(self, full: BlockPool, sliding: BlockPool, *, block_size: int, reach: int) -> None:
         self._full = full
         self._sliding = sliding
         self.block_size = block_size
         self.version = 0
         self._reach = reach
-        self._num_lookahead = num_lookahead
         self._entries: dict[int, _Entry] = {}
         self._key_of_full: dict[int, int] = {}
         self._key_of_sliding: dict[int, int] = {}
@@ -88,19 +87,21 @@ class PrefixCache:
         """The longest prefix of `token_ids` that can be taken over, leaving at least one token."""
         chain = KeyChain(self.block_size)
         chain.extend(token_ids)
-        return self.find_chain(chain, len(token_ids), drafts=drafts)
+        return self.find_chain(chain, token_ids, drafts=drafts)
 
-    def find_chain(self, chain: KeyChain, num_tokens: int, *, drafts: bool) -> Hit:
-        """`find` for `num_tokens` tokens whose whole blocks are in `chain`."""
-        keys, size = chain.keys[: self._num_known(chain)], self.block_size
-        most = min(len(keys), (num_tokens - 1) // size)
-        if drafts:
-            most = min(most, (len(keys) * size - self._num_lookahead) // size)
-        usable = [self._sliding_usable(key, drafts) for key in keys[: max(0, most)]]
+    def find_chain(self, chain: KeyChain, token_ids: Ordered[int], *, drafts: bool) -> Hit:
+        """`find` for tokens whose whole blocks are in `chain`."""
+        size = self.block_size
+        keys = chain.keys[: min(self._num_known(chain), (len(token_ids) - 1) // size)]
+        entries = [self._entries[key] for key in keys]
+        usable = [
+            entry.sliding_block is not None and (not drafts or _reads_alike(entry, token_ids, end))
+            for entry, end in zip(entries, count(size, size), strict=False)
+        ]
         for length in range(len(usable), 0, -1):
             first = max(0, (length * size - self._reach) // size)
             if all(usable[first:length]):
-                entries = [self._entries[key] for key in keys[:length]]
+                entries = entries[:length]
                 sliding = [e.sliding_block for e in entries[first:] if e.sliding_block is not None]
                 return Hit(keys[:length], [e.full_block for e in entries], sliding)
         return MISS
@@ -112,34 +113,35 @@ class PrefixCache:
         full_block: int,
         sliding_block: int | None,
         *,
-        has_mtp: bool,
+        ahead: tuple[int, ...] | None,
     ) -> int | None:
         """Register a block that is complete and final; returns its key, None when the key is taken by
-        another prefix (a collision), behind which nothing can be registered."""
+        another prefix (a collision), behind which nothing can be registered. ahead: the tokens behind it that
+        its MTP rows have read, None without such rows."""
         key = hash((parent, token_ids))
         entry = self._entries.get(key)
         if entry is None:
             self.version += 1
-            self._entries[key] = _Entry(parent, token_ids, full_block, None, False)
+            self._entries[key] = _Entry(parent, token_ids, full_block, None, None)
             self._key_of_full[full_block] = key
             self._full.register(full_block)
         elif entry.parent != parent or entry.token_ids != token_ids:
             return None
         if sliding_block is not None:
-            self._add_sliding(key, sliding_block, has_mtp)
+            self._add_sliding(key, sliding_block, ahead)
         return key
 
-    def _add_sliding(self, key: int, block: int, has_mtp: bool) -> None:
+    def _add_sliding(self, key: int, block: int, ahead: tuple[int, ...] | None) -> None:
         """Remember a sliding block, unless one that is at least as good is known."""
         entry = self._entries[key]
         old = entry.sliding_block
         if old is not None:
-            if entry.has_mtp or not has_mtp or old == block:
+            if old == block or ahead in (None, entry.ahead):
                 return
             del self._key_of_sliding[old]
             self._sliding.unregister(old)
         self.version += 1
-        entry.sliding_block, entry.has_mtp = block, has_mtp
+        entry.sliding_block, entry.ahead = block, ahead
         self._key_of_sliding[block] = key
         self._sliding.register(block)
 
@@ -153,10 +155,6 @@ class PrefixCache:
             parent = key
         return len(chain.keys)
 
-    def _sliding_usable(self, key: int, drafts: bool) -> bool:
-        entry = self._entries[key]
-        return entry.sliding_block is not None and (entry.has_mtp or not drafts)
-
     def _drop_full(self, block: int) -> None:
         self.version += 1
         entry = self._entries.pop(self._key_of_full.pop(block))
@@ -167,3 +165,8 @@ class PrefixCache:
     def _drop_sliding(self, block: int) -> None:
         self.version += 1
         self._entries[self._key_of_sliding.pop(block)].sliding_block = None
+
+
+def _reads_alike(entry: _Entry, token_ids: Ordered[int], end: int) -> bool:
+    """Has a block, with `end` tokens up to its own end, the MTP rows that it would have in `token_ids`?"""
+    return entry.ahead is not None and tuple(token_ids[end : end + len(entry.ahead)]) == entry.ahead

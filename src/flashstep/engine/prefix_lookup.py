@@ -24,5 +24,5 @@ class PrefixLookup:
             self.chain.extend(seq.token_ids)
             self._state, self._hits = state, {}
         if drafts not in self._hits:
-            self._hits[drafts] = self._cache.find_chain(self.chain, seq.num_tokens, drafts=drafts)
+            self._hits[drafts] = self._cache.find_chain(self.chain, seq.token_ids, drafts=drafts)
         return self._hits[drafts]
