@@ -36,7 +36,7 @@ def main() -> None:
     command += ["--model", str(args.model)] if args.model else []
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "eval.json"
-        command += ["--json", str(file), "--png", str(args.out.with_suffix(".png"))]
+        command += ["--out", str(file), "--png", str(args.out.with_suffix(".png"))]
         subprocess.run([sys.executable, "-m", "flashstep", *command], check=True)
         found = json.loads(file.read_text())
     families = {label: row for entry in found["families"].values() for label, row in entry["results"].items()}

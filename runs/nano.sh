@@ -22,7 +22,7 @@ BIN=${BIN:-.venv/bin}
 "$BIN/flashstep" train nano-rl --from "$OUT/pretrained" --out "$OUT/rl"
 
 for stage in pretrained rl; do
-    "$BIN/flashstep" eval core tools long --model "$OUT/$stage" --json "$OUT/eval-$stage.json" --png "$OUT/eval-$stage.png"
+    "$BIN/flashstep" eval core tools long --model "$OUT/$stage" --out "$OUT/eval-$stage.json" --png "$OUT/eval-$stage.png"
 done
-"$BIN/flashstep" eval gym --model "$OUT/rl" --n 50 --json "$OUT/eval-gym.json"
+"$BIN/flashstep" eval gym --model "$OUT/rl" --n 50 --out "$OUT/eval-gym.json"
 echo "done: checkpoints in $OUT/pretrained and $OUT/rl, figures in $OUT/eval-*.json"

@@ -30,7 +30,7 @@ def figures_of(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def test_everything_is_measured_and_told_in_one_json_line(speaking_checkpoint, tmp_path, capsys) -> None:
     file = tmp_path / "result.json"
-    assert bench(speaking_checkpoint, "all", "--json", str(file)) == 0
+    assert bench(speaking_checkpoint, "all", "--out", str(file)) == 0
     *text, line = capsys.readouterr().out.splitlines()
     result = json.loads(line)
     assert json.loads(file.read_text()) == result
@@ -76,8 +76,8 @@ def test_shares_of_the_ceilings_follow_from_bytes_and_multiply_adds(speaking_che
         (("throughput", "--streams", "100"), "streams is 100; the engine computes 64 at once"),
         (("latency", "--prompt-tokens", "9000"), "prompt and output are 9008 tokens"),
         (("prefill", "--long-prompt", "8192"), "the long prompt and a token of output are 8193 tokens"),
-        (("latency", "--json", "no/such/folder/result.json"), "no such folder as no/such/folder"),
-        (("latency", "--json", "."), "--json .: that is a folder; name a file in it"),
+        (("latency", "--out", "no/such/folder/result.json"), "no such folder as no/such/folder"),
+        (("latency", "--out", "."), "--out .: that is a folder; name a file in it"),
         (("latency", "--kv-memory-mib", "1"), "raise kv_memory_bytes"),
     ],
     ids=lambda value: value[1] if isinstance(value, tuple) else None,

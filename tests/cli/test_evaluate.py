@@ -32,7 +32,7 @@ def run(checkpoint, *arguments) -> int:
 def test_an_evaluation_writes_its_figures_failures_and_picture(speaking_checkpoint, tmp_path, capsys) -> None:
     result_file, failures_file = tmp_path / "result.json", tmp_path / "failures.jsonl"
     picture = tmp_path / "result.png"
-    files = ("--json", str(result_file), "--failures", str(failures_file), "--png", str(picture))
+    files = ("--out", str(result_file), "--failures", str(failures_file), "--png", str(picture))
     families = ("--family", "letters", "--family", "tool_single", "--family", "long_fact")
     lengths = ("--long-tokens", "600", "--long-tokens", "900")
     assert run(speaking_checkpoint, "core", "tools", "long", *families, *lengths, *files) == 0
@@ -49,13 +49,20 @@ def test_an_evaluation_writes_its_figures_failures_and_picture(speaking_checkpoi
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+def test_one_json_object_says_what_the_file_says(speaking_checkpoint, tmp_path, capsys) -> None:
+    file = tmp_path / "result.json"
+    asked = ("core", "--family", "units", "--family", "letters", "--out", str(file))
+    assert run(speaking_checkpoint, *asked, "--json") == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(file.read_text())
+
+
 def test_an_evaluation_goes_on_where_it_was_stopped(speaking_checkpoint, tmp_path, capsys) -> None:
     file = tmp_path / "result.json"
-    assert run(speaking_checkpoint, "core", "--family", "letters", "--json", str(file)) == 0
+    assert run(speaking_checkpoint, "core", "--family", "letters", "--out", str(file)) == 0
     known = json.loads(file.read_text())
     known["families"]["letters"]["results"]["letters"]["mean_reasoning_tokens"] = 1234.5
     file.write_text(json.dumps(known))
-    both = ("--family", "units", "--family", "letters", "--json", str(file))
+    both = ("--family", "units", "--family", "letters", "--out", str(file))
     assert run(speaking_checkpoint, "core", *both) == 0
     assert json.loads(file.read_text())["families"].keys() == {"letters", "units"}
     table = capsys.readouterr().out
@@ -65,11 +72,11 @@ def test_an_evaluation_goes_on_where_it_was_stopped(speaking_checkpoint, tmp_pat
 
 def test_results_of_other_settings_are_not_mixed_in(speaking_checkpoint, tmp_path, capsys) -> None:
     file = tmp_path / "result.json"
-    assert run(speaking_checkpoint, "core", "--family", "letters", "--json", str(file)) == 0
-    assert run(speaking_checkpoint, "core", "--family", "units", "--seed", "1", "--json", str(file)) == 2
+    assert run(speaking_checkpoint, "core", "--family", "letters", "--out", str(file)) == 0
+    assert run(speaking_checkpoint, "core", "--family", "units", "--seed", "1", "--out", str(file)) == 2
     assert "holds results with seed 0, this run has 1" in capsys.readouterr().err
     file.write_text("[]")
-    assert run(speaking_checkpoint, "core", "--family", "units", "--json", str(file)) == 2
+    assert run(speaking_checkpoint, "core", "--family", "units", "--out", str(file)) == 2
     assert "is no result of an evaluation" in capsys.readouterr().err
 
 
@@ -78,7 +85,7 @@ def test_an_unknown_suite_is_told_with_the_known_ones(speaking_checkpoint, capsy
     assert "no suite is called 'chess'; there are: core, tools, long, gym" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("flag", ["--json", "--png", "--failures"])
+@pytest.mark.parametrize("flag", ["--out", "--png", "--failures"])
 def test_a_folder_that_does_not_exist_is_told_before_anything_is_asked(capsys, flag) -> None:
     assert run("no/such/model", "core", flag, "none/file.png") == 2
     assert f"error: {flag} none/file.png: no such folder as none; make it first" in capsys.readouterr().err

@@ -15,7 +15,7 @@ EPILOG = """\b
 Examples:
   flashstep bench latency
   flashstep bench latency --drafting off
-  flashstep bench all --model ./my-checkpoint --json result.json
+  flashstep bench all --model ./my-checkpoint --out result.json
   flashstep bench throughput --streams 8 --rounds 9
 
 \b
@@ -49,13 +49,13 @@ def bench(
     rounds: Annotated[
         int, typer.Option(min=1, help="Samples of each figure; a first one is not counted.")
     ] = 5,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the result here too.", show_default=False)
+    result_file: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the JSON here too.", show_default=False)
     ] = None,
 ) -> None:
     """Measure the machine, then the model on it. Prints median, min and max, and at last one JSON line."""
     folder = resolve_model_path(model)
-    options.check_folder_of("--json", json_file)
+    options.check_folder_of("--out", result_file)
     engine = options.engine_config(
         threads=threads,
         weight_format=weight_format,
@@ -86,5 +86,5 @@ def bench(
             figures.append(figure)
     line = json.dumps(result(settings, ceilings, figures))
     typer.echo(line)  # first: minutes of work are not lost to a file that cannot be written
-    if json_file is not None:
-        json_file.write_text(line + "\n", encoding="utf-8")
+    if result_file is not None:
+        result_file.write_text(line + "\n", encoding="utf-8")

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 EPILOG = """\b
 Examples:
   flashstep eval core
-  flashstep eval core tools long --json result.json
+  flashstep eval core tools long gym --json > result.json
+  flashstep eval core tools long --out result.json --png result.png
   flashstep eval core --family letters --family units --n 50 --seed 1 --failures failures.jsonl
   flashstep eval long --long-tokens 8192 --long-tokens 32768 --n 20
 """
@@ -47,11 +48,16 @@ def evaluate(
         typer.Option(show_default="1024", min=512, help="Length of the long texts; repeatable."),
     ] = None,
     model: options.Model = None,
-    json_file: Annotated[
+    is_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print figures and wrong answers as one JSON object, for programs."),
+    ] = False,
+    result_file: Annotated[
         Path | None,
         typer.Option(
-            "--json",
-            help="Write figures and wrong answers here, after every family; the same command again goes on.",
+            "--out",
+            "-o",
+            help="Write the same here after every family; the same command again goes on.",
             show_default=False,
         ),
     ] = None,
@@ -76,7 +82,7 @@ def evaluate(
     from flashstep.training.evaluation.result_file import ResultFile, weights_digest
     from flashstep.training.evaluation.suites import families_of
 
-    for flag, file in (("--json", json_file), ("--png", picture_file), ("--failures", failures_file)):
+    for flag, file in (("--out", result_file), ("--png", picture_file), ("--failures", failures_file)):
         options.check_folder_of(flag, file)
     if picture_file is not None:
         check_drawable(picture_file)
@@ -91,12 +97,15 @@ def evaluate(
         "weights": weights_digest(folder), "weight_format": config.weight_format, "n": n, "seed": seed,
         "temperature": temperature, "max_tokens": max_tokens, "long_tokens": lengths,
     }  # fmt: skip
-    results = ResultFile(json_file, settings)
+    results = ResultFile(result_file, settings)
     missing = [name for name in families if name not in results]
     if missing:
         _evaluate(folder, config, params, n, seed, missing, lengths, results)
     report = results.report(families)
-    Console().print(report.table())
+    if is_json:
+        print(results.to_text(families))
+    else:
+        Console().print(report.table())
     if picture_file is not None:
         draw(report, picture_file)
     if failures_file is not None:

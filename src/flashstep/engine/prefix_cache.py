@@ -24,8 +24,8 @@ ROOT = 0  # the key in front of the first block
 
 @dataclass(slots=True)
 class _Entry:
-    """One known block of a prefix. sliding_block: None once that block is gone. ahead: the tokens behind it that
-    its MTP rows have read, None when it has no such rows."""
+    """One known block of a prefix. sliding_block: None once that block is gone. ahead: the tokens behind it
+    that its MTP rows have read, None when it has no such rows."""
 
     parent: int
     token_ids: tuple[int, ...]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ class ResultFile:
         if self._path is None:
             return
         partial = self._path.with_name(self._path.name + ".partial")
-        partial.write_text(json.dumps(self._to_json(), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        partial.write_text(self.to_text(self._families) + "\n", encoding="utf-8")
         partial.replace(self._path)
 
     def report(self, families: list[str]) -> Report:
@@ -48,12 +49,14 @@ class ResultFile:
         results = {label: result for report in kept for label, result in report.results.items()}
         return Report(results, tuple(failure for report in kept for failure in report.failures))
 
-    def _to_json(self) -> dict[str, Any]:
-        families = {
+    def to_text(self, families: Iterable[str]) -> str:
+        """Settings, figures and failures of these families as JSON: what the file has."""
+        reports = {name: self._families[name] for name in families}
+        entries = {
             name: {"results": report.to_json(), "failures": [asdict(failure) for failure in report.failures]}
-            for name, report in self._families.items()
+            for name, report in reports.items()
         }
-        return {"settings": self._settings, "families": families}
+        return json.dumps({"settings": self._settings, "families": entries}, indent=1, ensure_ascii=False)
 
     def _read(self, path: Path) -> None:
         try:
