@@ -2,14 +2,15 @@
 
     7356/37
     1:37 2:74 3:111 4:148 5:185 6:222 7:259 8:296 9:333
-    7<37: 0
-    73: 1 73-37: 6 36, 01
-    365: 9 365-333: 2 32 032, 019
-    326: 8 326-296: 0 30 030, 0198
+    7|356: 0
+    73|56: 1 73-37: 6 36, 01
+    365|6: 9 365-333: 2 32, 019
+    326|: 8 326-296: 0 30, 0198
     So 198 remainder 30.
 
-A divisor of two digits gets its multiples first. A step names the number so far, the digit, the
-difference (from the right, what is done of it written again with each digit), the quotient so far.
+A divisor of two digits gets its multiples first. A step names the number so far and the digits still to
+come, then the next digit of the quotient, the difference (from the right, what is done of it written again with
+each digit), and the quotient so far; so the next step has all that it copies in this one.
 """
 
 import random
@@ -68,22 +69,20 @@ def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
 def division_lines(a: int, b: int) -> list[str]:
     """The steps of a / b, for any b > 0; a divisor of two digits or more lists its multiples first."""
     lines = [" ".join(f"{k}:{k * b}" for k in range(1, 10))] if b > 9 else []
-    number, done = 0, ""
-    for c in str(a):
-        number = 10 * number + int(c)
+    number, done, digits = 0, "", str(a)
+    for place in range(len(digits)):
+        number = 10 * number + int(digits[place])
         digit, rest = divmod(number, b)
         done += str(digit)
-        if digit:
-            lines.append(f"{number}: {digit} {difference(number, digit * b)}, {done}")
-        else:
-            lines.append(f"{number}<{b}: {done}")
+        work = f"{digit} {difference(number, digit * b)}, " if digit else ""
+        lines.append(f"{number}|{digits[place + 1 :]}: {work}{done}")
         number = rest
     return lines
 
 
 def difference(a: int, b: int) -> str:
-    """a - b >= 0 from the right, all that is done written again with each digit: "326-296: 0 30 030"."""
-    result = f"{a - b:0{len(str(a))}}"
+    """a - b >= 0 from the right, all that is done written again with each digit: "326-296: 0 30"."""
+    result = str(a - b)
     suffixes = " ".join(result[-k:] for k in range(1, len(result) + 1))
     return f"{a}-{b}: {suffixes}"
 

@@ -1,13 +1,13 @@
 """Greatest common divisor and least common multiple, by Euclid (Elements, book VII).
 
-    gcd(84,300)                                lcm(12,18)
-    300 84: 3 4:12 8:252, 300-252: 8 48 048    18 12: 1, 18-12: 6 06
-    84 48: 1, 84-48: 6 36                      12 6: 2 6:12, 12-12: 0 00
-    48 36: 1, 48-36: 2 12                      gcd 6
-    36 12: 3 2:06 1:036, 36-36: 0 00           12/6=2
-    So 12.                                     18*2
-                                               *2 8:16 1:036, 36
-                                               So 36.
+    gcd(84,300)                             lcm(12,18)
+    300 84: 3 4:12 8:252, 300-252: 8 48     18 12: 1, 18-12: 6
+    84 48: 1, 84-48: 6 36                   12 6: 2 6:12, 12-12: 0
+    48 36: 1, 48-36: 2 12                   gcd 6
+    36 12: 3 2:06 1:036, 36-36: 0           12/6=2
+    So 12.                                  18*2
+                                            *2 8:16 1:036, 36
+                                            So 36.
 
 A line divides the larger number by the smaller one: how often, that many times the smaller one (from
 the right, see multiplication.py), the rest (see division.py). Ten times or more goes to long division.

@@ -1,10 +1,11 @@
 """How long it is from one time of a day to a later one: the difference of the two times.
 
-14:20 - 9:45
-20<45, 20+60=80
-... (columns)
-9+1=10
-14-10=4
+14:20 - 9:45                       2:20 pm - 9:45 am
+20<45: 20+60=80                    2<12 pm: 2+12=14
+80-45: 10-5=5, 8-1-4=3, 35         9<12 am: 9+0=9
+9+1=10                             20<45: 20+60=80
+14>10                              ...
+14-10: 4-0=4, 1-1=0, 4
 So 4 hours and 35 minutes.
 """
 
@@ -12,9 +13,8 @@ import random
 
 from flashstep.training.tasks.base import Example, Split
 from flashstep.training.tasks.questions import wordings
+from flashstep.training.tasks.time_and_units.clock_steps import difference_lines, to_24
 from flashstep.training.tasks.time_and_units.clock_time import (
-    conversion_line,
-    difference_lines,
     length_text,
     lengths_in,
     sample_time,
@@ -47,7 +47,7 @@ def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
     times = sorted(times_in(question))
     if len(times) != 2 or times[0] == times[1]:
         return False
-    problem = times[0], times[1], reasoning.startswith(f"{conversion_line(times[0])}\n")
+    problem = times[0], times[1], reasoning.split("\n")[0].endswith("m")
     return solve(problem).is_reached_by(reasoning, answer_text, verify)
 
 
@@ -55,9 +55,11 @@ def solve(problem: Problem) -> Solution:
     """The duration in hours and minutes."""
     start, end, has_halves = problem
     told = length_text(end - start)
-    lines = [conversion_line(start), conversion_line(end)] if has_halves else []
-    lines += [*difference_lines(end, start), f"So {told}."]
-    return Solution("\n".join(lines), f"It takes {told}.", told)
+    write = written_12 if has_halves else written_24
+    lines = [f"{write(end)} - {write(start)}"]
+    lines += [to_24(end // 60), to_24(start // 60)] if has_halves else []
+    lines += difference_lines(end, start)
+    return Solution("\n".join([*lines, f"So {told}."]), f"It takes {told}.", told)
 
 
 def _sample(rng: random.Random) -> Problem:

@@ -1,13 +1,15 @@
 """A time of day from 12 into 24 hours and back.
 
-3:45 pm: 3+12=15      9:05 am: 9       12:30 am: 0      15:45: 15-12=3 pm      0:30: 12 am
-So 15:45.             So 9:05.         So 0:30.         So 3:45 pm.            So 12:30 am.
+3:45 pm to 24 hours    12:30 am to 24 hours    15:45 to 12 hours    9:05 to 12 hours
+3<12 pm: 3+12=15       12=12 am: 12-12=0       15>12: 15-12=3 pm    9<12: 9-0=9 am
+So 15:45.              So 0:30.                So 3:45 pm.          So 9:05 am.
 """
 
 import random
 
 from flashstep.training.tasks.base import Example, Split
 from flashstep.training.tasks.questions import wordings
+from flashstep.training.tasks.time_and_units.clock_steps import to_12, to_24
 from flashstep.training.tasks.time_and_units.clock_time import sample_time, times_in, written_12, written_24
 from flashstep.training.tasks.trace_steps import Solution, sample_in_split
 from flashstep.training.tasks.wording import dress
@@ -19,9 +21,9 @@ Problem = tuple[int, bool]
 
 def generate(rng: random.Random, split: Split) -> Example:
     """Ask for the other form of a time."""
-    time, to_24 = problem = sample_in_split(rng, split, _sample, _subject)
-    text = written_12(time) if to_24 else written_24(time)
-    question = wordings(WORDINGS[0 if to_24 else 1], split).choose(rng).format(time=text)
+    problem = sample_in_split(rng, split, _sample, _subject)
+    text = _subject(problem)
+    question = wordings(WORDINGS[0 if problem[1] else 1], split).choose(rng).format(time=text)
     return solve(problem).example("clock_format", dress(rng, split, question), _subject(problem))
 
 
@@ -37,28 +39,19 @@ def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
     times = times_in(question)
     if not times:
         return False
-    to_24 = reasoning.startswith(f"{written_12(times[0])}: ")
-    return solve((times[0], to_24)).is_reached_by(reasoning, answer_text, verify)
+    to_24_hours = reasoning.startswith(f"{written_12(times[0])} ")
+    return solve((times[0], to_24_hours)).is_reached_by(reasoning, answer_text, verify)
 
 
 def solve(problem: Problem) -> Solution:
     """The other form."""
-    time, to_24 = problem
-    told = written_24(time) if to_24 else written_12(time)
-    line = _line_to_24(time) if to_24 else _line_to_12(time)
-    return Solution(f"{line}\nSo {told}.", f"It is {told}.", told)
-
-
-def _line_to_24(time: int) -> str:
-    hour = time // 60
-    step = f"{hour - 12}+12={hour}" if hour > 12 else str(hour)
-    return f"{written_12(time)}: {step}"
-
-
-def _line_to_12(time: int) -> str:
-    hour = time // 60
-    step = f"{hour}-12={hour - 12}" if hour > 12 else str(hour or 12)
-    return f"{written_24(time)}: {step} {'am' if hour < 12 else 'pm'}"
+    time, to_24_hours = problem
+    asked, told = written_24(time), written_12(time)
+    heading, step = f"{asked} to 12 hours", to_12(time // 60)
+    if to_24_hours:
+        asked, told = told, asked
+        heading, step = f"{asked} to 24 hours", to_24(time // 60)
+    return Solution(f"{heading}\n{step}\nSo {told}.", f"It is {told}.", told)
 
 
 def _sample(rng: random.Random) -> Problem:
@@ -66,5 +59,5 @@ def _sample(rng: random.Random) -> Problem:
 
 
 def _subject(problem: Problem) -> str:
-    time, to_24 = problem
-    return written_12(time) if to_24 else written_24(time)
+    time, to_24_hours = problem
+    return written_12(time) if to_24_hours else written_24(time)

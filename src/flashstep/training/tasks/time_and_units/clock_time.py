@@ -1,12 +1,10 @@
-"""Times of day, in 24 hours ("14:05") and in 12 hours ("2:05 pm"), and their differences as trace lines.
+"""Times of day, in 24 hours ("14:05") and in 12 hours ("2:05 pm"), and lengths of time.
 
-A time is minutes since midnight. Minutes are taken off first and borrow 60.
+A time is minutes since midnight.
 """
 
 import random
 import re
-
-from flashstep.training.tasks.trace_steps import minus, plus
 
 DAY_MINUTES = 24 * 60
 _TIME = re.compile(r"\b(\d{1,2}):(\d\d)(?: ?([ap])\.?m\b(?! or\b|/))?", re.IGNORECASE)
@@ -53,24 +51,3 @@ def lengths_in(text: str) -> list[int]:
     pattern = r"(\d+) hours?(?:,? and |,? )(\d+) minutes?|(\d+) hours?()|()(\d+) minutes?"
     matches = re.finditer(pattern, text, re.IGNORECASE)
     return [60 * int(m[1] or m[3] or 0) + int(m[2] or m[6] or 0) for m in matches]
-
-
-def conversion_line(time: int) -> str:
-    """How a 12-hour time becomes a 24-hour one: "2:20 pm: 14:20"."""
-    return f"{written_12(time)}: {written_24(time)}"
-
-
-def difference_lines(time: int, length: int) -> list[str]:
-    """The lines of `time` - `length`, back past midnight if need be."""
-    minute, hour, hours = time % 60, time // 60, length // 60
-    lines = [f"{written_24(time)} - {written_24(length)}"]
-    if minute < length % 60:
-        lines += [f"{minute}<{length % 60}, {minute}+60={minute + 60}", *minus(minute + 60, length % 60)]
-        lines += plus(hours, 1)
-        hours += 1
-    else:
-        lines += minus(minute, length % 60)
-    if hour < hours:
-        lines.append(f"{hour}<{hours}, {hour}+24={hour + 24}")
-        hour += 24
-    return lines + minus(hour, hours)

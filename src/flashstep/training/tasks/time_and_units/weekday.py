@@ -1,13 +1,15 @@
 """The weekday some days after or before a weekday, or of another date of the month.
 
-    Monday +45              Monday -3                         May 20 from May 3, Monday
-    7*6=42                  Monday 0 Sunday 1 Saturday 2      20>3: +
-    42 0 43 1 44 2 45 3     Friday 3                          20-3=17
-    Monday 0 Tuesday 1      So Friday.                        Monday +17
-    Wednesday 2 Thursday 3                                    7*2=14
-    So Thursday.                                              14 0 15 1 16 2 17 3 ...
+    Monday +45                          Monday -3                 May 20 from May 3, Monday
+    7*6=42                              0 Monday 1 Sunday ...     20>3: +
+    42 0 43 1 44 2 45 3 46 4 47 5 48 6  3 Friday                  20-3=17
+    45 3                                So Friday.                Monday +17
+    0 Monday 1 Tuesday 2 Wednesday ...                            7*2=14
+    3 Thursday                                                    14 0 15 1 16 2 17 3 ...
+    So Thursday.                                                  17 3 ...
 
-(The days stand on one line.) Whole weeks are taken off first; the rest is counted, and then the days.
+Whole weeks are taken off first. Both lists are whole, a week long, so that nothing has to be stopped in time: what
+is wanted of them is looked up.
 """
 
 import random
@@ -85,11 +87,12 @@ def solve(problem: Problem) -> Solution:
     lines.append(f"{problem.day} {sign}{distance}")
     weeks, rest = divmod(distance, 7)
     if weeks:
-        counted = " ".join(f"{7 * weeks + step} {step}" for step in range(rest + 1))
-        lines += [f"7*{weeks}={7 * weeks}", counted]
-    days = [_shifted(problem.day, step if sign == "+" else -step) for step in range(rest + 1)]
-    lines += [" ".join(f"{day} {step}" for step, day in enumerate(days)), f"So {days[-1]}."]
-    return Solution("\n".join(lines), f"It is {days[-1]}.", days[-1])
+        counted = " ".join(f"{7 * weeks + step} {step}" for step in range(7))
+        lines += [f"7*{weeks}={7 * weeks}", counted, f"{distance} {rest}"]
+    days = [_shifted(problem.day, step if sign == "+" else -step) for step in range(7)]
+    day = days[rest]
+    lines += [" ".join(f"{step} {day}" for step, day in enumerate(days)), f"{rest} {day}", f"So {day}."]
+    return Solution("\n".join(lines), f"It is {day}.", day)
 
 
 def _shifted(day: str, days: int) -> str:
