@@ -14,7 +14,7 @@ TRAIN=${TRAIN:-}
 START=${START:-}
 BIN=${BIN:-.venv/bin}
 
-[ -x "$BIN/flashstep" ] || make install
+[ "$BIN" != .venv/bin ] || make install # does nothing when everything is there
 
 # Words of TRAIN are options, so it is not quoted.
 # shellcheck disable=SC2086

@@ -12,6 +12,8 @@ from flashstep.errors import InvalidRequest
 Role = Literal["system", "user", "assistant", "tool"]
 FinishReason = Literal["stop", "length", "tool_calls", "abort", "error"]
 
+_MOST_STOPS = 64
+
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
@@ -100,6 +102,12 @@ class SamplingParams:
             _check("thinking_token_budget", self.thinking_token_budget, 0, 1 << 31)
         for token_id, bias in self.logit_bias:
             _check(f"logit_bias.{token_id}", bias, -100.0, 100.0)
+        if len(self.stop) > _MOST_STOPS:
+            raise InvalidRequest(
+                f"stop: {len(self.stop)} strings, and every piece of an answer is searched for each; send at "
+                f"most {_MOST_STOPS}",
+                param="stop",
+            )
         if any(not s for s in self.stop):
             raise InvalidRequest("stop: an empty stop string would end every answer at once", param="stop")
 

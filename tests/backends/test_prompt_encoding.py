@@ -40,7 +40,21 @@ def test_long_prompts_take_turns():
 def test_all_that_a_prompt_is_made_of_counts():
     call = ToolCall("1", "find", {"text": "x" * 500})
     texts = [Message("user", "x" * 300), Message("assistant", "", reasoning="x" * 200, tool_calls=(call,))]
-    assert 1000 <= prompt_chars(texts, ()) < 1100
+    assert 1000 <= prompt_chars(texts, ()) < 1150
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        Message("assistant", tool_calls=(ToolCall("1", "f" * 30_000, {}),)),
+        Message("assistant", tool_calls=(ToolCall("1" * 30_000, "f", {}),)),
+        Message("tool", tool_call_id="1" * 30_000),
+        Message("system", name="n" * 30_000),
+    ],
+    ids=["call", "id", "answered", "name"],
+)
+def test_names_are_as_long_as_they_are(message):
+    assert prompt_chars([message], ()) > 20_000
 
 
 def tool_of(num_parameters: int) -> Tool:

@@ -54,7 +54,7 @@ def test_everything_is_measured_and_told_in_one_json_line(speaking_checkpoint, t
 def test_shares_of_the_ceilings_follow_from_bytes_and_multiply_adds(speaking_checkpoint, capsys) -> None:
     shares, ceilings = {}, {}
     for mode in ("latency", "prefill"):
-        assert bench(speaking_checkpoint, mode, "--drafting", "off") == 0
+        assert bench(speaking_checkpoint, mode, "--no-drafts") == 0
         result = json.loads(capsys.readouterr().out.splitlines()[-1])
         assert not any(figure["drafting"] for figure in result["figures"])
         shares |= figures_of(result)

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -106,6 +107,18 @@ def test_the_start_says_how_many_tokens_fit_and_a_longer_prompt_is_refused_with_
         assert error["code"] == "context_length_exceeded"
         assert told[1] in error["message"]
         assert re.search(r"has \d+ tokens", error["message"])
+
+
+def test_who_finds_no_place_waits(speaking_checkpoint: Path) -> None:
+    with (
+        served(speaking_checkpoint, "--max-sequences", "1") as (_, url),
+        ThreadPoolExecutor(6) as pool,
+        httpx.Client(trust_env=False, timeout=60) as client,
+    ):
+        body = {"model": "toy", "messages": [{"role": "user", "content": "how many"}], "max_tokens": 60}
+        sent = [pool.submit(client.post, f"{url}/chat/completions", json=body) for _ in range(6)]
+        places = [one.result().raise_for_status().headers.get("x-flashstep-queue-position") for one in sent]
+    assert places.count(None) < 6
 
 
 @pytest.mark.parametrize("name", ["FLASHSTEP_API_KEY", "FLASHSTEP_API_KEY_FILE"])

@@ -178,6 +178,14 @@ def test_sizes_that_contradict_each_other_are_refused_with_numbers(options, word
     assert asdict(config) == before
 
 
+@pytest.mark.parametrize("num_sequences", [1, 64, 85, 86, 1000])
+def test_a_step_has_room_for_as_many_sequences_as_are_asked_for(num_sequences):
+    config = EngineConfig.from_options({"max_sequences": num_sequences, "kv_memory_bytes": 4 << 30})
+    config.resolve(ModelConfig.from_hf(presets.nano()))
+    assert config.max_sequences == num_sequences
+    assert config.max_batch_tokens >= 512
+
+
 @pytest.mark.parametrize("prefix_cache", [False, True])
 @pytest.mark.parametrize("runner", ["cpu", "torch"])
 @pytest.mark.parametrize("name", ["toy", "nano", "step35_flash"])

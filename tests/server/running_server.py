@@ -76,7 +76,7 @@ class PlayedModel:
     def stats(self) -> EngineStats:
         return EngineStats(num_running=sum(not c.finished.is_set() for c in self.calls))
 
-    def prompt_token_ids(self, messages, tools) -> list[int]:
+    def prompt_token_ids(self, messages, tools, *, add_generation_prompt=True) -> list[int]:
         return list("".join(message.content for message in messages).encode())
 
     def tokenize(self, text, *, control=False) -> list[int]:

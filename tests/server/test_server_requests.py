@@ -124,6 +124,7 @@ WRONG = [
         "required",
     ),
     ({"tools": {}}, "tools", "list"),
+    ({"stop": [f"s{i}" for i in range(65)]}, "stop", "at most 64"),
     ({"tools": [{"type": "web_search", "function": {"name": "f"}}]}, "tools[0].type", "web_search"),
     ({"tools": [{"type": "custom", "custom": {}}]}, "tools[0].type", "custom"),
     ({"tools": [{"type": "function"}]}, "tools[0].function", "required"),
@@ -167,6 +168,12 @@ def test_a_wrong_field_is_named_with_value_and_reason(server, fields, param, wor
         ("guided_json", {"type": "object"}),
         ("structured_outputs", {"regex": "a"}),
         ("continue_final_message", True),
+        ("allowed_token_ids", [1]),
+        ("bad_words", ["x"]),
+        ("include_stop_str_in_output", True),
+        ("chat_template", "{{ x }}"),
+        ("truncate_prompt_tokens", 5),
+        ("prompt_logprobs", 1),
     ],
 )
 def test_what_this_version_cannot_do_is_refused_and_not_ignored(server, field, value):

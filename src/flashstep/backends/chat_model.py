@@ -139,9 +139,12 @@ class ChatModel:
         """The backend's state and counters."""
         return self._backend.stats()
 
-    def prompt_token_ids(self, messages: Sequence[Message], tools: Sequence[Tool]) -> list[int]:
-        """The prompt that a conversation becomes. Raises InvalidRequest."""
-        return self._template.encode(messages, tools)
+    def prompt_token_ids(
+        self, messages: Sequence[Message], tools: Sequence[Tool], *, add_generation_prompt: bool = True
+    ) -> list[int]:
+        """The prompt that a conversation becomes, with or without the beginning of an answer. Raises
+        InvalidRequest."""
+        return self._template.encode(messages, tools, add_generation_prompt=add_generation_prompt)
 
     def tokenize(self, text: str, *, control: bool = False) -> list[int]:
         """Token ids of `text`; what spells a control token is that token only with `control`."""

@@ -56,14 +56,14 @@ def prompt_chars(messages: Sequence[Message], tools: Sequence[Tool]) -> int:
 
 
 def _contents(messages: Sequence[Message], tools: Sequence[Tool]) -> Iterator[Any]:
-    """What the template prints within frames of its own: texts, arguments of calls, declarations of tools."""
+    """What the template prints within frames of its own: texts, names, arguments of calls, tools."""
     for tool in tools:
         yield tool.wire
     for message in messages:
         yield message.content
-        yield from (call.arguments for call in message.tool_calls)
-        if message.reasoning is not None:
-            yield message.reasoning
+        for call in message.tool_calls:
+            yield from (call.id, call.name, call.arguments)
+        yield from (x for x in (message.reasoning, message.name, message.tool_call_id) if x is not None)
 
 
 def _json_chars(value: Any) -> int:

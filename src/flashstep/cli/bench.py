@@ -14,7 +14,7 @@ from flashstep.cli.model_path import resolve_model_path
 EPILOG = """\b
 Examples:
   flashstep bench latency
-  flashstep bench latency --drafting off
+  flashstep bench latency --no-drafts
   flashstep bench all --model ./my-checkpoint --out result.json
   flashstep bench throughput --streams 8 --rounds 9
 
@@ -38,9 +38,7 @@ def bench(
     threads: options.Threads = None,
     weight_format: options.WeightFormat = None,
     kv_memory_mib: options.KvMemory = None,
-    drafting: Annotated[
-        Literal["on", "off"], typer.Option(help="Let the model's MTP modules draft tokens ahead.")
-    ] = "on",
+    drafts: options.Drafts = True,
     prompt_tokens: Annotated[int, typer.Option(min=1, help="Tokens of each prompt.")] = 128,
     output_tokens: Annotated[int, typer.Option(min=2, help="Tokens of each answer.")] = 256,
     streams: Annotated[int, typer.Option(min=1, help="Requests at once, where there are many.")] = 32,
@@ -60,7 +58,7 @@ def bench(
         threads=threads,
         weight_format=weight_format,
         kv_memory_mib=kv_memory_mib,
-        drafts=drafting == "on",
+        drafts=drafts,
         runner=runner,
         device=device,
     )

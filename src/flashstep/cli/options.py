@@ -42,15 +42,27 @@ Threads = Annotated[
 WeightFormat = Annotated[
     Literal["int4", "int8", "bf16", "float32"] | None,
     typer.Option(
-        help="Weights in memory: int8 is the default, int4 half of it; bf16 (float32) is exact for bfloat16 "
-        "(any) weights, and slow. --runner torch takes bf16, its default, and float32.",
+        help="Weights in memory: int8 is the default, int4 smaller (heads stay int8); bf16 (float32) is "
+        "exact for bfloat16 (any) weights, and slow. PyTorch as runner takes bf16, its default, and float32.",
         show_default=False,
     ),
 ]
 KvMemory = Annotated[
     int | None,
     typer.Option(
-        "--kv-memory-mib", min=1, help="MiB for the KV cache; it bounds the context.", show_default=False
+        "--kv-memory-mib",
+        min=1,
+        help="MiB for the KV cache, 1024 when not given; it bounds the context.",
+        show_default=False,
+    ),
+]
+MaxSequences = Annotated[
+    int | None,
+    typer.Option(
+        "--max-sequences",
+        min=1,
+        help="Most requests computed at once, 64 when not given; others wait.",
+        show_default=False,
     ),
 ]
 Drafts = Annotated[
@@ -104,6 +116,7 @@ def engine_config(
     kv_memory_mib: int | None,
     drafts: bool,
     prefix_cache: bool = True,
+    max_sequences: int | None = None,
     runner: str = "cpu",
     device: str | None = None,
 ) -> "EngineConfig":
@@ -120,5 +133,6 @@ def engine_config(
         "kv_memory_bytes": None if kv_memory_mib is None else kv_memory_mib << 20,
         "num_draft_tokens": None if drafts else 0,
         "prefix_cache": None if prefix_cache else False,
+        "max_sequences": max_sequences,
     }
     return EngineConfig.from_options({name: value for name, value in given.items() if value is not None})

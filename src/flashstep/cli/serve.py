@@ -59,6 +59,7 @@ def serve(
     threads: options.Threads = None,
     weight_format: options.WeightFormat = None,
     kv_memory_mib: options.KvMemory = None,
+    max_sequences: options.MaxSequences = None,
     drafts: options.Drafts = True,
     prefix_cache: options.PrefixCache = True,
     api_key_file: limit_options.KeyFile = None,
@@ -111,6 +112,7 @@ def serve(
         kv_memory_mib=kv_memory_mib,
         drafts=drafts,
         prefix_cache=prefix_cache,
+        max_sequences=max_sequences,
         runner=runner,
         device=device,
     )

@@ -21,7 +21,9 @@ Examples:
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="Name of the recipe; a wrong name lists the right ones.")],
+    recipe: Annotated[
+        str, typer.Argument(help="nano-cpu, nano-gpu, nano-world, nano-rl, smoke or smoke-rl.")
+    ],
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Folder for the checkpoint and the run's records.")
     ],
@@ -36,7 +38,7 @@ def train(
         typer.Option(
             "--from",
             help="Begin with the weights of this checkpoint folder. Reinforcement learning needs one and "
-            "keeps its tokenizer; in pretraining it may have another.",
+            "keeps its tokenizer; in pretraining it may have another. Sizes are the recipe's.",
             show_default="random weights",
             exists=True,
             file_okay=False,

@@ -24,6 +24,8 @@ TORCH_WEIGHT_FORMATS = ("bf16", "float32")
 _CONTROL_GROUP = Path("/sys/fs/cgroup")
 _DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 _VALUE_LANES = 32  # rows of V are padded to this many numbers (kernels.attention.value_stride)
+_BATCH_TOKENS = 512
+_ROWS_PER_SEQUENCE = 8  # of a step; three drafts and the rows that they make anew are six
 _ARRAYS_BYTES = 4096  # slack and alignment of the four arrays behind the pools
 _SLIDING_CACHE_SHARE = 0.25
 _LEAST_CONTEXT_TOKENS = 256  # less holds no conversation, and is refused
@@ -59,7 +61,7 @@ class EngineConfig:
     weight_format: WeightFormat = "int8"
     cache_weights: bool = True
     block_size: int = 16
-    max_batch_tokens: int = 512
+    max_batch_tokens: int = _BATCH_TOKENS
     max_sequences: int = 64
     kv_memory_bytes: int = 1 << 30
     num_draft_tokens: int = 3
@@ -96,7 +98,8 @@ class EngineConfig:
     def from_options(cls, options: dict[str, Any]) -> "EngineConfig":
         """Build from keyword options; an unknown name is a ConfigError with the nearest valid one.
 
-        The default format of weights is the runner's: int8, or bf16 for torch.
+        The default format of weights is the runner's: int8, or bf16 for torch. A step has room for the drafts
+        of `max_sequences` requests, unless `max_batch_tokens` is given, too.
         """
         names = [f.name for f in fields(cls)]
         for name in options:
@@ -105,6 +108,8 @@ class EngineConfig:
                 raise ConfigError(f"unknown engine option '{name}'; did you mean '{near}'?")
         if options.get("runner") == "torch":
             options = {"weight_format": "bf16", **options}
+        if sequences := options.get("max_sequences"):
+            options = {"max_batch_tokens": max(_BATCH_TOKENS, _ROWS_PER_SEQUENCE * sequences), **options}
         return cls(**options)
 
     def resolve(self, model: ModelConfig) -> "ResolvedConfig":
@@ -158,7 +163,7 @@ class EngineConfig:
             f"kv_memory_bytes is {self.kv_memory_bytes}, which with max_sequences={self.max_sequences} and "
             f"max_batch_tokens={self.max_batch_tokens} leaves this model a context of {context} tokens; "
             f"raise kv_memory_bytes to {needed_mib << 20} (--kv-memory-mib {needed_mib}) for a context of "
-            f"{pools.context_tokens(needed_mib << 20)}, or lower max_sequences"
+            f"{pools.context_tokens(needed_mib << 20)}, or lower max_sequences (serve --max-sequences)"
         )
 
     def _num_sliding_blocks(self, model: ModelConfig, num_drafts: int, num_stale_rows: int) -> int:

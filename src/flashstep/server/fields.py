@@ -45,6 +45,17 @@ class Refusal:
 _TEXT_ONLY = "this model reads and writes text only"
 _SCHEMA = "send response_format of type json_schema instead"
 
+# vLLM's names for a form of the answer.
+GUIDED = ("guided_json", "guided_regex", "guided_choice", "guided_grammar", "structured_outputs")
+# What it has besides, for any kind of prompt.
+UNKNOWN_TO_THE_ENGINE: Mapping[str, Refusal] = {
+    "allowed_token_ids": Refusal(([],), "send logit_bias"),
+    "bad_words": Refusal(([],), "send logit_bias"),
+    "include_stop_str_in_output": Refusal((False,), "add the string yourself; stop_reason names it"),
+    "truncate_prompt_tokens": Refusal((), "shorten the prompt yourself"),
+    "prompt_logprobs": Refusal((), "send echo and logprobs to /v1/completions"),
+}
+
 REFUSED: Mapping[str, Refusal] = {
     "functions": Refusal(([],), "send tools instead"),
     "function_call": Refusal(("auto", "none"), "send tools and tool_choice instead"),
@@ -55,13 +66,11 @@ REFUSED: Mapping[str, Refusal] = {
     "min_tokens": Refusal((0,), "leave it out, or send ignore_eos with max_tokens"),
     "best_of": Refusal((1,), "send n and choose among the answers"),
     "use_beam_search": Refusal((False,), "leave it out"),
-    "guided_json": Refusal((), _SCHEMA),
-    "guided_regex": Refusal((), _SCHEMA),
-    "guided_choice": Refusal((), _SCHEMA),
-    "guided_grammar": Refusal((), _SCHEMA),
-    "structured_outputs": Refusal((), _SCHEMA),
+    **{name: Refusal((), _SCHEMA) for name in GUIDED},
     "continue_final_message": Refusal((False,), "send the begun text to /v1/completions instead"),
     "add_generation_prompt": Refusal((True,), "leave it out"),
+    "chat_template": Refusal((), "the checkpoint's own is used; leave it out"),
+    **UNKNOWN_TO_THE_ENGINE,
 }
 
 

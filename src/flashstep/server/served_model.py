@@ -51,8 +51,11 @@ class ServedModel(Protocol):
         """A snapshot; cheap."""
         ...
 
-    def prompt_token_ids(self, messages: Sequence[Message], tools: Sequence[Tool]) -> list[int]:
-        """The prompt that a conversation becomes. Raises InvalidRequest."""
+    def prompt_token_ids(
+        self, messages: Sequence[Message], tools: Sequence[Tool], *, add_generation_prompt: bool = True
+    ) -> list[int]:
+        """The prompt that a conversation becomes, with or without the beginning of an answer. Raises
+        InvalidRequest."""
         ...
 
     def tokenize(self, text: str, *, control: bool = False) -> list[int]:

@@ -223,6 +223,9 @@ def test_a_seed_repeats_an_answer_and_n_answers_differ(toy_server):
         ({"logprobs": 21}, "logprobs"),
         ({"max_tokens": -2}, "max_tokens"),
         ({"max_completion_tokens": 9}, "max_completion_tokens"),
+        ({"max_output_tokens": 9}, "max_output_tokens"),
+        ({"allowed_token_ids": [1]}, "allowed_token_ids"),
+        ({"prompt_logprobs": 1}, "prompt_logprobs"),
         (
             {"stream": True, "stream_options": {"continuous_usage_stats": True}},
             "stream_options.continuous_usage_stats",

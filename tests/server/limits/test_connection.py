@@ -2,6 +2,7 @@
 
 import json
 import socket
+import time
 
 import pytest
 
@@ -85,6 +86,55 @@ def test_a_body_in_drops_is_answered_408_in_the_end():
             except TimeoutError:
                 continue
     assert received.startswith(b"HTTP/1.1 408")
+
+
+def test_what_is_sent_behind_an_early_answer_has_an_end():
+    limits = LimitSettings(request_timeout_s=0.2)
+    settings = ServerSettings(limits=limits, api_keys=("secret",))
+    with serving(PlayedModel(), settings) as server, connect(server) as client:
+        client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Length: 9999999\r\n\r\n{")
+        assert client.recv(65536).startswith(b"HTTP/1.1 401")
+        client.settimeout(0.02)
+        is_open = True
+        while is_open:
+            try:
+                client.sendall(b" ")
+                is_open = client.recv(65536) != b""
+            except TimeoutError:
+                continue
+            except ConnectionError:
+                is_open = False
+
+
+def test_the_next_request_behind_an_early_answer_is_answered():
+    limits = LimitSettings(request_timeout_s=0.2)
+    settings = ServerSettings(limits=limits, api_keys=("secret",))
+    with serving(PlayedModel(), settings) as server, connect(server) as client:
+        client.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Length: 3\r\n\r\n{")
+        received = client.recv(65536)
+        assert received.startswith(b"HTTP/1.1 401")
+        while b"}}" not in received:
+            received += client.recv(65536)
+        client.sendall(b"}}GET /health HTTP/1.1\r\nHost: t\r\n\r\n")
+        assert client.recv(65536).startswith(b"HTTP/1.1 200")
+
+
+def test_a_client_that_reads_slowly_gets_all_of_a_long_answer(hasty):
+    hasty.model.script = [TextDelta("x" * 3_000_000), Finish("stop")]
+    body = json.dumps(ask()).encode()
+    with connect(hasty) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        client.sendall(
+            b"POST /v1/chat/completions HTTP/1.1\r\nHost: t\r\nContent-Length: %d\r\n"
+            b"Connection: close\r\n\r\n%b" % (len(body), body)
+        )
+        num_received = 0
+        while data := client.recv(100_000):
+            num_received += len(data)
+            if num_received < 1_500_000:
+                time.sleep(0.02)  # more than send_timeout_s in all
+    hasty.model.script = STRAWBERRY
+    assert num_received > 3_000_000
 
 
 def test_an_answer_may_take_longer_than_a_request(hasty):

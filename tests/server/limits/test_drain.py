@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -27,6 +28,7 @@ async def wait_for_file():
         await asyncio.sleep(0.01)
 
 model = PlayedModel()
+model.max_concurrency = int(sys.argv[4])
 model.script = [TextDelta("first"), wait_for_file, TextDelta("last"), Finish("stop")]
 ready = lambda url: print(url, flush=True)
 limits = LimitSettings(shutdown_grace_s=float(sys.argv[3]))
@@ -36,9 +38,17 @@ print("closed", flush=True)
 
 
 @contextmanager
-def process(go, grace_s):
+def process(go, grace_s, places=64):
     """A server process whose answers end when the file `go` exists, and its URL."""
-    command = [sys.executable, "-c", PROGRAM, str(Path(__file__).parents[2]), str(go), str(grace_s)]
+    command = [
+        sys.executable,
+        "-c",
+        PROGRAM,
+        str(Path(__file__).parents[2]),
+        str(go),
+        str(grace_s),
+        str(places),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as running:
         try:
             yield running, running.stdout.readline().strip()
@@ -77,6 +87,20 @@ def test_while_running_answers_end_new_requests_are_refused_with_503(tmp_path):
         assert rest[-1] == "data: [DONE]"
         assert server.wait(timeout=20) == 0
         assert server.stdout.read() == "closed\n"
+
+
+def test_all_prompts_of_a_running_call_are_answered(tmp_path):
+    """The first two run when the signal comes, the others begin after it."""
+    go = tmp_path / "go"
+    with process(go, 60, places=2) as (server, url), ThreadPoolExecutor(1) as pool:
+        body = {"model": "step-3.5-flash", "prompt": ["a", "b", "c", "d", "e"], "max_tokens": 5}
+        asked = pool.submit(httpx.post, f"{url}/completions", json=body, timeout=20)
+        until_two_run(url)
+        server.send_signal(signal.SIGTERM)
+        draining(url.removesuffix("/v1"))
+        go.touch()
+        assert len(asked.result().raise_for_status().json()["choices"]) == 5
+        assert server.wait(timeout=20) == 0
 
 
 def test_after_the_grace_what_still_runs_is_broken_off_with_an_error(tmp_path):

@@ -106,10 +106,24 @@ def test_a_wrong_item_is_named(server, item, param):
         ("top_logprobs", 21),
         ("metadata", "a"),
         ("tool_choice", "always"),
+        ("guided_json", {"type": "object"}),
+        ("structured_outputs", {"regex": "a"}),
+        ("functions", [{"name": "f"}]),
+        ("min_tokens", 5),
+        ("best_of", 2),
+        ("bad_words", ["x"]),
+        ("reasoning_effort", "none"),
+        ("thinking", {"type": "disabled"}),
+        ("enable_thinking", False),
+        ("chat_template_kwargs", {"enable_thinking": False}),
     ],
 )
 def test_what_cannot_be_honoured_is_refused_by_name(server, field, value):
     assert refusal(server, **{field: value})["param"] == field
+
+
+def test_minus_1_lets_an_answer_have_what_fits(server):
+    assert call_for(server, max_output_tokens=-1).params.max_tokens is None
 
 
 def test_a_continued_response_is_told_what_to_do_instead(server):

@@ -2,7 +2,9 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
+import httpx
 import pytest
 
 from flashstep.backends.chat_model import ChatModel
@@ -75,6 +77,41 @@ def test_a_conversation_becomes_its_prompt(served):
     assert post(served, "/tokenize", prompt=prompt)["tokens"] == encoded["tokens"]
 
 
+def test_the_beginning_of_an_answer_can_be_left_out(served):
+    whole, bare = (
+        post(served, "/tokenize", messages=MESSAGES, add_generation_prompt=begun)["tokens"]
+        for begun in (True, False)
+    )
+    assert whole[: len(bare)] == bare
+    begun = post(served, "/detokenize", tokens=whole[len(bare) :])["prompt"]
+    assert begun.startswith("<|im_start|>assistant")
+
+
+def test_a_client_that_leaves_is_not_encoded_for(served, monkeypatch):
+    encoding, go = threading.Event(), threading.Event()
+    tokenize, texts = served.model.tokenize, []
+
+    def slow(text, **how):
+        texts.append(text)
+        encoding.set()
+        assert go.wait(20)
+        return tokenize(text, **how)
+
+    monkeypatch.setattr(served.model, "tokenize", slow)
+    with ThreadPoolExecutor(1) as pool:
+        first = pool.submit(post, served, "/tokenize", prompt="first")
+        assert encoding.wait(20)
+        with pytest.raises(httpx.ReadTimeout):
+            httpx.post(f"{served.url}/tokenize", json={"prompt": "left"}, timeout=0.3)
+        while served.get("/health").status_code != 200:
+            pass
+        last = pool.submit(post, served, "/tokenize", prompt="last")
+        go.set()
+        assert first.result()["count"] > 0
+        assert last.result()["count"] > 0
+    assert texts == ["first", "last"]
+
+
 def test_spelled_control_tokens_are_tokens_unless_that_is_switched_off(served):
     as_token = post(served, "/tokenize", prompt="<|im_start|>")
     as_text = post(served, "/tokenize", prompt="<|im_start|>", add_special_tokens=False)
@@ -92,6 +129,7 @@ def test_spelled_control_tokens_are_tokens_unless_that_is_switched_off(served):
         ("/tokenize", {"prompt": "a", "messages": MESSAGES}, 400, "prompt"),
         ("/tokenize", {"prompt": "a", "model": "gpt-4"}, 404, "model"),
         ("/tokenize", {"prompt": ["a"]}, 400, "prompt"),
+        ("/tokenize", {"messages": MESSAGES, "chat_template": "x"}, 400, "chat_template"),
         ("/detokenize", {}, 400, "tokens"),
         ("/detokenize", {"tokens": [10_000_000]}, 400, "tokens"),
         ("/detokenize", {"tokens": [-1]}, 400, "tokens"),

@@ -7,7 +7,7 @@ does not exist here.
 from functools import partial
 
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from flashstep.backends.prompt_encoding import in_thread
 from flashstep.server.anthropic.errors import anthropic_error
@@ -51,8 +51,8 @@ class MessagesEndpoint:
         _answered_with_id(request)
         wish = parse_count(await read_json(request, self._settings.max_body_bytes))
         self._service.catalogue.check(wish.model)
-        ids = await in_thread(self._service.model.prompt_token_ids, wish.messages, wish.tools)
-        return JSONResponse({"input_tokens": len(ids)})
+        encode = partial(self._service.model.prompt_token_ids, wish.messages, wish.tools)
+        return WholeResponse(partial(in_thread, lambda: {"input_tokens": len(encode())}))
 
 
 def _answered_with_id(request: Request) -> Call:

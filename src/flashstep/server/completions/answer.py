@@ -7,11 +7,12 @@ before the first runs, so that a call is refused as a whole or not at all.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing, nullcontext
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
 
+from flashstep.backends.prompt_encoding import in_thread
 from flashstep.errors import InvalidRequest
 from flashstep.server.call import Call
 from flashstep.server.chat_completions.sse import DONE
@@ -26,6 +27,7 @@ from flashstep.server.service import Answer, GenerationService, Indexed
 from flashstep.types import Usage
 
 OBJECT = "text_completion"
+Pieces = AsyncGenerator[tuple[int, Piece], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class CompletionAnswer:
 
     wish: CompletionWish
     envelope: dict[str, Any]
-    pieces: AsyncGenerator[tuple[int, Piece], None]
+    pieces: Pieces
 
     @property
     def num_choices(self) -> int:
@@ -42,14 +44,19 @@ class CompletionAnswer:
         return len(self.wish.generations) * self.wish.n
 
 
-def start(service: GenerationService, wish: CompletionWish, call: Call) -> CompletionAnswer:
-    """One generation for each prompt; nothing runs before the pieces are read. Raises NotFound."""
+def start(
+    service: GenerationService, wish: CompletionWish, call: Call, check: Callable[[], None]
+) -> CompletionAnswer:
+    """One generation for each prompt; nothing runs before the pieces are read. check: raises what is wrong
+    with one of several prompts, before any is computed. Raises NotFound."""
     # One prompt alone is like a generation of any other endpoint, also in what is recorded of a refusal.
     reservation = service.reserve(wish.generations, call) if len(wish.generations) > 1 else None
     answers = [service.start(generation, call, reservation) for generation in wish.generations]
     room = asyncio.Semaphore(max(1, service.model.max_concurrency // wish.n))
     streams = [_when_there_is_room(answer, room) for answer in answers]
-    pieces = _pieces(merged(streams), _readers(wish, service), wish.n, reservation)
+    pieces = _pieces(merged(streams), _readers(wish, service), wish.n)
+    if reservation is not None:
+        pieces = _together(pieces, reservation, check)
     return CompletionAnswer(wish, envelope(answers[0], OBJECT), pieces)
 
 
@@ -78,19 +85,26 @@ def _readers(wish: CompletionWish, service: GenerationService) -> list[ChoiceRea
     ]
 
 
-async def _pieces(
-    events: AsyncGenerator[tuple[int, Indexed], None],
-    readers: list[ChoiceReader],
-    n: int,
-    reservation: Reservation | None,
+async def _together(
+    pieces: Pieces, reservation: Reservation, check: Callable[[], None]
 ) -> AsyncGenerator[tuple[int, Piece], None]:
-    with reservation or nullcontext():
-        async with aclosing(events):
-            async for prompt_index, (index, event) in events:
-                number = prompt_index * n + index
-                piece = readers[number].read(event)
-                if piece is not None:
-                    yield number, piece
+    """The pieces of several prompts, if there is room for them all."""
+    async with aclosing(pieces):
+        await in_thread(check)
+        async with reservation:
+            async for numbered in pieces:
+                yield numbered
+
+
+async def _pieces(
+    events: AsyncGenerator[tuple[int, Indexed], None], readers: list[ChoiceReader], n: int
+) -> AsyncGenerator[tuple[int, Piece], None]:
+    async with aclosing(events):
+        async for prompt_index, (index, event) in events:
+            number = prompt_index * n + index
+            piece = readers[number].read(event)
+            if piece is not None:
+                yield number, piece
 
 
 class UsageSum:

@@ -5,7 +5,6 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from flashstep.backends.prompt_encoding import in_thread
 from flashstep.errors import ContextLengthExceeded
 from flashstep.server.call import call_of
 from flashstep.server.completions.answer import frames, start, whole
@@ -28,9 +27,7 @@ class CompletionsEndpoint:
         """Check the request and return the response that will produce the answer while it is sent."""
         raw = await read_json(request, self._settings.max_body_bytes)
         wish = parse_completion(raw, self._settings, self._service.model.vocab_size)
-        if len(wish.generations) > 1:
-            await in_thread(self._check_lengths, wish)
-        answer = start(self._service, wish, call_of(request.scope))
+        answer = start(self._service, wish, call_of(request.scope), partial(self._check_lengths, wish))
         if not wish.stream:
             return WholeResponse(partial(whole, answer))
         return StreamResponse(frames(answer), keep_alive_s=self._settings.keep_alive_s, headers={})

@@ -24,7 +24,7 @@ from pydantic import (
 
 from flashstep.errors import InvalidRequest
 from flashstep.server.completions.prompt import SCHEMA, Prompt, read_prompts
-from flashstep.server.fields import Refusal, log_unknown, refuse_unsupported
+from flashstep.server.fields import GUIDED, UNKNOWN_TO_THE_ENGINE, Refusal, log_unknown, refuse_unsupported
 from flashstep.server.generation import Generation
 from flashstep.server.sampling import AS_MUCH_AS_FITS, CommonSampling
 from flashstep.server.settings import ServerSettings
@@ -44,15 +44,13 @@ REFUSED: Mapping[str, Refusal] = {
     "tool_choice": Refusal(("auto", "none"), _CHAT_ONLY),
     "functions": Refusal(([],), _CHAT_ONLY),
     "function_call": Refusal(("auto", "none"), _CHAT_ONLY),
-    "guided_json": Refusal((), _FREE),
-    "guided_regex": Refusal((), _FREE),
-    "guided_choice": Refusal((), _FREE),
-    "guided_grammar": Refusal((), _FREE),
-    "structured_outputs": Refusal((), _FREE),
+    **{name: Refusal((), _FREE) for name in GUIDED},
     "continue_final_message": Refusal((False,), "the prompt is continued as it stands; leave it out"),
     "modalities": Refusal((["text"], []), "this model reads and writes text only"),
     "use_beam_search": Refusal((False,), "leave it out"),
     "max_completion_tokens": Refusal((), "here it is called max_tokens"),
+    "max_output_tokens": Refusal((), "here it is called max_tokens"),
+    **UNKNOWN_TO_THE_ENGINE,
     "min_tokens": Refusal((0,), "leave it out, or send ignore_eos with max_tokens"),
 }
 _HARMLESS = frozenset({"user", "metadata", "add_special_tokens"})

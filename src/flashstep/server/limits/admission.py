@@ -4,8 +4,8 @@ Requests a minute and calls at a time are checked before, by `KeyLimitMiddleware
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import asynccontextmanager, nullcontext
-from typing import Self
+from contextlib import AsyncExitStack, asynccontextmanager, nullcontext
+from typing import Any, Self
 
 from flashstep.server.call import Call
 from flashstep.server.generation import Generation
@@ -29,7 +29,7 @@ class QueuedAdmission:
 
     def reserve(self, call: Call, generations: Sequence[Generation]) -> "Reservation":
         """The tokens of several generations, which are taken together when it is entered."""
-        return Reservation(self._meter_of(call), call, generations)
+        return Reservation(self._drain, self._meter_of(call), call, generations)
 
     @asynccontextmanager
     async def enter(
@@ -39,14 +39,13 @@ class QueuedAdmission:
         call has taken for it already. Raises RateLimited or Overloaded."""
         own_or_shared = nullcontext(reservation) if reservation else self.reserve(call, (generation,))
         consumption = Consumption(generation)
-        async with self._drain.running():
-            with own_or_shared as tokens:
-                try:
-                    async with self._waiting(call, generation):
-                        consumption.has_run = True
-                        yield consumption.event
-                finally:
-                    tokens.pay(consumption)
+        async with own_or_shared as tokens:
+            try:
+                async with self._waiting(call, generation):
+                    consumption.has_run = True
+                    yield consumption.event
+            finally:
+                tokens.pay(consumption)
 
     @asynccontextmanager
     async def _waiting(self, call: Call, generation: Generation) -> AsyncGenerator[None, None]:
@@ -64,28 +63,39 @@ class QueuedAdmission:
 
 class Reservation:
     """Tokens that a call takes from its key's allowance before any of its generations runs. Each pays from
-    them when it ends, and beyond them when it used more; what is left at the end is given back."""
+    them when it ends, and beyond them when it used more; what is left at the end is given back. While it is
+    held the call counts as running, so that all of its generations may end when the server stops."""
 
-    def __init__(self, meter: Meter | None, call: Call, generations: Sequence[Generation]) -> None:
+    def __init__(
+        self, drain: Drain, meter: Meter | None, call: Call, generations: Sequence[Generation]
+    ) -> None:
+        self._running = drain.running()
         self._meter = meter
         self._call = call
         self._generations = generations
         self._num_left = 0
 
-    def __enter__(self) -> Self:
-        """Take them. Raises RateLimited, and has taken none."""
+    async def __aenter__(self) -> Self:
+        """Take them. Raises Overloaded when the server stops, and RateLimited, and has taken none."""
+        async with AsyncExitStack() as stack:
+            await stack.enter_async_context(self._running)
+            self._take()
+            stack.pop_all()
+        return self
+
+    async def __aexit__(self, *raised: Any) -> bool | None:
+        self._settle(self._num_left, 0)
+        return await self._running.__aexit__(*raised)
+
+    def _take(self) -> None:
         if self._meter is None:
-            return self
+            return
         estimate = sum(estimated_tokens(generation) for generation in self._generations)
         try:
             self._meter.reserve_tokens(estimate)
         finally:
             self._call.response_headers.update(self._meter.headers())
         self._num_left = estimate
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._settle(self._num_left, 0)
 
     def pay(self, consumption: "Consumption") -> None:
         """A generation is over."""

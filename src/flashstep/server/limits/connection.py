@@ -2,8 +2,9 @@
 
 A client that opens a connection and sends no complete request head is answered 408 (or just cut off when
 it has sent nothing), one that stops reading is cut off, which frees its generation and its buffers like
-any disconnect. What is no HTTP is refused in the form that all our errors have. Between requests the
-keep-alive time of uvicorn holds.
+any disconnect. One that is answered before its body is complete has as long for the rest as for a head.
+What is no HTTP is refused in the form that all our errors have. Between requests the keep-alive time of
+uvicorn holds.
 """
 
 import asyncio
@@ -27,7 +28,9 @@ class Connection(H11Protocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._head_timer: asyncio.TimerHandle | None = None
+        self._rest_timer: asyncio.TimerHandle | None = None
         self._send_timer: asyncio.TimerHandle | None = None
+        self._num_unread = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """A client has come."""
@@ -47,11 +50,12 @@ class Connection(H11Protocol):
             self._stop_head_timer()
         elif self._head_timer is None:
             self._await_head()  # the beginning of a further request
+        self._limit_rest()
 
     def pause_writing(self) -> None:
         """The buffers are full: the client does not read, or not fast enough."""
         super().pause_writing()
-        self._send_timer = self.loop.call_later(self.send_timeout_s, self._cut_off)
+        self._await_reading()
 
     def resume_writing(self) -> None:
         """The client reads again."""
@@ -68,6 +72,17 @@ class Connection(H11Protocol):
             "server speaks plain HTTP here, so check scheme and port too",
             "invalid_http",
         )
+
+    def _limit_rest(self) -> None:
+        """What comes of a request that has been answered already is dropped, and nobody waits for its end."""
+        if self.conn.our_state is not h11.DONE or self.conn.their_state is not h11.SEND_BODY:
+            self._stop_rest_timer()
+        elif self._rest_timer is None:
+            self._rest_timer = self.loop.call_later(self.head_timeout_s, self.transport.close)
+
+    def _await_reading(self) -> None:
+        self._num_unread = self.transport.get_write_buffer_size()
+        self._send_timer = self.loop.call_later(self.send_timeout_s, self._cut_off)
 
     def _await_head(self) -> None:
         self._head_timer = self.loop.call_later(self.head_timeout_s, self._give_up_on_head)
@@ -105,15 +120,24 @@ class Connection(H11Protocol):
         self.transport.close()
 
     def _cut_off(self) -> None:
+        if self.transport.get_write_buffer_size() < self._num_unread:  # much in one piece, and a slow line
+            self._await_reading()
+            return
         self._send_timer = None
         self.logger.warning("a client read nothing for %g s; its connection is cut", self.send_timeout_s)
         self.transport.abort()
 
     def _stop_timers(self) -> None:
         self._stop_head_timer()
+        self._stop_rest_timer()
         if self._send_timer is not None:
             self._send_timer.cancel()
             self._send_timer = None
+
+    def _stop_rest_timer(self) -> None:
+        if self._rest_timer is not None:
+            self._rest_timer.cancel()
+            self._rest_timer = None
 
     def _stop_head_timer(self) -> None:
         if self._head_timer is not None:

@@ -26,7 +26,7 @@ _REFUSAL_PART: Schema = {
 def complete_chat(schema: Schema, offer: Offer) -> None:
     """Chat completions: what is refused, and limits of this server."""
     fields = schema["properties"]
-    _tell_refused(fields, REFUSED)
+    tell_refused(fields, REFUSED)
     narrow(fields, "n", {"maximum": offer.max_choices})
     for name in ("max_tokens", "max_completion_tokens", "max_output_tokens"):
         narrow(fields, name, {"not": {"const": 0}})
@@ -35,12 +35,13 @@ def complete_chat(schema: Schema, offer: Offer) -> None:
 def complete_completion(schema: Schema, offer: Offer) -> None:
     """Raw completions: what is refused, and limits of this server."""
     fields = schema["properties"]
-    _tell_refused(fields, REFUSED_IN_COMPLETIONS)
+    tell_refused(fields, REFUSED_IN_COMPLETIONS)
     narrow(fields, "n", {"maximum": offer.max_choices})
     narrow(fields, "best_of", {"maximum": offer.max_choices})
 
 
-def _tell_refused(fields: dict[str, Schema], refused: Mapping[str, Refusal]) -> None:
+def tell_refused(fields: dict[str, Schema], refused: Mapping[str, Refusal]) -> None:
+    """Of each field that is refused the values that are taken, and the way out."""
     for name, refusal in refused.items():
         fields[name] = {"enum": [None, *refusal.off_values], "description": refusal.advice}
 

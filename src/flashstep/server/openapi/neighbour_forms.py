@@ -1,5 +1,6 @@
 """Forms of the Messages and Responses formats beyond the types of their models."""
 
+from flashstep.server.openapi.chat_forms import tell_refused
 from flashstep.server.openapi.forms import NULL, TEXT, TEXT_PART, Offer, Schema, list_of, one_of
 from flashstep.server.responses.protocol import REFUSED
 
@@ -37,5 +38,4 @@ def complete_response(schema: Schema, offer: Offer) -> None:
     fields["input"] = one_of(TEXT, list_of(_ITEM))
     schema["required"] = [*schema["required"], "input"]
     fields["tools"] = one_of(list_of(_TYPED), NULL)
-    for name, (off_values, advice) in REFUSED.items():
-        fields[name] = {"enum": [None, *off_values], "description": advice}
+    tell_refused(fields, REFUSED)

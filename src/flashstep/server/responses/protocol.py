@@ -12,15 +12,15 @@ from typing import Any
 
 from pydantic import ConfigDict, Field, ValidationError
 
-from flashstep.errors import InvalidRequest
 from flashstep.server.chat_completions.thinking import hidden_thinking_budget
 from flashstep.server.chat_completions.tool_choice import with_schema
-from flashstep.server.fields import log_ignored, shown
+from flashstep.server.fields import GUIDED, Refusal, log_ignored, refuse_unsupported
+from flashstep.server.fields import REFUSED as IN_CHATS
 from flashstep.server.generation import Generation
 from flashstep.server.responses.items import conversation
 from flashstep.server.responses.output_wish import ReasoningWish, TextWish
 from flashstep.server.responses.tools import ToolSet, read_choice, tool_set
-from flashstep.server.sampling import CommonSampling
+from flashstep.server.sampling import AS_MUCH_AS_FITS, CommonSampling, TokenLimit
 from flashstep.server.settings import ServerSettings
 from flashstep.server.validation import Integer, ListOf, MapOf, check_finite, invalid_request
 from flashstep.types import SamplingParams
@@ -28,16 +28,26 @@ from flashstep.types import SamplingParams
 _LOGPROBS = "message.output_text.logprobs"
 _STATELESS = "nothing is stored here between requests; send the whole conversation as input"
 
-# Field -> values that ask for nothing, and what to do instead of any other.
-REFUSED: Mapping[str, tuple[tuple[Any, ...], str]] = {
-    "previous_response_id": ((), _STATELESS),
-    "conversation": ((), _STATELESS),
-    "background": ((False,), "the answer comes in this very response; leave it out"),
-    "prompt": ((), "there are no stored prompts here; send instructions and input"),
-    "n": ((1,), "a response holds one answer; send the request several times"),
-    "response_format": ((), "here it is called text.format"),
-    "max_tokens": ((-1,), "here it is called max_output_tokens"),
-    "max_completion_tokens": ((-1,), "here it is called max_output_tokens"),
+_FORMAT = "here it is called text.format, of type json_schema"
+_THINKING = "send reasoning: {'effort': 'none'} for no reasoning, thinking_token_budget for less"
+
+# Ignoring one of these would change the answer behind the caller's back.
+REFUSED: Mapping[str, Refusal] = {
+    **IN_CHATS,
+    "previous_response_id": Refusal((), _STATELESS),
+    "conversation": Refusal((), _STATELESS),
+    "background": Refusal((False,), "the answer comes in this very response; leave it out"),
+    "prompt": Refusal((), "there are no stored prompts here; send instructions and input"),
+    "n": Refusal((1,), "a response holds one answer; send the request several times"),
+    "best_of": Refusal((1,), "a response holds one answer; send the request several times"),
+    "response_format": Refusal((), "here it is called text.format"),
+    **{name: Refusal((), _FORMAT) for name in GUIDED},
+    "max_tokens": Refusal((-1,), "here it is called max_output_tokens"),
+    "max_completion_tokens": Refusal((-1,), "here it is called max_output_tokens"),
+    "reasoning_effort": Refusal((), "here it is called reasoning.effort"),
+    "thinking": Refusal((), _THINKING),
+    "enable_thinking": Refusal((True,), _THINKING),
+    "chat_template_kwargs": Refusal(({},), _THINKING),
 }
 # May hold any JSON, and the response repeats it.
 _ECHOED = ("tools", "tool_choice", "text")
@@ -67,7 +77,7 @@ class ResponsesRequest(CommonSampling):
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     stream: bool | None = None
-    max_output_tokens: Integer | None = Field(default=None, ge=1)
+    max_output_tokens: TokenLimit = None
     top_logprobs: Integer | None = None
     include: ListOf[str] | None = None
     include_reasoning: bool | None = None
@@ -87,16 +97,21 @@ class ResponsesRequest(CommonSampling):
         return self.params(
             settings,
             vocab_size,
-            max_tokens=self.max_output_tokens,
+            max_tokens=self.token_limit,
             logprobs=(self.top_logprobs or 0) if wants_logprobs else None,
             thinking_token_budget=self._thinking_budget(settings),
         )
+
+    @property
+    def token_limit(self) -> int | None:
+        """Most tokens of an answer, its thinking included; None = as many as fit."""
+        return None if self.max_output_tokens == AS_MUCH_AS_FITS else self.max_output_tokens
 
     def _thinking_budget(self, settings: ServerSettings) -> int | None:
         if self.thinking_token_budget is not None or self.reasoning is None:
             return self.thinking_token_budget
         if self.reasoning.token_budget is None and self.reasoning.asks_for_none:
-            return hidden_thinking_budget(settings, self.max_output_tokens)
+            return hidden_thinking_budget(settings, self.token_limit)
         return self.reasoning.token_budget
 
 
@@ -121,7 +136,7 @@ class ResponseWish:
 
 def parse_response(raw: dict[str, Any], settings: ServerSettings, vocab_size: int) -> ResponseWish:
     """Check a request body. Raises InvalidRequest naming the field."""
-    _refuse(raw)
+    refuse_unsupported(raw, REFUSED, by="/v1/responses")
     try:
         request = ResponsesRequest.model_validate(raw)
     except ValidationError as error:
@@ -157,17 +172,6 @@ def parse_response(raw: dict[str, Any], settings: ServerSettings, vocab_size: in
     )
 
 
-def _refuse(raw: Mapping[str, Any]) -> None:
-    for name, (off_values, advice) in REFUSED.items():
-        value = raw.get(name)
-        if value is not None and not any(type(value) is type(off) and value == off for off in off_values):
-            raise InvalidRequest(
-                f"{name}: {shown(value)} is not supported; {advice}",
-                param=name,
-                code="unsupported_parameter",
-            )
-
-
 def _truncation_warning(raw: Mapping[str, Any]) -> tuple[str, ...]:
     if raw.get("truncation") != "auto":
         return ()
@@ -182,7 +186,7 @@ def _echo(request: ResponsesRequest, declared: ToolSet, params: SamplingParams) 
         "conversation": None,
         "frequency_penalty": params.frequency_penalty,
         "instructions": request.instructions,
-        "max_output_tokens": request.max_output_tokens,
+        "max_output_tokens": request.token_limit,
         "max_tool_calls": None,
         "metadata": request.metadata or {},
         "parallel_tool_calls": request.parallel_tool_calls is not False,

@@ -10,9 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flashstep.errors import InvalidRequest
 from flashstep.server.chat_completions.messages import WireMessage, WireTool
-from flashstep.server.fields import log_unknown
+from flashstep.server.fields import REFUSED, log_unknown, refuse_unsupported
 from flashstep.server.validation import Integer, ListOf, invalid_request
 from flashstep.types import Message, Tool
+
+# Ignoring one of these would change the count behind the caller's back.
+_REFUSED = {name: REFUSED[name] for name in ("continue_final_message", "chat_template")}
 
 
 class _TokenRequest(BaseModel):
@@ -31,7 +34,8 @@ class TokenizeRequest(_TokenRequest):
     """A text, or a conversation; exactly one of them.
 
     add_special_tokens: whether text that spells a control token becomes that token, as it does in
-    `/v1/completions`; nothing is ever put in front.
+    `/v1/completions`; nothing is ever put in front. add_generation_prompt: whether a conversation ends with
+    the beginning of an answer, as in every prompt.
     """
 
     model: str | None = None
@@ -39,6 +43,7 @@ class TokenizeRequest(_TokenRequest):
     messages: ListOf[WireMessage] | None = Field(default=None, min_length=1)
     tools: ListOf[WireTool] | None = None
     add_special_tokens: bool | None = None
+    add_generation_prompt: bool | None = None
     return_token_strs: bool | None = None
 
 
@@ -61,6 +66,7 @@ def parse_count(raw: dict[str, Any]) -> TokenCountRequest:
 
 def parse_tokenize(raw: dict[str, Any]) -> TokenizeRequest:
     """Check the body of /tokenize. Raises InvalidRequest naming the field."""
+    refuse_unsupported(raw, _REFUSED, by="/tokenize")
     try:
         request = TokenizeRequest.model_validate(raw)
     except ValidationError as error:
@@ -68,7 +74,7 @@ def parse_tokenize(raw: dict[str, Any]) -> TokenizeRequest:
     if (request.prompt is None) == (request.messages is None):
         both = "both were given" if request.prompt is not None else "neither was given"
         raise InvalidRequest(f"prompt: send either prompt or messages, {both}", param="prompt")
-    log_unknown(set(request.model_extra or ()))
+    log_unknown(set(request.model_extra or ()) - _REFUSED.keys())
     return request
 
 

@@ -35,12 +35,17 @@ class TraceEndpoint:
         trace_id = plain_trace_id(request.path_params["trace_id"])
         if self._tracing is None:
             raise TraceNotFound("this server keeps no traces; it was started with --trace-store off")
-        records = await asyncio.to_thread(self._tracing.lookup, trace_id)
         owner = call_of(request.scope).client_name
-        mine = [record for record in records if owner is None or record.client == owner]
-        if not mine:
-            raise TraceNotFound(
-                f"there is no trace {trace_id} of yours; a record is kept once its answer has ended, "
-                "under the id in the header X-Trace-Id"
-            )
-        return JSONResponse(trace_object(trace_id, mine))
+        return await asyncio.to_thread(_shown, self._tracing, trace_id, owner)
+
+
+def _shown(tracing: Tracing, trace_id: str, owner: str | None) -> JSONResponse:
+    """The whole answer, which may have many megabytes: not for the event loop."""
+    records = tracing.lookup(trace_id)
+    mine = [record for record in records if owner is None or record.client == owner]
+    if not mine:
+        raise TraceNotFound(
+            f"there is no trace {trace_id} of yours; a record is kept once its answer has ended, "
+            "under the id in the header X-Trace-Id"
+        )
+    return JSONResponse(trace_object(trace_id, mine))

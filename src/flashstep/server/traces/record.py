@@ -111,7 +111,7 @@ class TraceRecord:
             prompt_tokens=known[0].prompt_tokens,
             completion_tokens=sum(usage.completion_tokens for usage in known),
             reasoning_tokens=sum(usage.reasoning_tokens for usage in known),
-            cached_tokens=max(usage.cached_tokens for usage in known),
+            cached_tokens=min(usage.cached_tokens for usage in known),
         )
 
     def phases(self) -> list[Phase]:
