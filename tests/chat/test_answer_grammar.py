@@ -3,7 +3,6 @@
 import json
 
 import jsonschema
-import llguidance
 import numpy as np
 import pytest
 
@@ -13,7 +12,7 @@ from flashstep.chat.schema_text import MAX_BYTES
 from flashstep.engine.grammar import CompiledGrammars
 from flashstep.errors import InvalidRequest
 from flashstep.types import FREE, AnswerRule, TextDelta, Tool, ToolCallDelta
-from naive.grammar_walk import WISHES, vocabulary_of, write
+from naive.grammar_walk import EOS, WISHES, vocabulary_of, write
 
 CALLS = AnswerRule(required_tools=())
 
@@ -39,13 +38,16 @@ def grammars(tokenizer) -> CompiledGrammars:
 
 @pytest.fixture(scope="module")
 def allows(grammars, tokenizer):
-    """Whether a whole text is one of the grammar."""
+    """Whether a model may write a whole text, in the tokens that it has learned to write it in."""
 
     def check(grammar: str, text: str) -> bool:
-        matcher = llguidance.LLMatcher(grammars.vocabulary.tokenizer, grammar, log_level=0)
-        assert not matcher.is_error(), matcher.get_error()
-        ids = tokenizer.encode(text)
-        return matcher.try_consume_tokens(ids) == len(ids) and matcher.is_accepting()
+        processor = grammars.processor(grammar, EOS)
+        logits_V = np.zeros(grammars.vocabulary.size, np.float32)
+        for token_id in tokenizer.encode(text):
+            if token_id in EOS or not np.isfinite(processor.apply(logits_V)[token_id]):
+                return False
+            processor.accept(token_id)
+        return bool(np.isfinite(processor.apply(logits_V)[list(EOS)]).any())
 
     return check
 
@@ -226,6 +228,38 @@ def test_a_schema_that_is_too_long_is_refused_for_a_strict_tool_only(is_strict):
         return
     with pytest.raises(InvalidRequest, match=f"more than the {MAX_BYTES} that can be enforced; split it up"):
         grammar_for(CALLS, [long])
+
+
+REPEATED = {
+    "type": "object",
+    "properties": {f"p{i}": {"$ref": "#/$defs/d0"} for i in range(64)},
+    "$defs": {f"d{i}": {"type": "array", "items": {"const": f"{i}" * 60}} for i in range(200)},
+}
+
+
+def test_a_schema_that_its_references_make_long_is_refused_for_a_strict_tool_only(allows):
+    assert allows(grammar_for(CALLS, [tool(REPEATED), tool({}, "g")]), call(p1="anything"))
+    with pytest.raises(InvalidRequest, match="function 'f'.*more than 400000 characters"):
+        grammar_for(FREE, [tool(REPEATED, strict=True)])
+
+
+def test_schemas_that_are_too_long_together_are_enforced_as_far_as_they_go(allows):
+    long = with_property({"enum": [f"{i}" * 40 for i in range(1000)]})
+    tools = [tool(long, f"f{i}", strict=i == 9) for i in range(9)]
+    grammar = grammar_for(CALLS, tools)
+    assert len(grammar) < 500_000
+    assert not allows(grammar, call("f0", a="x"))
+    assert allows(grammar, call("f8", a="x"))
+    with pytest.raises(InvalidRequest, match="function 'f9'.*with the functions before it"):
+        grammar_for(CALLS, [*tools, tool(long, "f9", strict=True)])
+
+
+def test_hundreds_of_optional_members_are_enforced_to_the_end(allows):
+    members = {f"member{i}": {"type": "integer"} for i in range(1500)}
+    schema = {"type": "object", "properties": members, "additionalProperties": False}
+    grammar = grammar_for(AnswerRule(json_schema=schema), [])
+    assert allows(grammar, '{"member3": 1, "member7": 2, "member1499": 3}')
+    assert not allows(grammar, '{"member3": 1, "other": 2}')
 
 
 def test_a_response_format_that_is_too_long_is_refused():

@@ -90,6 +90,20 @@ def test_the_type_of_a_parameter_is_the_first_usable_one(schema: Any, expected: 
     assert parameter_type(tool_schema, "k") == expected
 
 
+@pytest.mark.parametrize(
+    "top", [{"$ref": "#/$defs/P"}, {"$ref": "#/$defs/Q"}, {"$ref": "#/$defs/P", "type": "object"}]
+)
+def test_a_reference_at_the_top_is_followed(top: dict[str, Any]) -> None:
+    definitions = {"P": {"properties": {"k": {"type": "integer"}}}, "Q": {"$ref": "#/$defs/P"}}
+    assert parameter_type({**top, "$defs": definitions}, "k") == "integer"
+
+
+@pytest.mark.parametrize("reference", ["#", "#/$defs/Loop", "#/$defs/Missing", "http://x"])
+def test_a_reference_that_leads_nowhere_tells_nothing(reference: str) -> None:
+    schema = {"$ref": reference, "$defs": {"Loop": {"$ref": "#/$defs/Loop"}}}
+    assert parameter_type(schema, "k") == "string"
+
+
 @pytest.mark.parametrize("schema", [{}, {"properties": None}, {"properties": {"other": {"type": "integer"}}}])
 def test_an_undeclared_parameter_is_text(schema: dict[str, Any]) -> None:
     assert parameter_type(schema, "k") == "string"

@@ -14,6 +14,7 @@ from flashstep.chat.template import builtin_template
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.engine.engine import Engine
 from flashstep.engine.grammar import MAX_CACHED, MAX_CACHED_CHARS, CompiledGrammars
+from flashstep.engine.grammar_vocabulary import GrammarVocabulary
 from flashstep.engine.runner import Runner
 from flashstep.errors import InvalidRequest
 from flashstep.training.tokenizer import save_tokenizer, train_tokenizer
@@ -298,6 +299,31 @@ def test_a_processor_survives_tokens_that_its_grammar_forbids(grammars, caplog):
     allowed = np.flatnonzero(np.isfinite(processor.apply(np.zeros(grammars.vocabulary.size, np.float32))))
     assert set(allowed.tolist()) == EOS
     assert "could not be followed" in caplog.text
+
+
+@pytest.mark.parametrize("opening", [(), "think_end"], ids=["at once", "behind the reasoning"])
+def test_an_answer_whose_grammar_cannot_be_followed_is_an_error_and_says_why(
+    toy_config, tokenizer, opening, think_end, caplog
+):
+    """The vocabulary has no token for the letter that must come."""
+    lacking = GrammarVocabulary(
+        tokenizer.vocab_size,
+        lambda i: b"" if b"q" in tokenizer.token_bytes(i) else tokenizer.token_bytes(i),
+        control_token_ids=tokenizer.added_tokens.contents,
+        eos_token_ids=EOS,
+    )
+    runner = FakeRunner(toy_config)
+    grammars = CompiledGrammars(lacking)
+    engine = Engine(runner, num_valid_tokens=tokenizer.vocab_size, grammars=grammars)
+    closing = think_end if opening else ()
+    asked = request("a", eos=EOS, think_end=closing, thinking_token_budget=2 if opening else None)
+    engine.add(replace(asked, grammar='start: "a secret: q"\n'))
+    outputs = []
+    while engine.has_work:
+        outputs += [output for _, output in engine.step()]
+    assert outputs[-1].finish_reason == "error"
+    assert "could not be followed to its end" in outputs[-1].error
+    assert "secret" not in caplog.text
 
 
 def test_preempted_answers_go_on_where_their_grammar_was(toy_config, tokenizer, grammars):

@@ -101,6 +101,18 @@ def test_a_chain_is_the_same_whether_it_grows_or_is_made_at_once():
     assert (growing.keys, growing.token_blocks) == (whole.keys, whole.token_blocks)
 
 
+def test_a_request_that_is_aborted_while_it_waits_is_forgotten(toy_config):
+    engine = make_engine(toy_config, max_sequences=2, num_full_blocks=40)
+    engine.add(request("a", prompt(90), max_tokens=30, ignore_eos=True))
+    engine.step()
+    engine.add(request("b", prompt(120, 1)))
+    engine.step()
+    [waiting] = engine._scheduler.waiting
+    assert engine._blocks._lookup.sequence is engine._blocks._refusal.sequence is waiting
+    engine.abort("b")
+    assert engine._blocks._lookup is engine._blocks._refusal is None
+
+
 @pytest.mark.parametrize("num_draft_tokens", [0, 3])
 def test_a_long_known_prompt_that_has_to_wait_gets_its_answer(toy_config, num_draft_tokens):
     engine = make_engine(toy_config, num_draft_tokens=num_draft_tokens, max_sequences=2, num_full_blocks=40)

@@ -66,6 +66,19 @@ def test_a_strict_tool_that_cannot_be_enforced_is_refused_with_the_reason(caller
         assert "uniqueItems" in error["message"]
 
 
+@pytest.mark.parametrize(("is_strict", "finish"), [(False, "tool_calls"), (True, "stop")])
+def test_a_call_in_the_reasoning_is_none_where_calls_are_held_to_a_schema(is_strict, finish):
+    """Nothing holds the reasoning to the schema."""
+    model, _ = scripted(
+        "<tool_call>\n<function=count>\n<parameter=n>\nabc\n</parameter>\n</function>\n</tool_call>\n</think>\n"
+    )
+    count = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    with serving(model, ServerSettings()) as server:
+        answer = server.post(ask(tools=[tool("count", count, strict=is_strict)])).json()["choices"][0]
+    assert answer["finish_reason"] == finish
+    assert ("<function=count>" in (answer["message"].get("reasoning") or "")) == is_strict
+
+
 def test_a_cut_call_in_chat_completions_is_the_same_in_both_forms(writer):
     asked = ask(tools=[tool("write", FORM)], max_tokens=1200)
     [whole] = writer.openai().chat.completions.create(**asked).choices

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from flashstep.backends.base import Backend, EngineStats
 from flashstep.backends.prompt_encoding import encoded, prompt_chars
-from flashstep.chat.answer_grammar import grammar_for
+from flashstep.chat.answer_grammar import grammar_for, is_free
 from flashstep.chat.response_decoder import ResponseDecoder
 from flashstep.chat.stream_router import THINK_END, THINK_START
 from flashstep.chat.template import ChatTemplate
@@ -173,11 +173,11 @@ class ChatModel:
         opens_reasoning = self._opens_reasoning(request)
         if opens_reasoning:
             request = self._within_reasoning(request)
-        if tools or rule != FREE:
+        if not is_free(rule, tools):
             request = replace(request, grammar=await asyncio.to_thread(self._grammar, rule, tools))
         decoder = ResponseDecoder(
             self._tokenizer, tools=tools, stop=params.stop, max_calls=rule.max_calls,
-            in_reasoning=opens_reasoning or None,
+            in_reasoning=opens_reasoning or None, calls_in_reasoning=request.grammar is None,
         )  # fmt: skip
         async with aclosing(self._answer(request, decoder)) as events:
             async for event in events:

@@ -28,6 +28,13 @@ _FREE = r"FREE: /(?s:.*)/ & ~/(?s:.*)(<tool_call>|<function=)(?s:.*)/"
 _SOURCE_LINES = re.compile(r"\Aat \d+\(\d+\): |^ *\d+ \|.*\n?(?:^ *\^\n?)?", re.MULTILINE)
 _MAX_REASON = 400  # characters; some messages repeat the schema
 _MAX_KEPT_BYTES = 16 << 20  # of schemas and what was made of them, for JSON and for calls each
+# What it takes to compile grows with the text: this much takes a fifth of a second and some 60 MB. The
+# compiler gives up at three times as much.
+_MAX_RULES_CHARS = 400_000
+_TOO_LONG = f"{_MAX_RULES_CHARS} characters"
+# Where only one text can follow, the compiler would else have it spelled letter by letter. A model spells it
+# as it has learned to.
+_HEAD = '%llguidance {"no_forcing": true}\n'
 _CALL = 'call: <tool_call> "\\n<function=" ({names}) "</function>\\n" </tool_call>'
 
 
@@ -43,8 +50,13 @@ def grammar_for(rule: AnswerRule, tools: Sequence[Tool]) -> str | None:
     strict = frozenset(tool.name for tool in tools if _is_strict(tool))
     if rule.json_schema is not None:
         value = _json(rule.json_schema or {"type": "object"})
-        return _with_calls(f"{value} | {calls}", tools, strict) if tools else f"start: {value}\n"
+        return _with_calls(f"{value} | {calls}", tools, strict) if tools else f"{_HEAD}start: {value}\n"
     return _with_calls(f"FREE | FREE (call FREE){calls[4:]}", tools, strict) if strict else None
+
+
+def is_free(rule: AnswerRule, tools: Sequence[Tool]) -> bool:
+    """Whether `grammar_for` has nothing to enforce, which is quickly told."""
+    return rule.required_tools is None and rule.json_schema is None and not any(map(_is_strict, tools))
 
 
 def _is_strict(tool: Tool) -> bool:
@@ -88,16 +100,21 @@ def _value(schema: str) -> tuple[str]:
 def _with_calls(start: str, tools: Sequence[Tool], held: frozenset[str]) -> str:
     """A grammar that begins with the expression `start`; the tools named in `held` are held to their
     schema, the others to the format only."""
-    rules = [_function(f"f{i}", tool, is_held=tool.name in held) for i, tool in enumerate(tools)]
+    rules: list[str] = []
+    for i, tool in enumerate(tools):
+        room = _MAX_RULES_CHARS - sum(map(len, rules))
+        rules.append(_function(f"f{i}", tool, room, is_held=tool.name in held))
     names = " | ".join(f"f{i}" for i in range(len(tools)))
-    return "\n".join([f"start: {start}", _CALL.format(names=names), _FREE, TERMINALS, *rules])
+    return "\n".join([f"{_HEAD}start: {start}", _CALL.format(names=names), _FREE, TERMINALS, *rules])
 
 
-def _function(name: str, tool: Tool, *, is_held: bool) -> str:
-    """The rules of a function, known to compile. InvalidRequest for a strict one whose schema cannot be
-    enforced; others are held to the format only then."""
+def _function(name: str, tool: Tool, room: int, *, is_held: bool) -> str:
+    """The rules of a function, known to compile. room: characters that they may have. InvalidRequest for a
+    strict one whose schema cannot be enforced; others are held to the format only then."""
     try:
         rule, reason = _held(name, tool) if is_held else ("", "")
+        if len(rule) > room:
+            rule, reason = "", f"with the functions before it, its grammar has more than {_TOO_LONG}"
         if is_held and not rule and _is_strict(tool):
             raise ValueError(f"{reason}; change its schema, or leave out strict")
         return rule or loose_call_rule(name, tool)
@@ -123,6 +140,10 @@ def _call(name: str, function: str, parameters: str) -> tuple[str, str]:
     try:
         check_shape(schema)
         rule = call_rule(name, Tool(function, "", schema, {}))
+        if len(rule) > _MAX_RULES_CHARS:
+            raise ValueError(
+                f"with a schema for each parameter that refers to it, it has more than {_TOO_LONG}"
+            )
         _compile(f"start: {name}\n{TERMINALS}\n{rule}")
     except ValueError as error:
         return "", str(error)

@@ -21,7 +21,7 @@ _OBJECT_TYPES = ("object", "array", "dict", "list")
 
 def parameter_type(tool_schema: dict[str, Any], key: str) -> str:
     """The JSON type (lower case) of parameter `key`; "string" when the schema does not tell."""
-    properties = tool_schema.get("properties")
+    properties = _top(tool_schema).get("properties")
     if not isinstance(properties, dict) or key not in properties:
         return "string"
     return _type_of(properties[key], tool_schema, 0, set()) or "string"
@@ -107,6 +107,18 @@ def _type_of(schema: Any, root: dict[str, Any], depth: int, seen: set[str]) -> s
             if found is not None:
                 return found
     return _implied_type(schema)
+
+
+def _top(tool_schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema of all parameters, which a reference at its top may name."""
+    schema, seen = tool_schema, set()
+    while isinstance(reference := schema.get("$ref"), str) and reference not in seen:
+        seen.add(reference)
+        target = _resolve(reference, tool_schema)
+        if not isinstance(target, dict):
+            break
+        schema = {**{key: value for key, value in schema.items() if key != "$ref"}, **target}
+    return schema
 
 
 def _resolve(reference: str, root: dict[str, Any]) -> Any:

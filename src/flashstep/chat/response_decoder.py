@@ -31,7 +31,7 @@ def new_call_id() -> str:
 
 
 class ResponseDecoder:
-    """Decodes one answer. No tools: nothing is parsed as a call. `in_reasoning`: as in
+    """Decodes one answer. No tools: nothing is parsed as a call. `in_reasoning`, `calls_in_reasoning`: as in
     StreamRouter. `max_calls`: the answer is over behind so many calls."""
 
     def __init__(
@@ -43,12 +43,16 @@ class ResponseDecoder:
         new_id: Callable[[], str] = new_call_id,
         in_reasoning: bool | None = True,
         max_calls: int | None = None,
+        calls_in_reasoning: bool = True,
     ) -> None:
         self.reasoning_tokens = 0
         self.num_ignored = 0  # ids that came behind a stop string or the last call
         self._tokenizer = tokenizer
         self._detokenizer = Detokenizer(tokenizer)
-        self._router = StreamRouter(tools, new_id, in_reasoning=in_reasoning, max_calls=max_calls)
+        self._router = StreamRouter(
+            tools, new_id,
+            in_reasoning=in_reasoning, max_calls=max_calls, calls_in_reasoning=calls_in_reasoning,
+        )  # fmt: skip
         self._max_calls = max_calls
         self._may_stop = bool(stop) or max_calls is not None
         self._scores = TokenScores(tokenizer)

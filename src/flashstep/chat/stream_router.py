@@ -23,7 +23,8 @@ THINK_START, THINK_END = "<think>", "</think>"
 class StreamRouter:
     """Reads one answer. `in_reasoning` False starts in the content (the prompt closed the reasoning); None
     where the prompt says nothing: an answer that begins with <think> reasons first, any other does not.
-    max_calls: as in ToolParser."""
+    max_calls: as in ToolParser. calls_in_reasoning False: a call in the reasoning is never one, since nothing
+    has held it to its schema."""
 
     def __init__(
         self,
@@ -32,10 +33,11 @@ class StreamRouter:
         *,
         in_reasoning: bool | None = True,
         max_calls: int | None = None,
+        calls_in_reasoning: bool = True,
     ) -> None:
         self._tool_parser = ToolParser(tools, new_id, max_calls) if tools else None
         self._names = frozenset(tool.name for tool in tools)
-        self._markers = (THINK_END, CALL_START) if tools else (THINK_END,)
+        self._markers = (THINK_END, CALL_START) if tools and calls_in_reasoning else (THINK_END,)
         starts = {True: self._at_start, False: self._in_answer, None: self._at_open_start}
         self._state: Callable[[], bool] = starts[in_reasoning]
         self._buffer = ""

@@ -94,6 +94,13 @@ class BlockManager:
         seq.full_table.append(self.full.take(num_new))
         return True
 
+    def forget(self, seq: Sequence) -> None:
+        """A sequence that waits will not be asked about again."""
+        if self._lookup is not None and self._lookup.sequence is seq:
+            self._lookup = None
+        if self._refusal is not None and self._refusal.sequence is seq:
+            self._refusal = None
+
     def _stays_refused(self, seq: Sequence) -> bool:
         refusal = self._refusal
         if refusal is None or refusal.sequence is not seq or self.full.num_available > refusal.num_available:

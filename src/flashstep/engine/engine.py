@@ -254,6 +254,7 @@ class Engine:
         seq.draft_token_ids = []
         new = [*drafts[: verdict.num_accepted], verdict.bonus_token_id]
         new, reason, stop_reason = truncate(seq, new)
+        failure = seq.failure if reason == "stop" else None
         is_first = seq.num_generated == 0
         seq.num_drafted += len(drafts)
         seq.num_accepted += verdict.num_accepted
@@ -266,7 +267,8 @@ class Engine:
             token_ids=tuple(new),
             logprobs=self._logprobs(seq, new, logits_JV),
             prompt_logprobs=tuple(seq.prompt_logprobs) if is_first else (),
-            finish_reason=reason,
+            finish_reason="error" if failure else reason,
+            error=failure,
             cached_tokens=seq.num_cached_tokens,
             timings=seq.timings(now_s if reason else None),
             stop_reason=stop_reason,

@@ -23,6 +23,12 @@ logger = logging.getLogger(__name__)
 # megabytes, and more where its text does.
 MAX_CACHED = 64
 MAX_CACHED_CHARS = 4 << 20
+# An object with thousands of optional members needs so many items; one mask takes a tenth of a second then.
+# Errors in full would have the answer and the schema in them, which logs must not.
+_PARSER_LIMITS = llguidance.LLParserLimits(
+    max_items_in_row=50_000, step_max_items=500_000, verbose_errors=False
+)
+_MAX_REASON = 200  # characters
 # For every byte of a mask what its eight logits may at most be, lowest bit first.
 _LIMITS = np.where(
     np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little") > 0, np.inf, -np.inf
@@ -65,9 +71,9 @@ class CompiledGrammars:
                 self._cache.move_to_end(grammar)
                 return matcher
         # Outside the lock: a big schema takes a while, and others need not wait for it.
-        matcher = llguidance.LLMatcher(self.vocabulary.tokenizer, grammar, log_level=0)
+        matcher = llguidance.LLMatcher(self.vocabulary.tokenizer, grammar, log_level=0, limits=_PARSER_LIMITS)
         if matcher.is_error():
-            reason = matcher.get_error().strip()
+            reason = _first_line(matcher.get_error())
             raise InvalidRequest(f"the answer's grammar cannot be compiled: {reason}", code="invalid_grammar")
         with self._lock:
             self.num_compiled += 1
@@ -88,7 +94,7 @@ class CompiledGrammars:
 class GrammarProcessor:
     """A `LogitsProcessor` of one sequence, from the first token of its grammar on."""
 
-    __slots__ = ("_bits_W", "_end_ids", "_is_over", "_matcher", "_vocabulary")
+    __slots__ = ("_bits_W", "_end_ids", "_is_over", "_matcher", "_vocabulary", "failure")
 
     def __init__(
         self, matcher: llguidance.LLMatcher, vocabulary: GrammarVocabulary, end_ids: frozenset[int]
@@ -99,6 +105,7 @@ class GrammarProcessor:
         self._end_ids = sorted(end_ids)
         self._bits_W = np.zeros(-(-vocabulary.size // 32), np.int32)
         self._is_over = False
+        self.failure: str | None = None
 
     def apply(self, logits_V: Float32) -> Float32:
         """The row with everything forbidden at minus infinity, as a new array."""
@@ -130,6 +137,11 @@ class GrammarProcessor:
 
     def _give_up(self) -> None:
         """The matcher hit one of its limits, or the vocabulary lacks a byte: only the end is left."""
-        reason = self._matcher.get_error() or "no token of the vocabulary fits"
-        logger.error("a grammar could not be followed to its end, so the answer stops early: %s", reason)
+        reason = _first_line(self._matcher.get_error()) or "no token of the vocabulary fits"
+        self.failure = f"the answer's grammar could not be followed to its end: {reason}"
+        logger.error("%s", self.failure)
         self._is_over = True
+
+
+def _first_line(error: str) -> str:
+    return error.strip().partition("\n")[0].partition("<")[0].strip()[:_MAX_REASON]

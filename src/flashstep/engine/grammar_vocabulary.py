@@ -55,5 +55,6 @@ class _Tokens:
         self._id_of_byte = {token[0]: i for i, token in enumerate(tokens) if len(token) == 1}
 
     def __call__(self, text: bytes) -> list[int]:
-        """Some spelling of `text`: only forced tokens would need the usual one, and none are asked for."""
+        """Some spelling of `text`. Only forced tokens would need the usual one: grammars forbid those
+        (`no_forcing`)."""
         return [self._id_of_byte[byte] for byte in text if byte in self._id_of_byte]

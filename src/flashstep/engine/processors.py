@@ -7,7 +7,7 @@ Shape letter: V valid ids.
 """
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -18,7 +18,13 @@ from flashstep.types import Request
 
 
 class LogitsProcessor(Protocol):
-    """Changes rows of one sequence's logits, depending on what was said so far."""
+    """Changes rows of one sequence's logits, depending on what was said so far.
+
+    failure: why the answer cannot become what was asked for, and only its end is left; None = it can.
+    """
+
+    @property
+    def failure(self) -> str | None: ...
 
     def apply(self, logits_V: Float32) -> Float32:
         """The row to choose from; a new array unless nothing changes. At least one entry is finite.
@@ -50,6 +56,7 @@ class LogitBias:
     """Adds fixed numbers to the logits of a few tokens."""
 
     __slots__ = ("_biases", "_ids")
+    failure: ClassVar[None] = None
 
     def __init__(self, bias: Iterable[tuple[int, float]]) -> None:
         """`bias`: (token id below V, number to add)."""

@@ -60,6 +60,7 @@ class Scheduler:
             self._blocks.release(seq)
         else:
             self.waiting.remove(seq)
+            self._blocks.forget(seq)
         seq.status = SequenceStatus.FINISHED
 
     def schedule(self, now_s: float) -> list[Share]:

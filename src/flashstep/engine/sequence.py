@@ -128,6 +128,11 @@ class Sequence:
             self._first_token_s = now_s - self.arrived_s
         self.token_ids.extend(token_ids)
 
+    @property
+    def failure(self) -> str | None:
+        """Why its answer cannot become what was asked for; None = it can."""
+        return next((p.failure for p in self.processors if p.failure), None)
+
     def reset(self) -> None:
         """Forget everything computed (preemption); tokens, random state and processors stay."""
         self.num_computed_tokens = 0

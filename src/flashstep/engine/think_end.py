@@ -46,6 +46,11 @@ class ThinkEnd:
         self._pending = closing_ids if budget == 0 else ()
         self._is_closed = False
 
+    @property
+    def failure(self) -> str | None:
+        """That of the processor behind."""
+        return self._behind.failure if self._behind else None
+
     def apply(self, logits_V: Float32) -> Float32:
         """The row with only the forced id left, or what the processor behind makes of it."""
         if self._pending:
