@@ -251,7 +251,9 @@ def test_legs_are_counted_one_by_one():
 def test_story_formulas_have_the_numbers_of_the_story_and_the_right_value():
     seen = set()
     for example in examples("stories", 1000):
-        formula = example.reasoning.split("\n")[0]
+        quotes = [line for line in example.reasoning.split("\n") if line.startswith("> ")]
+        assert [quote[2:].split(": ")[0] in example.question for quote in quotes] == [True] * len(quotes)
+        formula = example.reasoning.split("\n")[len(quotes)]
         assert eval(formula) == int(example.key) >= 0
         numbers = re.findall(r"\d+", formula)
         assert set(numbers) <= set(re.findall(r"\d+", example.question))

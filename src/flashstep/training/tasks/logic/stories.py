@@ -1,19 +1,25 @@
-"""Word problems of one or two operations: write the numbers as a formula, then work it out.
+"""Word problems of one or two operations: say of each number what it is there for, write them as a formula, then
+work it out.
 
-12+15-4           kind change: 12 apples, 15 more, 4 given away
-12+15
-2+5=7: 7
-1+1=2: 27
-27-04
-2>0
-7-4=3: 3
-2-0=2: 23
-So 23.
+    > Ben had 12 apples: 12
+    > got 15 more: + 15
+    > gave 4 of them: - 4
+    12+15-4
+    12+15
+    2+5=7: 7
+    1+1=2: 27
+    27-04
+    ...
+    So 23.
+
+A number is quoted with the words around it, in the order of the story; what it is there for can mostly be
+told from them.
 """
 
 import random
 import re
 from collections.abc import Callable
+from itertools import permutations
 
 from flashstep.training.tasks.answers import last_number
 from flashstep.training.tasks.base import Example, Split
@@ -32,6 +38,21 @@ FORMULAS = {
     "times": "{a}+{a}*{b}",
     "cost": "{c}-{a}*{b}",
 }
+# What each of the three is there for; the trace has it in front of the number.
+_ROLES = {
+    "change": {"a": "", "b": "+ ", "c": "- "},
+    "left": {"a": "", "b": "- ", "c": "- "},
+    "groups": {"a": "times ", "b": "each "},
+    "share": {"a": "", "b": "/ "},
+    "more": {"a": "", "b": "more "},
+    "times": {"a": "", "b": "as many "},
+    "cost": {"a": "times ", "b": "each ", "c": "from "},
+}
+_FIELD = re.compile(r"\{([abc])\}")
+_NUMBER = re.compile(r"\d+")
+# Up to two words in front of a number and three behind it, of the same clause and without another number.
+_WORDS_BEFORE = re.compile(r"(?:[^\s\d.,;:?!]+\s+){0,2}[^\s\d.,;:?!]*\Z")
+_WORDS_BEHIND = re.compile(r"[^\s\d.,;:?!]*(?:\s+[^\s\d.,;:?!]+){0,3}")
 WORDINGS = tuple(f"story_{kind}" for kind in FORMULAS)
 THINGS = (
     "apples", "oranges", "pears", "plums", "cherries", "nuts", "cookies", "candies", "muffins", "pies",
@@ -50,20 +71,13 @@ def generate(rng: random.Random, split: Split) -> Example:
     problem = sample_in_split(rng, split, _sample, _subject)
     kind, a, b, c = problem
     name, other = sample_names(rng, 2)
-    text = (
-        wordings(f"story_{kind}", split)
-        .choose(rng)
-        .format(
-            a=a,
-            b=b,
-            c=c,
-            name=name,
-            other=other,
-            he="she" if is_woman(name) else "he",
-            things=rng.choice(THINGS),
-        )
-    )
-    return solve(problem).example("stories", dress(rng, split, text), _subject(problem))
+    wording = wordings(f"story_{kind}", split).choose(rng)
+    he, things = "she" if is_woman(name) else "he", rng.choice(THINGS)
+    text = wording.format(a=a, b=b, c=c, name=name, other=other, he=he, things=things)
+    question = dress(rng, split, text)
+    order = _FIELD.findall(wording)
+    places = {field: order.index(field) for field in order}
+    return solve(problem, question, places).example("stories", question, _subject(problem))
 
 
 def verify(example: Example, answer_text: str) -> bool:
@@ -72,21 +86,43 @@ def verify(example: Example, answer_text: str) -> bool:
 
 
 def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
-    """True when the formula has the question's numbers and is worked out rightly."""
-    problem = _read(reasoning.split("\n")[0])
+    """True when the formula has the question's numbers, each for what it is said to be, and is worked out
+    rightly."""
+    formula = next((line for line in reasoning.split("\n") if not line.startswith("> ")), "")
+    problem = _read(formula)
     if problem is None:
         return False
-    used = {str(number) for number in problem[1:]} - ({"0"} if "{c}" not in FORMULAS[problem[0]] else set())
-    is_asked = used <= set(re.findall(r"\d+", question))
-    return is_asked and solve(problem).is_reached_by(reasoning, answer_text, verify)
+    numbers, fields = _NUMBER.findall(question), tuple(_ROLES[problem[0]])
+    asked = [str(dict(zip("abc", problem[1:], strict=True))[field]) for field in fields]
+    return any(
+        solve(problem, question, dict(zip(fields, places, strict=True))).is_reached_by(
+            reasoning, answer_text, verify
+        )
+        for places in permutations(range(len(numbers)), len(fields))
+        if [numbers[place] for place in places] == asked
+    )
 
 
-def solve(problem: Problem) -> Solution:
-    """The result of the story's formula."""
+def solve(problem: Problem, question: str, places: dict[str, int]) -> Solution:
+    """The result of the story's formula. places: which of the question's numbers a, b and c are."""
     kind, a, b, c = problem
     steps, result = _STEPS[kind](a, b, c)
-    lines = [FORMULAS[kind].format(a=a, b=b, c=c), *steps, f"So {result}."]
+    numbers = list(_NUMBER.finditer(question))
+    quotes = [
+        f"> {_quoted(question, numbers[place])}: {_ROLES[kind][field]}{numbers[place][0]}"
+        for field, place in sorted(places.items(), key=lambda item: item[1])
+    ]
+    lines = [*quotes, FORMULAS[kind].format(a=a, b=b, c=c), *steps, f"So {result}."]
     return Solution("\n".join(lines), f"The answer is {result}.", str(result))
+
+
+def _quoted(question: str, number: re.Match[str]) -> str:
+    """The number with the words around it, as they stand in the question."""
+    before = _WORDS_BEFORE.search(question, 0, number.start())
+    behind = _WORDS_BEHIND.match(question, number.end())
+    assert before is not None, "the pattern matches an empty text"
+    assert behind is not None, "the pattern matches an empty text"
+    return question[before.start() : behind.end()]
 
 
 def _change(a: int, b: int, c: int) -> tuple[list[str], int]:
