@@ -117,7 +117,7 @@ def measure(setting: Setting, layers: Sequence[LayerSpec], num_sequences: int) -
     runner = TorchRunner(
         model, block_size=BLOCK_SIZE, num_full_blocks=num_sequences * num_full,
         num_sliding_blocks=num_sequences * num_full, max_batch_tokens=num_sequences,
-        max_sequences=num_sequences, pads_decode=True,
+        max_sequences=num_sequences,
     )  # fmt: skip
     batch = last_tokens(setting, num_sequences, num_full)
     try:
@@ -271,7 +271,7 @@ def main() -> None:
     whole_bytes = weight_bytes(config, dtype)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     print(f"{args.preset} on {name}: {whole_bytes / 1e9:.3f} GB of weights, MTP modules included")
-    graphs = "yes" if captures_graphs(device, dtype) else "no"
+    graphs = "for the shapes that an engine has them for" if captures_graphs(device, dtype) else "none"
     print(f"copies run at {bytes_per_s / 1e9:.1f} GB/s; CUDA graphs: {graphs}")
     results = []
     for num_sequences in args.batch:

@@ -164,10 +164,12 @@ class Cell:
     def _round(self, prompts: Prompts) -> None:
         """One turn of each engine, in every second round backwards."""
         turns: dict[str, tuple[float, float]] = {}
+        # One set a try, since a text that an engine has seen may be in its prefix cache; the same for all.
+        tries = [_fresh(prompts, self.work) for _ in range(MAX_TRIES)]
         most_foreign = MOST_FOREIGN + max(0.0, 1 - self.threads / usable_cores())
         for engine in self.engines[:: -1 if self._num_stored % 2 else 1]:
             try:
-                turns[engine.label] = _turn(engine, self.work, prompts, self.patience_s, most_foreign)
+                turns[engine.label] = _turn(engine, self.work, tries, self.patience_s, most_foreign)
             except FAILURES as error:
                 self._drop(engine, f"failed in round {self._num_stored}: {error!r}")
         self.results.note_engines(self.model, self.work, self.engines, self.missing)
@@ -182,14 +184,14 @@ class Cell:
 
 
 def _turn(
-    engine: Engine, work: Work, prompts: Prompts, patience_s: float, most_foreign: float
+    engine: Engine, work: Work, prompts: list[list[list[int]]], patience_s: float, most_foreign: float
 ) -> tuple[float, float]:
-    """Rate and foreign load of the quietest of some tries."""
+    """Rate and foreign load of the quietest of some tries, each with the next prompts."""
     tries: list[tuple[float, float]] = []
     end = time.monotonic() + patience_s
-    while not tries or (tries[-1][0] > most_foreign and len(tries) < MAX_TRIES and time.monotonic() < end):
+    while not tries or (tries[-1][0] > most_foreign and len(tries) < len(prompts) and time.monotonic() < end):
         wait_until_quiet(QUIET_S, most_foreign)
-        fresh = _fresh(prompts, work)
+        fresh = prompts[len(tries)]
         engine.resume()
         load = ForeignLoad(engine.group)
         try:

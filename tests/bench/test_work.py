@@ -2,7 +2,14 @@
 
 import pytest
 
-from flashstep.bench.work import BYTES_PER_WEIGHT, decode_bytes, head_weights, prefill_macs, trunk_weights
+from flashstep.bench.work import (
+    BYTES_PER_WEIGHT,
+    decode_bytes,
+    head_weights,
+    mlp_weights,
+    prefill_macs,
+    trunk_weights,
+)
 from flashstep.model import presets
 from flashstep.model.config import ModelConfig, MoESpec
 from flashstep.model.names import checkpoint_tensors
@@ -39,8 +46,17 @@ def test_the_official_model_has_eleven_billion_active_weights() -> None:
 
 def test_bytes_follow_the_weight_format_and_macs_the_prompt(toy_config: ModelConfig) -> None:
     weights = trunk_weights(toy_config) + head_weights(toy_config)
-    assert decode_bytes(toy_config, "int8") == weights
     assert decode_bytes(toy_config, "float32") == 4 * weights
+    routers_and_gates = toy_config.d_model * sum(
+        layer.num_q_heads + (layer.mlp.num_experts if isinstance(layer.mlp, MoESpec) else 0)
+        for layer in toy_config.layers
+    )
+    assert decode_bytes(toy_config, "int8") == weights + 3 * routers_and_gates
+    matrices = weights - routers_and_gates - head_weights(toy_config)
+    assert decode_bytes(toy_config, "int4") == int(
+        0.5625 * matrices + head_weights(toy_config) + 4 * routers_and_gates
+    )
     assert prefill_macs(toy_config, 1) == weights
-    assert prefill_macs(toy_config, 10) - prefill_macs(toy_config, 9) == trunk_weights(toy_config)
+    one_more = prefill_macs(toy_config, 10) - prefill_macs(toy_config, 9)
+    assert one_more == trunk_weights(toy_config) - mlp_weights(toy_config.layers[-1], toy_config.d_model)
     assert BYTES_PER_WEIGHT["int4"] < BYTES_PER_WEIGHT["int8"]

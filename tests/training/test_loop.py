@@ -1,6 +1,7 @@
 """The loop itself: every phase runs, a killed run resumes to the bit, one batch can be learnt."""
 
 import os
+import shutil
 import signal
 from dataclasses import replace
 
@@ -8,6 +9,10 @@ import pytest
 import torch
 
 from flashstep.errors import ConfigError
+from flashstep.model.config import ModelConfig
+from flashstep.model.init import init_weights
+from flashstep.model.transformer import Transformer
+from flashstep.model.weights import save_weights
 from flashstep.training.batches import batches_from
 from flashstep.training.curves import Record, read_record
 from flashstep.training.data import document
@@ -225,7 +230,19 @@ def test_nothing_is_discarded_for_a_start_that_cannot_be_used(tmp_path):
     train_command(smoke(), out, minutes=0)
     nothing.mkdir()
     before = sorted(path.name for path in out.iterdir())
-    for start, complaint in ((nothing, "config.json"), (out, "--start-over empties")):
+    weightless, other = tmp_path / "weightless", tmp_path / "other"
+    shutil.copytree(out, weightless)
+    (weightless / "model.safetensors").unlink()
+    shutil.copytree(out, other)
+    config = ModelConfig.from_hf({**smoke().model_config.raw, "intermediate_size": 64})
+    init_weights(model := Transformer(config), 0)
+    save_weights(model, other)
+    for start, complaint in (
+        (nothing, "config.json"),
+        (weightless, "model.safetensors"),
+        (other, "cannot start this run"),
+        (out, "--start-over empties"),
+    ):
         with pytest.raises(ConfigError, match=complaint):
             train_command(smoke(), out, start=start, resume=False)
     assert sorted(path.name for path in out.iterdir()) == before

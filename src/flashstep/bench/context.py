@@ -61,7 +61,7 @@ def _seconds(runner: RunnerProtocol, batch: Batch, calls: int) -> float:
 
 def _last_token(runner: RunnerProtocol, length: int) -> Batch:
     """One row: the token that makes the context `length` tokens long."""
-    full = np.arange(runner.num_full_blocks, dtype=np.int32)[None]
+    full = np.arange(-(-length // runner.block_size), dtype=np.int32)[None]
     return Batch(_ints(0), _ints(length - 1), _ints(0, 1), full, full % runner.num_sliding_blocks, _ints(0))
 
 

@@ -23,11 +23,21 @@ def weights_read(layer: LayerSpec, d_model: int) -> int:
     """Weights in the matrices of one layer that one token reads."""
     q_heads, kv_heads = layer.num_q_heads, layer.num_kv_heads
     attention = d_model * (2 * q_heads * layer.head_dim + 2 * kv_heads * layer.head_dim + q_heads)
+    return attention + mlp_weights(layer, d_model)
+
+
+def mlp_weights(layer: LayerSpec, d_model: int) -> int:
+    """Weights of a layer's MLP that one token reads, its router among them."""
     mlp = layer.mlp
     if isinstance(mlp, DenseSpec):
-        return attention + 3 * d_model * mlp.inner_dim
-    router = d_model * mlp.num_experts
-    return attention + router + 3 * d_model * (mlp.shared_dim + mlp.top_k * mlp.expert_dim)
+        return 3 * d_model * mlp.inner_dim
+    return d_model * mlp.num_experts + 3 * d_model * (mlp.shared_dim + mlp.top_k * mlp.expert_dim)
+
+
+def _float_weights(layer: LayerSpec, d_model: int) -> int:
+    """Of `weights_read` those that are float32 in every format: the head gate and the router."""
+    router = 0 if isinstance(layer.mlp, DenseSpec) else layer.mlp.num_experts
+    return d_model * (layer.num_q_heads + router)
 
 
 def head_weights(model: ModelConfig) -> int:
@@ -37,9 +47,14 @@ def head_weights(model: ModelConfig) -> int:
 
 def decode_bytes(model: ModelConfig, weight_format: WeightFormat) -> int:
     """Bytes of weights that a plain decode step of one sequence reads."""
-    return int((trunk_weights(model) + head_weights(model)) * BYTES_PER_WEIGHT[weight_format])
+    kept = sum(_float_weights(layer, model.d_model) for layer in model.layers)
+    matrices = (trunk_weights(model) - kept) * BYTES_PER_WEIGHT[weight_format]
+    head_format = "int8" if weight_format == "int4" else weight_format
+    return int(matrices + 4 * kept + head_weights(model) * BYTES_PER_WEIGHT[head_format])
 
 
 def prefill_macs(model: ModelConfig, num_tokens: int) -> int:
-    """Multiply-adds in the matrix products of a prompt; the head sees its last token only."""
-    return trunk_weights(model) * num_tokens + head_weights(model)
+    """Multiply-adds in the matrix products of a prompt; the head and the last layer's MLP see its last token
+    only, as they do where nothing is drafted behind it."""
+    last = mlp_weights(model.layers[-1], model.d_model)
+    return (trunk_weights(model) - last) * num_tokens + last + head_weights(model)

@@ -20,6 +20,9 @@ Examples:
 """
 
 
+STOPPED = 75  # "try again" in sysexits.h: what follows in a script must not take the run for finished
+
+
 def train(
     recipe: Annotated[
         str, typer.Argument(help="nano-cpu, nano-gpu, nano-world, nano-rl, smoke or smoke-rl.")
@@ -71,7 +74,8 @@ def train(
     ] = 1.0,
     threads: options.Threads = None,
 ) -> None:
-    """Train a model; the folder ends up a checkpoint that every command here loads."""
+    """Train a model; the folder ends up a checkpoint that every command here loads. Exit code 75: stopped
+    before its end."""
     if find_spec("torch") is None:
         raise ConfigError(f"training needs torch, which is not installed; {how_to_install('train')}")
     from flashstep.training.rl.recipe import RLRecipe, find_recipe
@@ -99,3 +103,4 @@ def train(
         )  # fmt: skip
     if not is_finished:
         typer.echo(f"stopped before the end of the recipe; the same command goes on from {out}", err=True)
+        raise typer.Exit(STOPPED)

@@ -47,7 +47,8 @@ class Engine:
         self._num_drafts = min(num_draft_tokens, runner.max_drafts)
         num_stale_rows = runner.max_drafts - 1 if self._num_drafts else 0
         _check_sizes(runner, self._num_drafts, num_stale_rows)
-        self.num_valid_tokens = num_valid_tokens or runner.config.vocab_size
+        # A tokenizer may have tokens that the model has no row for.
+        self.num_valid_tokens = min(num_valid_tokens or runner.config.vocab_size, runner.config.vocab_size)
         self._blocks = BlockManager(
             block_size=runner.block_size,
             num_full_blocks=runner.num_full_blocks,

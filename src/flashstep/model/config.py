@@ -289,14 +289,12 @@ class _Resolver:
         experts, top_k = self.positive("moe_num_experts"), self.positive("moe_top_k")
         if top_k > experts:
             raise ConfigError(f"moe_top_k is {top_k}, there are {experts} experts")
-        shared = self.raw.get("share_expert_dim", self.raw.get("share_expert_dims"))
-        if not isinstance(shared, int):
-            raise ConfigError("key 'share_expert_dim' is missing")
+        name = "share_expert_dim" if "share_expert_dim" in self.raw else "share_expert_dims"
         return MoESpec(
             num_experts=experts,
             top_k=top_k,
             expert_dim=self.positive("moe_intermediate_size"),
-            shared_dim=shared,
+            shared_dim=self.positive(name),
             routed_scale=float(self.raw.get("moe_router_scaling_factor", 1.0)),
             has_router_bias=bool(self.raw.get("use_moe_router_bias", False)),
             swiglu_limit=self._limit("swiglu_limits", index),

@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from flashstep.model.checkpoint import Checkpoint
+from flashstep.model.checkpoint import INDEX_FILE, Checkpoint
 from flashstep.model.config import ModelConfig
 from flashstep.model.names import checkpoint_tensors
 from flashstep.model.transformer import Transformer
@@ -66,3 +66,4 @@ def save_weights(model: Transformer, path: Path, dtype: torch.dtype = torch.bflo
     save_file(tensors, partial, metadata={"format": "pt"})
     partial.chmod(0o644)  # the library makes it private
     partial.replace(path / "model.safetensors")
+    (path / INDEX_FILE).unlink(missing_ok=True)  # of other files, which would be read instead

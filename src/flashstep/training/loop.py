@@ -70,10 +70,13 @@ class Trainer:
         one, between the steps.
         """
         record, is_saved = Record(self.out, self.step), (self.out / STATE_FILE).exists()
+        last_s = time.perf_counter()
         for batch in batches_from(self.batches, self.step, num_workers):
             if stop:
                 break
             row = self.train_step(batch)
+            now_s = time.perf_counter()
+            row["seconds"], last_s = now_s - last_s, now_s  # with what was waited for
             record.add(row)
             report(row)
             if is_saved := self.step % self.recipe.checkpoint_steps == 0:

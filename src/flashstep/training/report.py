@@ -32,9 +32,10 @@ _LEGEND = (
 
 def _cells(name: str, rows: Sequence[dict[str, Any]], num_tokens: int) -> list[str]:
     speed = median(row["tokens_per_s"] for row in rows)
+    hours = sum(row.get("seconds", 0.0) for row in rows) / 3600 or num_tokens / speed / 3600
     drafts = [_last(rows, f"mtp_{k}_accuracy", "{:.3f}") for k in (1, 2, 3)]
     return [
-        name, str(len(rows)), f"{num_tokens / 1e6:.1f}M", f"{num_tokens / speed / 3600:.2f}", f"{speed:.0f}",
+        name, str(len(rows)), f"{num_tokens / 1e6:.1f}M", f"{hours:.2f}", f"{speed:.0f}",
         _last(rows, "loss", "{:.4f}"), _last(rows, "accuracy", "{:.4f}"),
         " ".join(draft for draft in drafts if draft), _last(rows, "imbalance", "{:.2f}"),
     ]  # fmt: skip

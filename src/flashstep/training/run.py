@@ -29,7 +29,7 @@ from flashstep.training.report import write_report
 from flashstep.training.stopping import Stop
 from flashstep.training.tokenizer import CHAT_FILES, save_tokenizer, train_tokenizer
 from flashstep.training.tokenizer_corpus import tokenizer_corpus
-from flashstep.training.warm_start import start_from
+from flashstep.training.warm_start import check_weights, start_from
 
 
 def train_command(
@@ -53,7 +53,7 @@ def train_command(
     compute = find_compute(device, recipe.precision)
     out.mkdir(parents=True, exist_ok=True)
     if not resume:
-        check_start(start, out)
+        check_start(start, out, recipe.model_config)
         for name in (STATE_FILE, RECORD_FILE, "tokenizer.json"):
             (out / name).unlink(missing_ok=True)
     if start is not None:
@@ -81,14 +81,16 @@ def make_trainer(recipe: Recipe, out: Path, compute: Compute | None = None) -> T
     return Trainer(recipe, model, out, compute)
 
 
-def check_start(start: Path | None, out: Path) -> None:
-    """ConfigError for a checkpoint folder that no run in `out` can begin with once `out` has been emptied."""
+def check_start(start: Path | None, out: Path, config: ModelConfig | None) -> None:
+    """ConfigError for a checkpoint folder that no run in `out` can begin with once `out` has been emptied.
+    config: of the model to be trained; None = that of `start`."""
     if start is None:
         return
     if start.resolve() == out.resolve():
         raise ConfigError(f"--start-over empties {out}, which --from names, too; choose another --out folder")
-    ModelConfig.load(start)
+    own = ModelConfig.load(start)
     Tokenizer.load(start)
+    check_weights(start, Transformer(config or own))
 
 
 def _take_tokenizer(start: Path, out: Path, recipe: Recipe) -> None:

@@ -19,9 +19,19 @@ from flashstep.model.weights import load_model
 def start_from(folder: Path, model: Transformer, tokenizer: Tokenizer) -> None:
     """Overwrite the weights of `model` with those of the checkpoint `folder`; `tokenizer` is the new one.
     ConfigError when the models differ in more than the vocabulary."""
-    old_model, old_tokenizer = load_model(folder), Tokenizer.load(folder)
-    sources = _source_rows(tokenizer, old_tokenizer)
-    old = old_model.state_dict()
+    old = check_weights(folder, model)
+    sources = _source_rows(tokenizer, Tokenizer.load(folder))
+    for name, weight in model.state_dict().items():
+        if _is_per_token(name):
+            _fill_rows(weight, old[name], sources)
+        else:
+            weight.copy_(old[name])
+
+
+def check_weights(folder: Path, model: Transformer) -> dict[str, Tensor]:
+    """The weights of the checkpoint `folder`. ConfigError when they are not there, or differ from those of
+    `model` in more than the vocabulary."""
+    old: dict[str, Tensor] = load_model(folder).state_dict()
     for name, weight in model.state_dict().items():
         if name not in old or old[name].shape[_is_per_token(name) :] != weight.shape[_is_per_token(name) :]:
             found = list(old[name].shape) if name in old else "missing"
@@ -29,10 +39,7 @@ def start_from(folder: Path, model: Transformer, tokenizer: Tokenizer) -> None:
                 f"{folder} cannot start this run: its '{name}' is {found}, "
                 f"the recipe's is {list(weight.shape)}"
             )
-        if _is_per_token(name):
-            _fill_rows(weight, old[name], sources)
-        else:
-            weight.copy_(old[name])
+    return old
 
 
 def _is_per_token(name: str) -> bool:

@@ -16,6 +16,7 @@ def policy_loss(logprob_M: Tensor, advantage_M: Tensor, keep_M: Tensor, num_toke
 
 def kl_loss(logprob_M: Tensor, reference_M: Tensor, num_tokens: int) -> Tensor:
     """KL(policy || reference), estimated from the sampled tokens: sum(r - 1 - log r) / N with
-    r = reference / policy, which is never negative (Schulman's third estimator)."""
+    r = reference / policy, which is never negative (Schulman's third estimator). As a loss it is
+    a little more than that: its gradient is that of KL(reference || policy), the same near the start."""
     log_ratio_M = reference_M - logprob_M
     return (log_ratio_M.exp() - 1 - log_ratio_M).sum() / num_tokens

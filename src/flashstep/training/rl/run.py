@@ -32,7 +32,7 @@ def rl_command(
     if threads is not None:
         torch.set_num_threads(threads)
     if not resume:
-        check_start(start, out)
+        check_start(start, out, None)
         if start is None:
             raise _nothing_to_begin_with(recipe)
         for name in (STATE_FILE, RECORD_FILE):

@@ -20,10 +20,13 @@ from flashstep.types import Message, Tool, ToolCall
 Respond = Callable[[Sequence[Message], Sequence[Tool]], Message]
 
 
+PARTS = "\t"
+
+
 @dataclass(frozen=True, slots=True)
 class Truth:
     """What a trained turn is judged by, besides its calls. `key` is the bare truth that its content must
-    have ("" = none); `family`, `subject` say which question it answers; `form`, how it must look."""
+    have ("" = none), of several results a line each, its values with PARTS between them; `family`, `subject` say which question it answers; `form`, how it must look."""
 
     key: str = ""
     family: str = ""
@@ -120,7 +123,10 @@ def play(dialogue: Dialogue, family: DialogueFamily) -> Generator[tuple[Message,
         if not family.verify(dialogue, turn, made):
             return turn
         history.append(made)
-        places |= _places(message.tool_calls, made.tool_calls)
+        if message.tool_calls:
+            new = _places(message.tool_calls, made.tool_calls)
+            places |= new
+            dialogue = _in_order_of(dialogue, turn, [new[call.id] for call in message.tool_calls])
     return None
 
 
@@ -133,6 +139,18 @@ def plays_well(dialogue: Dialogue, family: DialogueFamily, respond: Respond) -> 
             history = playing.send(respond(history, dialogue.tools))
         except StopIteration as end:
             return end.value is None
+
+
+def _in_order_of(dialogue: Dialogue, turn: int, places: Sequence[int]) -> Dialogue:
+    """The same with the truth of the turn behind `turn` in the order in which the model made its calls, if it
+    has a line for each of them."""
+    later = dialogue.turns.index(turn) + 1
+    lines = dialogue.truths[later].key.split("\n") if later < len(dialogue.truths) else []
+    if len(lines) != len(places):
+        return dialogue
+    key = "\n".join(line for _, line in sorted(zip(places, lines, strict=True)))
+    truth = replace(dialogue.truths[later], key=key)
+    return replace(dialogue, truths=(*dialogue.truths[:later], truth, *dialogue.truths[later + 1 :]))
 
 
 def _places(recorded: Sequence[ToolCall], made: Sequence[ToolCall]) -> dict[str, int]:

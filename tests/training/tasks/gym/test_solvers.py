@@ -1,11 +1,13 @@
 """Every solver's answer is what the task's own scorer calls right, and the way to it fits a small model."""
 
 import random
+from contextlib import suppress
 
 import pytest
 
 from flashstep.training.evaluation.gym import readings
-from flashstep.training.tasks.base import LETTER_BREAK
+from flashstep.training.tasks.base import LETTER_BREAK, split_of
+from flashstep.training.tasks.gym import dialogues
 from flashstep.training.tasks.gym.dialogues import gym_dialogue, gym_set
 from flashstep.training.tasks.gym.solved import TooLong
 from flashstep.training.tasks.gym.solvers import SOLVERS
@@ -38,6 +40,20 @@ def test_training_and_evaluation_have_other_questions():
         for split in ("train", "eval")
     )
     assert train.isdisjoint(held_out)
+
+
+@pytest.mark.parametrize(
+    "name", ["prime_factorization", "spell_backward", "calendar_arithmetic", "gcd", "products"]
+)
+def test_what_a_family_of_ours_holds_out_is_not_taught_as_a_puzzle(name):
+    dataset, subjects = reasoning_gym.create_dataset(name, size=150, seed=3), []
+    for entry in dataset:
+        with suppress(TooLong):
+            subjects += SOLVERS[name](entry).subjects
+    assert {split_of(subject) for subject in subjects} == {"train", "eval"}, "else nothing would be tested"
+    for i in range(100):
+        _, solved = dialogues._solved(random.Random(i), "train", name)
+        assert all(split_of(subject) == "train" for subject in solved.subjects)
 
 
 def test_the_questions_of_a_set_are_different_ones():

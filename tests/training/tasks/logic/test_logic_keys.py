@@ -7,7 +7,7 @@ import re
 import pytest
 
 from flashstep.training.tasks.base import Example
-from flashstep.training.tasks.logic import kinship, knights, legs, ordering, statement, stories
+from flashstep.training.tasks.logic import kinship, knights, legs, ordering, proposition, statement, stories
 from flashstep.training.tasks.logic.families import LOGIC_FAMILIES
 from flashstep.training.tasks.people import MEN, WOMEN
 
@@ -237,6 +237,23 @@ def test_verdicts_are_read_in_other_words(answer, is_right):
     answer = answer.replace("Ann", "Anna").replace("Bob", "Ben")
     example = Example("knights", "", "", "", "Anna is a knight and Ben is a knave", "")
     assert knights.verify(example, answer) is is_right
+
+
+@pytest.mark.parametrize(
+    ("answer", "value"),
+    [
+        ("It is not true.", "false"),
+        ("It isn't false.", "true"),
+        ("It is true.", "true"),
+        ("Not so: it is false.", "false"),
+    ],
+)
+def test_a_negated_value_is_the_other_one(answer, value):
+    verdicts = {
+        key: proposition.verify(Example("proposition", "", "", "", key, ""), answer)
+        for key in ("true", "false")
+    }
+    assert verdicts == {"true": value == "true", "false": value == "false"}
 
 
 def test_legs_are_counted_one_by_one():

@@ -2,6 +2,7 @@
 
 import pytest
 
+from flashstep.training.tasks import arithmetic
 from flashstep.training.tasks.base import LETTER_BREAK, Example
 from flashstep.training.tasks.numbers import (
     bases,
@@ -194,6 +195,10 @@ ANSWERS = [
     ("primes", "yes", "91 is a prime number.", True),
     ("primes", "no", "It isn't prime.", True),
     ("primes", "yes", "It is composite.", False),
+    ("primes", "no", "Yes, 91 is prime. It is not divisible by 2, 3 or 5.", False),
+    ("primes", "yes", "Yes, 97 is prime: it is not divisible by 2, 3, 5 or 7.", True),
+    ("primes", "no", "No. 91 = 7 * 13", True),
+    ("division", "2 0", "4 / 2 = 2.5", False),
     ("factors", "2 2 3", "12 = 2^2 * 3", True),
     ("factors", "2 2 3", "2² × 3", True),
     ("factors", "2 2 3", "4 * 3", False),
@@ -210,6 +215,30 @@ ANSWERS = [
 @pytest.mark.parametrize(("name", "key", "answer", "right"), ANSWERS)
 def test_verifiers_read_other_phrasings(name, key, answer, right):
     assert NUMBER_FAMILIES[name].verify(Example(name, "", "", "", key, ""), answer) is right
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "right"),
+    [
+        ("How many times does 4 go into 2215?", "553", True),
+        ("How many times does 4 go into 2215?", "553 remainder 3", True),
+        ("How many times does 4 go into 2215?", "553 remainder 2", False),
+        ("What is 2215 / 4?", "553.75", True),
+        ("What is 2215 / 4?", "553.5", False),
+        ("Divide 2215 by 4, with remainder.", "553", False),
+        ("2215 by 4: what is left over?", "553", False),
+    ],
+)
+def test_a_quotient_is_enough_where_no_rest_is_asked_for(question, answer, right):
+    example = Example("division", question, "", "", "553 3", "2215/4")
+    assert NUMBER_FAMILIES["division"].verify(example, answer) is right
+
+
+@pytest.mark.parametrize(
+    ("answer", "right"), [("2.5", False), ("5.0", True), ("2 + 3 = 5.", True), ("1,005", False)]
+)
+def test_a_sum_is_a_whole_number(answer, right):
+    assert arithmetic.verify(Example("arithmetic", "", "", "", "5", ""), f"The result is {answer}") is right
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from fractions import Fraction
 import pytest
 
 from flashstep.training.tasks.base import Example
-from flashstep.training.tasks.time_and_units import clock_format, clock_time, temperature, units
+from flashstep.training.tasks.time_and_units import clock_format, clock_shift, clock_time, temperature, units
 from flashstep.training.tasks.time_and_units.calendar_names import MONTH_NAMES, MONTHS, WEEKDAYS
 from flashstep.training.tasks.time_and_units.families import TIME_AND_UNIT_FAMILIES
 from flashstep.training.tasks.trace_steps import minus, over, plus, times
@@ -110,6 +110,39 @@ def test_the_wanted_form_of_a_time_matters():
     assert clock_format.verify(example, "It is 3:45 p.m.")
     assert not clock_format.verify(example, "It is 15:45.")
     assert not clock_format.verify(example, "It is 3:45 am.")
+    assert clock_format.verify(example, 'It is "3:45 pm".')
+    assert clock_format.verify(example, "**It is 3:45 pm**")
+
+
+@pytest.mark.parametrize(
+    ("question", "key", "answer", "is_right"),
+    [
+        ("2:20 pm plus 45 minutes?", "3:05 pm", "It is 3:05 pm.", True),
+        ("2:20 pm plus 45 minutes?", "3:05 pm", "It is 2:65 pm.", False),
+        ("2:20 pm plus 45 minutes?", "3:05 pm", "It is 15:05.", True),
+        ("2:20 pm plus 45 minutes?", "3:05 pm", "It is 3:05.", False),
+        ("7 hours forward from 7:11?", "14:11", "It is 2:11.", True),
+        ("7 hours forward from 7:11?", "14:11", "It is 2:11 am.", False),
+        ("7 hours forward from 17:11?", "0:11", "It is 12:11.", False),
+        ("3 hours back from 2:30?", "23:30", "It is 11:30.", True),
+    ],
+)
+def test_a_time_without_halves_is_read_as_the_question_means_it(question, key, answer, is_right):
+    assert clock_shift.verify(Example("clock", question, "", "", key, ""), answer) is is_right
+
+
+@pytest.mark.parametrize(
+    ("text", "minutes"),
+    [
+        ("4.5 hours", [270]),
+        ("1.5 hours", [90]),
+        ("5 hours", [300]),
+        ("2 hours and 45 minutes", [165]),
+        ("45 minutes", [45]),
+    ],
+)
+def test_hours_may_be_decimals(text, minutes):
+    assert clock_time.lengths_in(f"It takes {text}.") == minutes
 
 
 def test_units_agree_with_their_sizes():

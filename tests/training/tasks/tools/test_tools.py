@@ -17,7 +17,7 @@ from dialogue_checks import (
 from jsonschema import Draft202012Validator, validate
 
 from flashstep.training.tasks.base import split_of
-from flashstep.training.tasks.dialogue import without_breaks
+from flashstep.training.tasks.dialogue import plays_well, without_breaks
 from flashstep.training.tasks.tools import chain
 from flashstep.training.tasks.tools.declaration import declare, declare_some, is_different
 from flashstep.training.tasks.tools.families import TOOL_FAMILIES
@@ -25,6 +25,7 @@ from flashstep.training.tasks.tools.judge import NO_TOOL, says
 from flashstep.training.tasks.tools.parameters import make_parameter
 from flashstep.training.tasks.tools.request import asked, make_request
 from flashstep.training.tasks.tools.trace_check import check_trace
+from flashstep.types import Message
 
 SPLITS = ("train", "eval")
 
@@ -120,6 +121,27 @@ def test_tools_declared_together_cannot_be_confused():
     for _ in range(100):
         tools = declare_some(rng, "train", 5, [])
         assert all(is_different(a, b) for i, a in enumerate(tools) for b in tools[:i])
+
+
+def test_results_are_told_in_the_order_in_which_the_model_made_its_calls():
+    family, num_swapped = TOOL_FAMILIES["tool_parallel"], 0
+    for dialogue in some("tool_parallel"):
+        turn = dialogue.turns[0]
+        if len(dialogue.turns) != 2 or len(dialogue.messages[turn].tool_calls) < 2:
+            continue
+        last = dialogue.messages[dialogue.turns[1]]
+        calls = without_breaks(
+            replace(dialogue.messages[turn], tool_calls=dialogue.messages[turn].tool_calls[::-1])
+        )
+        lines = [line.partition(". ")[2] for line in last.content.split("\n")]
+        told = {is_turned: "\n".join(lines[:: -1 if is_turned else 1]) for is_turned in (True, False)}
+        if len(set(lines)) == 1:
+            continue
+        num_swapped += 1
+        for is_turned, content in told.items():
+            answers = iter([calls, Message("assistant", content)])
+            assert plays_well(dialogue, family, lambda *_, answers=answers: next(answers)) is is_turned
+    assert num_swapped > 20
 
 
 def test_parallel_calls_are_made_in_one_turn():

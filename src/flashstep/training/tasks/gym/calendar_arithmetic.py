@@ -12,7 +12,8 @@ from flashstep.training.tasks.trace_steps import minus, plus
 _ORDINALS = ("first", "second", "third", "fourth")
 _COUNTED = re.compile(r"How many (\w+day)s|occurrences of (\w+day)|times does (\w+day)")
 
-_Work = tuple[list[str], str]
+_Work = tuple[list[str], str] | tuple[list[str], str, str]
+"""The lines, the answer and, where another family asks the same, what it calls the question."""
 
 
 def solve(entry: Entry) -> Solved:
@@ -31,15 +32,16 @@ def solve(entry: Entry) -> Solved:
     So 28.                               1+2=3                         So 17.
                                          So 3.
     """
-    lines, answer = _KINDS[entry["metadata"]["task"]](entry)
-    return Solved("\n".join(lines), answer)
+    lines, answer, *subjects = _KINDS[entry["metadata"]["task"]](entry)
+    return Solved("\n".join(lines), answer, tuple(subjects))
 
 
 def _offset(entry: Entry) -> _Work:
     data = entry["metadata"]
     start = WEEKDAYS[date.fromisoformat(data["start_date"]).weekday()]
-    solution = weekday.solve(weekday.Problem(start, data["offset_days"]))
-    return ["shift", solution.reasoning], solution.key
+    problem = weekday.Problem(start, data["offset_days"])
+    solution = weekday.solve(problem)
+    return ["shift", solution.reasoning], solution.key, problem.subject
 
 
 def _of_date(entry: Entry) -> _Work:
@@ -48,15 +50,17 @@ def _of_date(entry: Entry) -> _Work:
     if day.day == 1:
         return ["date", line, f"So {first}."], first
     month = MONTH_NAMES[day.month - 1]
-    solution = weekday.solve(weekday.Problem(first, day.day - 1, month, (1, day.day)))
-    return ["date", line, solution.reasoning], solution.key
+    problem = weekday.Problem(first, day.day - 1, month, (1, day.day))
+    solution = weekday.solve(problem)
+    return ["date", line, solution.reasoning], solution.key, problem.subject
 
 
 def _from_first(entry: Entry) -> _Work:
     day, first = date.fromisoformat(entry["metadata"]["target_date"]), entry["metadata"]["first_day"]
     lines, shift = span_lines(day.replace(month=1, day=1), day, with_years=False)
-    solution = weekday.solve(weekday.Problem(first, shift))
-    return [f"January 1 is {first}", *lines, solution.reasoning], solution.key
+    problem = weekday.Problem(first, shift)
+    solution = weekday.solve(problem)
+    return [f"January 1 is {first}", *lines, solution.reasoning], solution.key, problem.subject
 
 
 def _recurring(entry: Entry) -> _Work:
@@ -109,8 +113,9 @@ def _count_business_days(entry: Entry) -> _Work:
 
 
 def _is_leap(entry: Entry) -> _Work:
-    solution = leap_year.solve(entry["metadata"]["year"])
-    return [solution.reasoning], solution.key.capitalize()
+    year = entry["metadata"]["year"]
+    solution = leap_year.solve(year)
+    return [solution.reasoning], solution.key.capitalize(), str(year)
 
 
 _KINDS = {

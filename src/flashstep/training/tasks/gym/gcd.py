@@ -1,5 +1,6 @@
 """The greatest common divisor of two numbers up to 1000, by Euclid."""
 
+from flashstep.training.tasks.base import pair_subject
 from flashstep.training.tasks.gym.solved import Entry, Solved, TooLong
 from flashstep.training.tasks.numbers import divisors
 
@@ -14,4 +15,4 @@ def solve_with_divisors(name: str, numbers: list[int]) -> Solved:
     if len(numbers) != 2:
         raise TooLong("more than two numbers")
     solution = divisors.solve(f"{name}({numbers[0]},{numbers[1]})")
-    return Solved(solution.reasoning, solution.key)
+    return Solved(solution.reasoning, solution.key, (pair_subject(*map(str, numbers)),))

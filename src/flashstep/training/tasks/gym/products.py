@@ -2,6 +2,7 @@
 
 import re
 
+from flashstep.training.tasks.base import pair_subject
 from flashstep.training.tasks.gym.solved import Entry, Solved, TooLong
 from flashstep.training.tasks.numbers.multiplication import product_lines
 
@@ -18,7 +19,7 @@ def solve(entry: Entry) -> Solved:
         raise TooLong("not a product of two numbers")
     a, b = int(match[1]), int(match[2])
     work = [f"{a}*{b}={a * b}"] if max(a, b) < 10 else [f"{a}*{b}", *long_product_lines(a, b)]
-    return Solved("\n".join([*work, f"So {a * b}."]), str(a * b))
+    return Solved("\n".join([*work, f"So {a * b}."]), str(a * b), (pair_subject(match[1], match[2]),))
 
 
 def long_product_lines(a: int, b: int) -> list[str]:

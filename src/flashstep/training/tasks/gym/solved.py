@@ -10,10 +10,12 @@ Entry = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Solved:
-    """The reasoning from which the answer can be read, and the answer as the task wants it written."""
+    """The reasoning from which the answer can be read, and the answer as the task wants it written.
+    subjects: what the family whose trace it is calls the question; it is held out there, too."""
 
     reasoning: str
     answer: str
+    subjects: tuple[str, ...] = ()
 
 
 class TooLong(ValueError):

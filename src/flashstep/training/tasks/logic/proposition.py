@@ -32,6 +32,7 @@ _WORDS = {sign: word for word, sign in _SIGNS.items()}
 _NEGATION = re.compile(r"\bnot ([TF])\b")
 _OPERATION = re.compile(r"\([TF] (and|or|implies|xor) [TF]\)|^[TF] \w+ [TF]$")
 
+_NEGATED = re.compile(r"(?:\bnot|n[’']t) (true|false)\b", re.IGNORECASE)
 Problem = tuple[str, dict[str, str]]
 """A formula, and "true" or "false" for each of its variables."""
 
@@ -47,8 +48,9 @@ def generate(rng: random.Random, split: Split) -> Example:
 
 
 def verify(example: Example, answer_text: str) -> bool:
-    """True when the answer's last truth value is the right one."""
-    return named(answer_text, ("true", "false"))[-1:] == [example.key]
+    """True when the answer's last truth value is the right one; "not true" is false."""
+    turned = _NEGATED.sub(lambda m: " false" if m[1].lower() == "true" else " true", answer_text)
+    return named(turned, ("true", "false"))[-1:] == [example.key]
 
 
 def check_trace(question: str, reasoning: str, answer_text: str) -> bool:

@@ -72,7 +72,8 @@ def generate(rng: random.Random, split: Split) -> Example:
     kind, a, b, c = problem
     name, other = sample_names(rng, 2)
     wording = wordings(f"story_{kind}", split).choose(rng)
-    he, things = "she" if is_woman(name) else "he", rng.choice(THINGS)
+    person = name if "{name}" in wording else other
+    he, things = "she" if is_woman(person) else "he", rng.choice(THINGS)
     text = wording.format(a=a, b=b, c=c, name=name, other=other, he=he, things=things)
     question = dress(rng, split, text)
     order = _FIELD.findall(wording)

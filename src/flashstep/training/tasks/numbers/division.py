@@ -15,11 +15,13 @@ each digit), and the quotient so far; so the next step has all that it copies in
 
 import random
 import re
+from decimal import Decimal
 
 from flashstep.training.tasks.base import Example, Split, split_of
 from flashstep.training.tasks.numbers.question import example_of, numbers_in, sample_integer
 from flashstep.training.tasks.trace_check import Solution, replays
 
+_NAMES_REST = re.compile(r"remain|rest\b|left|modulo|\bmod\b", re.IGNORECASE)
 _SIZES = ((1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (2, 2), (3, 2), (4, 2), (5, 2))
 _SHARES = (4, 16, 18, 12, 8, 6, 4, 14, 8, 4)
 
@@ -52,13 +54,18 @@ def solve(task: str) -> Solution:
 
 def verify(example: Example, answer_text: str) -> bool:
     """True when the answer ends with quotient and remainder (0 may be left out), or with the
-    remainder where only that was asked."""
-    key = [int(part) for part in example.key.split()]
-    found = [int(n) for n in numbers_in(answer_text) if n == int(n)]
-    names_rest = re.search("remainder|rest", answer_text, re.IGNORECASE) is not None
-    if len(key) == 2 and key[1] == 0 and not names_rest:
-        key = key[:1]
-    return found[-len(key) :] == key
+    remainder where only that was asked. A question that does not speak of a rest is answered by the quotient,
+    too, and by the decimal number."""
+    key, found = [int(part) for part in example.key.split()], numbers_in(answer_text)
+    if found[-len(key) :] == key:
+        return True
+    if len(key) == 1 or _NAMES_REST.search(answer_text) or not found:
+        return False
+    is_open = example.question != "" and not _NAMES_REST.search(example.question)
+    if found[-1] == key[0]:
+        return is_open or key[1] == 0
+    a, sign, b = example.subject.partition("/")
+    return is_open and bool(sign) and found[-1] == Decimal(a) / Decimal(b)
 
 
 def check_trace(question: str, reasoning: str, answer_text: str) -> bool:

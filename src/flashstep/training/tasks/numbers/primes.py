@@ -19,6 +19,7 @@ quotient. No prime is tried whose square is larger than the number: `3*3=9>7`.
 import random
 import re
 
+from flashstep.training.tasks.answers import yes_or_no
 from flashstep.training.tasks.base import Example, Split, split_of
 from flashstep.training.tasks.numbers.question import example_of
 from flashstep.training.tasks.trace_check import Solution, replays
@@ -27,8 +28,8 @@ PRIMES = (2, 3, 5, 7, 11, 13, 17, 19, 23, 29, 31, 37)
 MAX_NUMBER = PRIMES[-1] ** 2 - 1
 MAX_REASONING_CHARS = 260
 
-_SAYS_NO = re.compile(r"\bno\b|\bnot\b|n't\b|\bcomposite\b", re.IGNORECASE)
-_SAYS_YES = re.compile(r"\byes\b|\bprime\b", re.IGNORECASE)
+_SAYS_NO = re.compile(r"\b(?:not|no|isn[’']t) (?:a )?prime\b|\bcomposite\b", re.IGNORECASE)
+_SAYS_YES = re.compile(r"\bprime\b", re.IGNORECASE)
 
 
 def generate(rng: random.Random, split: Split) -> Example:
@@ -89,9 +90,11 @@ def solve_factors(task: str) -> Solution:
 
 def verify(example: Example, answer_text: str) -> bool:
     """True when the answer says yes or no (or prime, not prime, composite) and that is right."""
-    says_no = _SAYS_NO.search(answer_text) is not None
-    says_yes = _SAYS_YES.search(answer_text) is not None
-    return says_no if example.key == "no" else says_yes and not says_no
+    said = yes_or_no(answer_text)
+    if said is None:
+        says_no = _SAYS_NO.search(answer_text) is not None
+        said = "no" if says_no else "yes" if _SAYS_YES.search(answer_text) else None
+    return said == example.key
 
 
 def verify_factors(example: Example, answer_text: str) -> bool:

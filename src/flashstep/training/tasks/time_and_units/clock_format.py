@@ -10,7 +10,13 @@ import random
 from flashstep.training.tasks.base import Example, Split
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.time_and_units.clock_steps import to_12, to_24
-from flashstep.training.tasks.time_and_units.clock_time import sample_time, times_in, written_12, written_24
+from flashstep.training.tasks.time_and_units.clock_time import (
+    last_half,
+    sample_time,
+    times_in,
+    written_12,
+    written_24,
+)
 from flashstep.training.tasks.trace_steps import Solution, sample_in_split
 from flashstep.training.tasks.wording import dress
 
@@ -29,8 +35,7 @@ def generate(rng: random.Random, split: Split) -> Example:
 
 def verify(example: Example, answer_text: str) -> bool:
     """True when the last time of the answer is the right one, in the wanted form."""
-    wants_half = "m" in example.key
-    has_half = answer_text.lower().rstrip(" .!").endswith(("am", "pm", "a.m", "p.m"))
+    has_half, wants_half = bool(last_half(answer_text)), bool(last_half(example.key))
     return times_in(answer_text)[-1:] == times_in(example.key) and has_half == wants_half
 
 

@@ -23,6 +23,7 @@ from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.time_and_units.clock_steps import difference_lines, sum_lines, to_12, to_24
 from flashstep.training.tasks.time_and_units.clock_time import (
     DAY_MINUTES,
+    last_half,
     length_text,
     lengths_in,
     sample_time,
@@ -62,8 +63,14 @@ def generate(rng: random.Random, split: Split) -> Example:
 
 
 def verify(example: Example, answer_text: str) -> bool:
-    """True when the last time of the answer is the right one, in 12 or 24 hours."""
-    return times_in(answer_text)[-1:] == times_in(example.key)
+    """True when the last time of the answer is the right one, in 12 or 24 hours. Where neither the question
+    nor the answer has am or pm and the question's hours do not tell which clock is meant, either will do."""
+    found, [right] = times_in(answer_text)[-1:], times_in(example.key)
+    asked = times_in(example.question)
+    is_open = asked and not last_half(example.question) and not last_half(answer_text)
+    if is_open and all(time < 13 * 60 for time in asked):
+        return found in ([right], [right % (12 * 60)], [right % (12 * 60) + 12 * 60])
+    return found == [right]
 
 
 def check_trace(question: str, reasoning: str, answer_text: str) -> bool:

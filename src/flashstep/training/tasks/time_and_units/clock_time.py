@@ -8,6 +8,10 @@ import re
 
 DAY_MINUTES = 24 * 60
 _TIME = re.compile(r"\b(\d{1,2}):(\d\d)(?: ?([ap])\.?m\b(?! or\b|/))?", re.IGNORECASE)
+_IMPOSSIBLE = -1
+_HOURS = r"(?<![\d.])(\d+(?:\.\d+)?) hours?"
+_MINUTES = r"(?<![\d.])(\d+) minutes?"
+_LENGTH = re.compile(rf"{_HOURS}(?:,? and |,? ){_MINUTES}|{_HOURS}|{_MINUTES}", re.IGNORECASE)
 
 
 def written_24(time: int) -> str:
@@ -22,14 +26,21 @@ def written_12(time: int) -> str:
 
 
 def times_in(text: str) -> list[int]:
-    """All times named in `text`, in minutes since midnight; 12-hour times need am or pm."""
-    found = []
-    for hour_text, minute_text, half in _TIME.findall(text):
-        hour = int(hour_text)
-        if half:
-            hour = hour % 12 + (12 if half.lower() == "p" else 0)
-        found.append(hour * 60 + int(minute_text))
-    return found
+    """All times named in `text`, in minutes since midnight; 12-hour times need am or pm. What is no time of
+    day, such as 2:65, equals none."""
+    return [_minutes(int(hour), int(minute), half.lower()) for hour, minute, half in _TIME.findall(text)]
+
+
+def last_half(text: str) -> str:
+    """ "a", "p" or "": whether the last time of `text` is before noon, behind it, or on a clock of 24 hours."""
+    found = _TIME.findall(text)
+    return found[-1][2].lower() if found else ""
+
+
+def _minutes(hour: int, minute: int, half: str) -> int:
+    if minute > 59 or not (1 <= hour <= 12 if half else hour <= 23):
+        return _IMPOSSIBLE
+    return (hour % 12 + 12 * (half == "p") if half else hour) * 60 + minute
 
 
 def sample_time(rng: random.Random) -> int:
@@ -47,7 +58,5 @@ def length_text(minutes: int) -> str:
 
 
 def lengths_in(text: str) -> list[int]:
-    """All durations named in `text`, in minutes: "2 hours and 45 minutes" is 165."""
-    pattern = r"(\d+) hours?(?:,? and |,? )(\d+) minutes?|(\d+) hours?()|()(\d+) minutes?"
-    matches = re.finditer(pattern, text, re.IGNORECASE)
-    return [60 * int(m[1] or m[3] or 0) + int(m[2] or m[6] or 0) for m in matches]
+    """All durations named in `text`, in minutes: "2 hours and 45 minutes" is 165, "1.5 hours" 90."""
+    return [round(60 * float(m[1] or m[3] or 0)) + int(m[2] or m[4] or 0) for m in _LENGTH.finditer(text)]

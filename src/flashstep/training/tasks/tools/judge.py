@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from flashstep.training.tasks.dialogue import Dialogue, same_calls
+from flashstep.training.tasks.dialogue import PARTS, Dialogue, same_calls
 from flashstep.training.tasks.short_questions import answers_question
 from flashstep.types import Message
 
@@ -17,7 +17,7 @@ def verify(dialogue: Dialogue, turn: int, message: Message) -> bool:
     truth = dialogue.truth(turn)
     if truth.family:
         return answers_question(truth, message.content)
-    keys = [key for key in truth.key.split("\n") if key]
+    keys = [key for line in truth.key.split("\n") for key in line.split(PARTS) if key]
     return says_in_order(message.content, keys)
 
 

@@ -5,7 +5,7 @@ import random
 from dataclasses import replace
 
 from flashstep.training.tasks.base import Split
-from flashstep.training.tasks.dialogue import Dialogue, Truth
+from flashstep.training.tasks.dialogue import PARTS, Dialogue, Truth
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.script import Script
 from flashstep.training.tasks.tools import request, result, setting, trace
@@ -134,5 +134,5 @@ def _answer(script: Script, results: list[Result]) -> None:
     told = [", ".join(f"{f.words}: {r.values[f.name]}" for f in r.told) for r in results]
     lines = [f"Result {i}: " + ", ".join(given.lines()) for i, given in enumerate(results, 1)]
     content = "\n".join(f"{i}. {text}" for i, text in enumerate(told, 1))
-    keys = [text for given in results for text in given.told_values()]
+    keys = [PARTS.join(given.told_values()) for given in results]
     script.answer("\n".join(lines), content, Truth("\n".join(keys)))
