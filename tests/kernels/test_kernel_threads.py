@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 
 import numpy as np
 import pytest
 from flat_batches import run_in_chunks, run_whole
 
+from flashstep.kernels.entry import ANNOUNCE, run
 from flashstep.kernels.spmd import FIRST_WORKER, LINE
 from flashstep.kernels.warmup import compile_all
 
@@ -41,6 +43,31 @@ def test_workers_fall_asleep_and_a_sleeping_worker_is_woken(load_toy, exact_runn
         np.testing.assert_array_equal(logits, run_whole(exact_runner, toy_tokens)[0])
         while not is_asleep(runner, 1):
             time.sleep(0.001)
+
+
+@pytest.mark.parametrize("thread", [ANNOUNCE, 0], ids=["announced", "done"])
+@pytest.mark.parametrize("sleeps", [True, False])
+def test_ctrl_c_at_any_point_of_a_step_leaves_nobody_waiting(
+    load_toy, whole, toy_tokens, monkeypatch, thread, sleeps
+):
+    """Python raises it when a compiled call has returned, here that of who announces or who does the job."""
+    runner, interrupts = load_toy(num_threads=3), [True]
+
+    def interrupted(number, *rest):
+        result = run(number, *rest)
+        if number == thread and interrupts:
+            interrupts.clear()
+            raise KeyboardInterrupt
+        return result
+
+    run_whole(runner, toy_tokens)
+    while sleeps and not (is_asleep(runner, 1) and is_asleep(runner, 2)):
+        time.sleep(0.001)
+    monkeypatch.setattr("flashstep.kernels.team.run", interrupted)
+    with suppress(KeyboardInterrupt):
+        run_whole(runner, toy_tokens)
+    for _ in range(3):
+        np.testing.assert_array_equal(run_whole(runner, toy_tokens)[0], whole[0])
 
 
 def test_many_steps_in_a_row_keep_the_threads_in_step(load_toy, whole, toy_tokens):

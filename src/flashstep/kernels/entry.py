@@ -160,6 +160,7 @@ def _make_run(stamp: int) -> Callable[..., int]:
                     break
             _execute(team, weights, tables, caches, work, inputs)
             if thread == 0:
+                crew.sleepers[num_threads - 1] = 0
                 break
         return 0
 

@@ -123,9 +123,10 @@ def own_range(team: Team, count: int) -> tuple[int, int]:
 
 @inner_kernel
 def claim_sleepers(control: NDArray[np.int64], num_threads: int, sleepers: NDArray[np.int64]) -> int:
-    """Publish a new job; write the sleeping workers' numbers to `sleepers` and return their count.
+    """Publish a new job; write the sleeping workers' numbers to `sleepers` [num_threads] and return how many.
 
-    The caller must wake exactly these (they are marked awake already).
+    The caller must wake exactly these (they are marked awake already). The last of `sleepers`, which no
+    worker needs, has their number until the job is done.
     """
     atomic_add(control, np.int64(JOB), np.int64(1))
     count = 0
@@ -133,6 +134,7 @@ def claim_sleepers(control: NDArray[np.int64], num_threads: int, sleepers: NDArr
         if atomic_exchange(control, np.int64(FIRST_WORKER + worker * LINE), np.int64(0)) == 1:
             sleepers[count] = worker
             count += 1
+    sleepers[num_threads - 1] = count
     return count
 
 

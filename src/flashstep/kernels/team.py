@@ -48,22 +48,23 @@ class Workers:
         """Carry out the staged batch; ValueError when it does not fit the arrays or after `close`."""
         if not self._finalizer.alive:
             raise ValueError("these worker threads are closed; load the model again")
-        woken = run(ANNOUNCE, self._num_threads, self._addresses, self._cached)
-        if woken < 0:
-            raise ValueError(f"this batch cannot run: {REASONS[woken]}")
-        if woken > 0:
-            try:
-                self._ring(woken)
-            except KeyboardInterrupt:  # the job is announced, so somebody would wait for it for ever
-                self._ring(woken)
-                run(0, self._num_threads, self._addresses, self._cached)
-                raise
-            run(0, self._num_threads, self._addresses, self._cached)
+        try:
+            woken = run(ANNOUNCE, self._num_threads, self._addresses, self._cached)
+            if woken < 0:
+                raise ValueError(f"this batch cannot run: {REASONS[woken]}")
+            self._carry_out()
+        except KeyboardInterrupt:  # a job that is announced must be done, or somebody waits for it for ever
+            self._carry_out()
+            raise
 
-    def _ring(self, woken: int) -> None:
-        """Wake the first `woken` of the sleepers; who is awake already does not mind."""
-        for worker in self._sleepers[:woken]:
-            self._bells[worker].release()
+    def _carry_out(self) -> None:
+        """Wake the sleepers and do the announced job with them; nothing where it is done already."""
+        num_sleepers = int(self._sleepers[-1])
+        if num_sleepers == 0:
+            return
+        for worker in self._sleepers[:num_sleepers]:
+            self._bells[worker].release()  # who is awake already does not mind
+        run(0, self._num_threads, self._addresses, self._cached)
 
     def close(self) -> None:
         """Stop and join the workers, then let the arrays go; `run` refuses afterwards."""
