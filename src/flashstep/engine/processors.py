@@ -18,13 +18,12 @@ from flashstep.types import Request
 
 
 class LogitsProcessor(Protocol):
-    """Changes rows of one sequence's logits, depending on what was said so far.
-
-    failure: why the answer cannot become what was asked for, and only its end is left; None = it can.
-    """
+    """Changes rows of one sequence's logits, depending on what was said so far."""
 
     @property
-    def failure(self) -> str | None: ...
+    def failure(self) -> str | None:
+        """Why the answer cannot become what was asked for, and only its end is left; None = it can."""
+        ...
 
     def apply(self, logits_V: Float32) -> Float32:
         """The row to choose from; a new array unless nothing changes. At least one entry is finite.
