@@ -43,6 +43,8 @@ def grammar_for(rule: AnswerRule, tools: Sequence[Tool]) -> str | None:
 
     InvalidRequest names the response_format or the tool that cannot be enforced, and why.
     """
+    if is_free(rule, tools):
+        return None
     calls = f"call{{1,{'' if rule.max_calls is None else rule.max_calls}}}"
     if rule.required_tools is not None:
         wanted = _required(rule.required_tools, tools)
@@ -51,7 +53,7 @@ def grammar_for(rule: AnswerRule, tools: Sequence[Tool]) -> str | None:
     if rule.json_schema is not None:
         value = _json(rule.json_schema or {"type": "object"})
         return _with_calls(f"{value} | {calls}", tools, strict) if tools else f"{_HEAD}start: {value}\n"
-    return _with_calls(f"FREE | FREE (call FREE){calls[4:]}", tools, strict) if strict else None
+    return _with_calls(f"FREE | FREE (call FREE){calls[4:]}", tools, strict)
 
 
 def is_free(rule: AnswerRule, tools: Sequence[Tool]) -> bool:
@@ -100,10 +102,10 @@ def _value(schema: str) -> tuple[str]:
 def _with_calls(start: str, tools: Sequence[Tool], held: frozenset[str]) -> str:
     """A grammar that begins with the expression `start`; the tools named in `held` are held to their
     schema, the others to the format only."""
-    rules: list[str] = []
+    rules, room = list[str](), _MAX_RULES_CHARS
     for i, tool in enumerate(tools):
-        room = _MAX_RULES_CHARS - sum(map(len, rules))
         rules.append(_function(f"f{i}", tool, room, is_held=tool.name in held))
+        room -= len(rules[-1])
     names = " | ".join(f"f{i}" for i in range(len(tools)))
     return "\n".join([f"{_HEAD}start: {start}", _CALL.format(names=names), _FREE, TERMINALS, *rules])
 

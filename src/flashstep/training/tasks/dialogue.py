@@ -18,15 +18,14 @@ from flashstep.types import Message, Tool, ToolCall
 
 # The turn that a model makes of the conversation so far and the declared tools.
 Respond = Callable[[Sequence[Message], Sequence[Tool]], Message]
-
-
-PARTS = "\t"
+PARTS = "\t"  # between the values of one result, in the key of a truth
 
 
 @dataclass(frozen=True, slots=True)
 class Truth:
     """What a trained turn is judged by, besides its calls. `key` is the bare truth that its content must
-    have ("" = none), of several results a line each, its values with PARTS between them; `family`, `subject` say which question it answers; `form`, how it must look."""
+    have ("" = none), of several results a line each, its values with PARTS between them; `family`, `subject`
+    say which question it answers; `form`, how it must look."""
 
     key: str = ""
     family: str = ""

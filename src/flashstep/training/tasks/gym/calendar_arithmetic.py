@@ -39,9 +39,7 @@ def solve(entry: Entry) -> Solved:
 def _offset(entry: Entry) -> _Work:
     data = entry["metadata"]
     start = WEEKDAYS[date.fromisoformat(data["start_date"]).weekday()]
-    problem = weekday.Problem(start, data["offset_days"])
-    solution = weekday.solve(problem)
-    return ["shift", solution.reasoning], solution.key, problem.subject
+    return _from_weekday(["shift"], weekday.Problem(start, data["offset_days"]))
 
 
 def _of_date(entry: Entry) -> _Work:
@@ -50,17 +48,19 @@ def _of_date(entry: Entry) -> _Work:
     if day.day == 1:
         return ["date", line, f"So {first}."], first
     month = MONTH_NAMES[day.month - 1]
-    problem = weekday.Problem(first, day.day - 1, month, (1, day.day))
-    solution = weekday.solve(problem)
-    return ["date", line, solution.reasoning], solution.key, problem.subject
+    return _from_weekday(["date", line], weekday.Problem(first, day.day - 1, month, (1, day.day)))
 
 
 def _from_first(entry: Entry) -> _Work:
     day, first = date.fromisoformat(entry["metadata"]["target_date"]), entry["metadata"]["first_day"]
     lines, shift = span_lines(day.replace(month=1, day=1), day, with_years=False)
-    problem = weekday.Problem(first, shift)
+    return _from_weekday([f"January 1 is {first}", *lines], weekday.Problem(first, shift))
+
+
+def _from_weekday(before: list[str], problem: weekday.Problem) -> _Work:
+    """The lines `before` and those of the family that asks for weekdays."""
     solution = weekday.solve(problem)
-    return [f"January 1 is {first}", *lines, solution.reasoning], solution.key, problem.subject
+    return [*before, solution.reasoning], solution.key, problem.subject
 
 
 def _recurring(entry: Entry) -> _Work:
