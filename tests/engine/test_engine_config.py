@@ -87,7 +87,7 @@ def test_both_pools_together_use_the_memory_and_no_more(block_size, num_draft_to
     name=st.sampled_from(["toy", "nano"]),
     head_dim=st.sampled_from([None, 8, 32, 48]),
     kv_memory_bytes=st.integers(1 << 20, 96 << 20),
-    block_size=st.sampled_from([1, 4, 16, 64]),
+    block_size=st.sampled_from([1, 2, 4, 16, 64]),
     max_sequences=st.integers(1, 64),
     num_draft_tokens=st.integers(0, 3),
     prefix_cache=st.booleans(),
@@ -146,6 +146,7 @@ def test_drafting_needs_modules():
 @pytest.mark.parametrize(
     ("options", "words"),
     [
+        ({"block_size": 3}, "block_size is 3; beside int8 weights.*even"),
         ({"max_sequences": 0}, "max_sequences is 0; it must be at least 1"),
         ({"num_threads": 0}, "num_threads is 0"),
         ({"num_draft_tokens": -1}, "num_draft_tokens is -1"),

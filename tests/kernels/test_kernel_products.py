@@ -1,13 +1,8 @@
 """Matrix products in every storage format, and that every kind of CPU computes the same."""
 
-import json
-import os
-import subprocess
-import sys
-
-import llvmlite.binding as llvm
 import numpy as np
 import pytest
+from elsewhere import OTHER_CPUS, RUNNABLE, computed_elsewhere, environment_of
 from products import digests, int4_twin, int8_twin, multiply
 
 from flashstep.kernels.quantise import from_bfloat16, to_bfloat16, to_int4, to_int8
@@ -15,18 +10,6 @@ from flashstep.kernels.tables import BFLOAT_PANELS, FLOAT_PANELS, INT4_PANELS, I
 
 SHAPES = [(64, 64), (24, 40), (130, 7), (200, 261)]
 ROWS = [[0], [4, 2], [8, 0, 3], [1, 1, 5, 7], [6, 5, 4, 3, 2, 1, 0, 8, 7]]
-AVX2 = "sse sse2 sse3 ssse3 sse4.1 sse4.2 avx avx2 fma bmi bmi2 lzcnt popcnt f16c"
-# CPUs other than this one, each with the lanes of floats and of integers that it must come out with, and
-# whether it has 8-bit dot products.
-OTHER_CPUS = {
-    ("generic", ""): [4, 4, False],
-    ("haswell", AVX2): [8, 8, False],
-    ("alderlake", f"{AVX2} avxvnni"): [8, 8, True],
-    ("skylake-avx512", f"{AVX2} avx512f avx512bw avx512cd avx512dq avx512vl"): [16, 16, False],
-}
-HERE = llvm.get_host_cpu_features()
-RUNNABLE = [cpu for cpu in OTHER_CPUS if all(HERE.get(feature, False) for feature in cpu[1].split())]
-
 CHILD = """
 import json
 from flashstep.kernels.cpu import FLOAT_LANES, HAS_VNNI, INTEGER_LANES
@@ -116,26 +99,10 @@ def test_bfloat16_rounds_to_nearest_even():
     ]  # fmt: skip
 
 
-def computed_elsewhere(program, environment):
-    """What a process of its own prints, which compiles the products anew."""
-    done = subprocess.run(
-        [sys.executable, "-c", program],
-        env=os.environ
-        | environment
-        | {"PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *filter(None, sys.path)])},
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    return json.loads(done.stdout)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("cpu", RUNNABLE, ids=lambda cpu: cpu[0])
 def test_another_kind_of_cpu_computes_the_same_bits(cpu):
-    name, features = cpu
-    wanted = ",".join(f"+{feature}" for feature in features.split())
-    found = computed_elsewhere(CHILD, {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": wanted})
+    found = computed_elsewhere(CHILD, environment_of(cpu))
     assert found == [OTHER_CPUS[cpu], digests()]
 
 

@@ -23,7 +23,8 @@ RUNNER_NAMES = get_args(RunnerName)
 TORCH_WEIGHT_FORMATS = ("bf16", "float32")
 _CONTROL_GROUP = Path("/sys/fs/cgroup")
 _DEVICE = re.compile(r"cpu|cuda(:\d+)?")
-_VALUE_LANES = 32  # rows of V are padded to this many numbers (kernels.attention.value_stride)
+# Rows of K and V are padded to as many numbers (kernels.pool.key_depth and value_stride).
+_KEY_LANES, _VALUE_LANES = 2, 32
 _BATCH_TOKENS = 512
 _ROWS_PER_SEQUENCE = 8  # of a step; three drafts and the rows that they make anew are six
 _ARRAYS_BYTES = 4096  # slack and alignment of the four arrays behind the pools
@@ -42,7 +43,7 @@ class EngineConfig:
     weight_format: how weights are held in memory; "int4" is the smallest, "bf16" exact for checkpoints of
         bfloat16, "float32" exact and slow. The torch runner takes the last two, and keeps K and V alike.
     cache_weights: keep packed weights in the user's cache folder, so that the next start maps them.
-    block_size: tokens per cache block.
+    block_size: tokens per cache block, an even number beside integer weights.
     max_batch_tokens: most rows of one step; longer prompts are computed in chunks.
     max_sequences: most requests computed at once; others wait.
     kv_memory_bytes: memory for the K/V caches of all requests; it bounds the context length.
@@ -81,6 +82,11 @@ class EngineConfig:
             choices = ", ".join(map(repr, WEIGHT_FORMATS))
             raise ConfigError(f"weight_format is {self.weight_format!r}; choose one of {choices}")
         self._check_runner()
+        if self.runner == "cpu" and self.bytes_per_cached_number == 2 and self.block_size % 2:
+            raise ConfigError(
+                f"block_size is {self.block_size}; beside {self.weight_format} weights, whose K and V lie in "
+                f"pairs of tokens, it must be even"
+            )
 
     def _check_runner(self) -> None:
         if self.runner not in RUNNER_NAMES:
@@ -272,8 +278,8 @@ def block_bytes(model: ModelConfig, block_size: int, bytes_per_number: int) -> t
 
 
 def _kv_numbers(layer: LayerSpec) -> int:
-    padded = -(-layer.head_dim // _VALUE_LANES) * _VALUE_LANES
-    return layer.num_kv_heads * (layer.head_dim + padded)
+    key, value = (-(-layer.head_dim // lanes) * lanes for lanes in (_KEY_LANES, _VALUE_LANES))
+    return layer.num_kv_heads * (key + value)
 
 
 def _at_least(name: str, value: int, low: int) -> None:

@@ -8,7 +8,7 @@ Who owns which block is not known here.
 from collections.abc import Sequence
 
 from flashstep.errors import ConfigError
-from flashstep.kernels.attention import value_stride
+from flashstep.kernels.pool import key_depth, value_stride
 from flashstep.kernels.tables import Cached, Caches, cached_type
 from flashstep.kernels.workspace import SLACK, aligned
 from flashstep.model.config import LayerSpec, ModelConfig
@@ -35,7 +35,10 @@ def pool_layers(config: ModelConfig) -> tuple[list[LayerSpec], list[LayerSpec]]:
 def new_caches(
     config: ModelConfig, block_size: int, num_full_blocks: int, num_sliding_blocks: int, bytes_per_number: int
 ) -> Caches:
-    """Allocate both pools; memory is committed by the system as blocks are first written."""
+    """Allocate both pools; memory is committed by the system as blocks are first written.
+
+    block_size: even where a number has 2 bytes.
+    """
     full, sliding = pool_layers(config)
     return Caches(
         *_pool(full, block_size, num_full_blocks, bytes_per_number),
@@ -51,6 +54,6 @@ def _pool(
     rows = sum(layer.num_kv_heads for layer in layers) * num_blocks * block_size
     head_dim = layers[0].head_dim if layers else 0
     return (
-        aligned(rows * head_dim + SLACK, dtype),
+        aligned(rows * key_depth(head_dim) + SLACK, dtype),
         aligned(rows * value_stride(head_dim) + SLACK, dtype),
     )

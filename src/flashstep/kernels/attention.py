@@ -11,61 +11,50 @@ from typing import NamedTuple
 import numpy as np
 
 from flashstep.kernels.activation import exp32, sigmoid
+from flashstep.kernels.attention_tile import attention_tile, depth_slots, pack_operand, step_depth
 from flashstep.kernels.cpu import FLOAT_LANES
 from flashstep.kernels.jit import inner_kernel
-from flashstep.kernels.peak import largest
-from flashstep.kernels.pointers import line_elements, prefetch, put
+from flashstep.kernels.pool import Pool, cell_number, fetch_block, value_stride
+from flashstep.kernels.softmax import soften
 from flashstep.kernels.spmd import Team
-from flashstep.kernels.tables import Cached, Float32, Inputs, Int32, Layer
-from flashstep.kernels.tiles import float_tile
+from flashstep.kernels.tables import Float32, Inputs, Int64, Layer
 
-ROWS = 4  # rows of a unit
+ROWS = 8  # rows of a unit
 SPAN_TOKENS = 128  # keys between two updates of the running softmax
 _AHEAD = 4  # blocks between the one whose keys are read and the one whose keys are asked for
-SLACK = 16  # floats that a K tile may read past a block, and a score tile write past its row
+SLACK = 32  # numbers that a K tile may read past a block, and a score tile write past its row
 
-# A K tile is 16 keys wide and a V tile 32 columns, fewer beside four rows: so even one row has sums enough to
-# hide the latency of its multiply-adds. Eight rows of K would not fit 16 registers.
-_KEYS, _COLUMNS, _COLUMNS_4 = 16, 32, max(16, 2 * FLOAT_LANES)
+# Sums enough to hide the latency of a multiply-add, but no more than there are registers for: of K a tile is
+# one to eight queries times twice 16 keys, of V one to four rows of weights times up to four vectors.
+_KEYS = 16
 _HAS_32_REGISTERS = FLOAT_LANES == 16
+_PARTS = 2 if _HAS_32_REGISTERS else 1
+_COLUMNS = 64 if _HAS_32_REGISTERS else 32
+_COLUMNS_4 = 64 if _HAS_32_REGISTERS else 16
 _score_1, _score_2, _score_4, _score_8 = (
-    float_tile(rows, _KEYS // FLOAT_LANES, accumulate=False) for rows in (1, 2, 4, 8)
+    attention_tile(rows, _PARTS, _KEYS // FLOAT_LANES, accumulate=False) for rows in (1, 2, 4, 8)
 )
-_value_1, _value_2 = (float_tile(rows, _COLUMNS // FLOAT_LANES, accumulate=True) for rows in (1, 2))
-_value_4 = float_tile(4, _COLUMNS_4 // FLOAT_LANES, accumulate=True)
-
-
-class Pool(NamedTuple):
-    """One layer's view of its K/V pool, float32 or bfloat16 held as int16. `first_block` is the number of the
-    layer's first block; `value_stride` is the padded head width of V."""
-
-    k: Cached
-    v: Cached
-    table: Int32
-    table_stride: int
-    first_block: int
-    num_kv_heads: int
-    head_dim: int
-    block_size: int
-    value_stride: int
+_value_1, _value_2 = (attention_tile(rows, 1, _COLUMNS // FLOAT_LANES, accumulate=True) for rows in (1, 2))
+_value_4 = attention_tile(4, 1, _COLUMNS_4 // FLOAT_LANES, accumulate=True)
+# What is left of a head whose width is no multiple of 64.
+_rest_1, _rest_2, _rest_4 = (
+    attention_tile(rows, 1, 32 // FLOAT_LANES, accumulate=True) for rows in (1, 2, 4)
+)
 
 
 class Scratch(NamedTuple):
-    """A thread's private floats: queries, results, scores of a unit, running maxima and sums.
+    """A thread's private numbers: queries, results, scores of a unit, running maxima and sums.
 
     Five areas from `base`: query heads [n, value_stride], results likewise, scores [n, score_stride],
-    maxima [n], sums [n], for n = ROWS * query heads per KV head.
+    maxima [n], sums [n], for n = ROWS * query heads per KV head. value_rows: where the tokens of a span
+    (pairs of them in bfloat16) begin in V.
     """
 
     values: Float32
+    value_rows: Int64
     base: int
     num_queries: int
     score_stride: int
-
-
-def value_stride(head_dim: int) -> int:
-    """Floats of one V row: the head width padded to whole tiles."""
-    return -(-head_dim // 32) * 32
 
 
 def scratch_floats(num_queries: int, head_dim: int, block_size: int) -> int:
@@ -79,97 +68,126 @@ def score_stride(block_size: int) -> int:
 
 
 @inner_kernel
-def cell_number(pool: Pool, s: int, block: int, head: int) -> int:
-    """Number of the (block, KV head) cell that holds block `block` of sequence `s`."""
-    return (pool.first_block + np.int64(pool.table[s * pool.table_stride + block])) * pool.num_kv_heads + head
-
-
-@inner_kernel
-def write_kv(pool: Pool, s: int, position: int, head: int, keys: Float32, k_at: int, v_at: int) -> None:
-    """Store one token's K (at `keys[k_at:]`) and V (at `keys[v_at:]`) of KV head `head`."""
-    block, offset = position // pool.block_size, position % pool.block_size
-    cell = cell_number(pool, s, block, head)
-    k_to = cell * pool.head_dim * pool.block_size + offset
-    v_to = (cell * pool.block_size + offset) * pool.value_stride
-    for i in range(pool.head_dim):
-        put(pool.k, k_to + i * pool.block_size, keys[k_at + i])
-        put(pool.v, v_to + i, keys[v_at + i])
-
-
-@inner_kernel
-def _score_block(pool: Pool, scratch: Scratch, cell: int, scores: int) -> None:
-    """scores[n, 0:P] = queries[n] . K of one block; `scores` is where row 0's part starts."""
-    x, y, size = scratch.values, scratch.values, pool.block_size
-    for c in range(0, size, _KEYS):
-        w_at, y_at = cell * pool.head_dim * size + c, scores + c
-        q, n = scratch.base, 0
-        width = pool.value_stride
-        while n < scratch.num_queries:
-            left, out = scratch.num_queries - n, y_at + n * scratch.score_stride
-            a = q + n * width
-            if _HAS_32_REGISTERS and left >= 8:
-                rows_8 = (a, a + width, a + 2 * width, a + 3 * width, a + 4 * width, a + 5 * width,
-                          a + 6 * width, a + 7 * width)  # fmt: skip
-                _score_8(x, rows_8, pool.k, w_at, size, pool.head_dim, y, out, scratch.score_stride)
-                n += 8
-            elif left >= 4:
-                rows = (a, a + width, a + 2 * width, a + 3 * width)
-                _score_4(x, rows, pool.k, w_at, size, pool.head_dim, y, out, scratch.score_stride)
-                n += 4
-            elif left >= 2:
-                _score_2(x, (a, a + width), pool.k, w_at, size, pool.head_dim, y, out, scratch.score_stride)
-                n += 2
-            else:
-                _score_1(x, (a,), pool.k, w_at, size, pool.head_dim, y, out, scratch.score_stride)
-                n += 1
-
-
-@inner_kernel
-def _add_values(pool: Pool, scratch: Scratch, v_at: int, probabilities: int, count: int) -> None:
-    """results[n] += probabilities[n, 0:count] . V rows from `v_at`."""
-    x, y, width, stride = scratch.values, scratch.values, pool.value_stride, scratch.score_stride
-    results = scratch.base + scratch.num_queries * width
-    n = 0
+def _score_keys(pool: Pool, scratch: Scratch, w_at: tuple[int, ...], y_at: tuple[int, ...]) -> None:
+    """scores[n, 0:16] = queries[n] . 16 keys, for each part: `w_at` is where its keys are, `y_at` where row
+    0's scores start."""
+    x, y, base, stride, width = (
+        scratch.values, scratch.values, scratch.base, scratch.score_stride, pool.value_stride,
+    )  # fmt: skip
+    pair = step_depth(pool.k)
+    depth, step, n = pool.key_depth // pair, pair * pool.block_size, 0
     while n < scratch.num_queries:
-        left, a, out = scratch.num_queries - n, probabilities + n * stride, results + n * width
-        if left >= 4:
-            rows = (a, a + stride, a + 2 * stride, a + 3 * stride)
-            for c in range(0, width, _COLUMNS_4):
-                _value_4(x, rows, pool.v, v_at + c, width, count, y, out + c, width)
+        left = scratch.num_queries - n
+        if _HAS_32_REGISTERS and left >= 8:
+            _score_8(n, x, base, width, pool.k, w_at, step, depth, y, y_at, stride)
+            n += 8
+        elif left >= 4:
+            _score_4(n, x, base, width, pool.k, w_at, step, depth, y, y_at, stride)
             n += 4
         elif left >= 2:
-            for c in range(0, width, _COLUMNS):
-                _value_2(x, (a, a + stride), pool.v, v_at + c, width, count, y, out + c, width)
+            _score_2(n, x, base, width, pool.k, w_at, step, depth, y, y_at, stride)
             n += 2
         else:
-            for c in range(0, width, _COLUMNS):
-                _value_1(x, (a,), pool.v, v_at + c, width, count, y, out + c, width)
+            _score_1(n, x, base, width, pool.k, w_at, step, depth, y, y_at, stride)
             n += 1
 
 
 @inner_kernel
-def _soften(values: Float32, at: int, begin: int, low: int, high: int, end: int, state: int, result: int,
-            width: int, num_queries: int) -> None:  # fmt: skip
-    """Turn scores [low, high) of one query into weights against its running maximum; zero the rest of
-    [begin, end). `state` is where its maximum lies, its sum `num_queries` further; `result` is rescaled."""
-    for i in range(begin, low):
-        values[at + i] = np.float32(0.0)
-    for i in range(high, end):
-        values[at + i] = np.float32(0.0)
+def _score_blocks(
+    pool: Pool, scratch: Scratch, s: int, head: int, first: int, last: int, newest: int, scores: int
+) -> None:
+    """Scores of all queries and blocks first ... last; `scores` is where position 0 would lie in row 0.
+    newest: the last block that the unit will read."""
+    size = pool.block_size
+    per_block = (size + _KEYS - 1) // _KEYS
+    count = (last + 1 - first) * per_block
+    for i in range(0, count, _PARTS):
+        for number in range(i, min(i + _PARTS, count)):
+            if number % per_block == 0:
+                block = first + number // per_block
+                fetch_block(pool.v, cell_number(pool, s, block, head), size * pool.value_stride)
+                ahead = min(block + _AHEAD, newest)
+                fetch_block(pool.k, cell_number(pool, s, ahead, head), size * pool.key_depth)
+        w_at, y_at = _keys_at(pool, s, head, first, per_block, i, scores)
+        if _PARTS == 2:  # an odd last part is done twice
+            w_2, y_2 = _keys_at(pool, s, head, first, per_block, min(i + 1, count - 1), scores)
+            _score_keys(pool, scratch, (w_at, w_2), (y_at, y_2))
+        else:
+            _score_keys(pool, scratch, (w_at,), (y_at,))
+
+
+@inner_kernel
+def _keys_at(
+    pool: Pool, s: int, head: int, first: int, per_block: int, number: int, scores: int
+) -> tuple[int, int]:
+    """Where the keys of part `number` from block `first` on begin, and their scores."""
+    size, block, offset = pool.block_size, first + number // per_block, number % per_block * _KEYS
+    w_at = cell_number(pool, s, block, head) * pool.key_depth * size + offset * step_depth(pool.k)
+    return w_at, scores + block * size + offset
+
+
+@inner_kernel
+def _list_values(pool: Pool, scratch: Scratch, s: int, head: int, first: int, end: int) -> int:
+    """Where V of the tokens from `first` (the first of a pair) to `end` begins, step by step; returns their
+    number."""
+    size, pair, count = pool.block_size, step_depth(pool.v), 0
+    for block in range(first // size, (end - 1) // size + 1):
+        start = block * size
+        cell = cell_number(pool, s, block, head) * size
+        for offset in range(max(first - start, 0), min(end - start, size), pair):
+            scratch.value_rows[count] = (cell + offset) * pool.value_stride
+            count += 1
+    return count
+
+
+@inner_kernel
+def _add_values(pool: Pool, scratch: Scratch, weights: int, count: int) -> None:
+    """results[n] += weights[n] . V of the `count` listed steps."""
+    x, y, v, rows = scratch.values, scratch.values, pool.v, scratch.value_rows
+    width, stride, pair = pool.value_stride, scratch.score_stride, step_depth(pool.v)
+    results, whole, n = scratch.base + scratch.num_queries * width, pool.value_stride // 64 * 64, 0
+    while n < scratch.num_queries:
+        left = scratch.num_queries - n
+        if left >= 4:
+            for c in range(0, whole, _COLUMNS_4):
+                _value_4(n, x, weights, stride, v, (c * pair,), rows, count, y, (results + c,), width)
+            if whole < width:
+                _rest_4(n, x, weights, stride, v, (whole * pair,), rows, count, y, (results + whole,), width)
+            n += 4
+        elif left >= 2:
+            for c in range(0, whole, _COLUMNS):
+                _value_2(n, x, weights, stride, v, (c * pair,), rows, count, y, (results + c,), width)
+            if whole < width:
+                _rest_2(n, x, weights, stride, v, (whole * pair,), rows, count, y, (results + whole,), width)
+            n += 2
+        else:
+            for c in range(0, whole, _COLUMNS):
+                _value_1(n, x, weights, stride, v, (c * pair,), rows, count, y, (results + c,), width)
+            if whole < width:
+                _rest_1(n, x, weights, stride, v, (whole * pair,), rows, count, y, (results + whole,), width)
+            n += 1
+
+
+@inner_kernel
+def _soften_query(
+    pool: Pool, scratch: Scratch, query: int, scores: int, first: int, low: int, high: int, end: int
+) -> None:
+    """Turn scores [low, high) of one query into weights against its running maximum, and those of the rest of
+    [first, end) into zeros; its result and its sum so far are rescaled. `scores` is where its row starts."""
+    values, n, width = scratch.values, scratch.num_queries, pool.value_stride
+    state = scratch.base + n * (2 * width + scratch.score_stride) + query
+    start = first // FLOAT_LANES * FLOAT_LANES
+    num_vectors = (end - start + FLOAT_LANES - 1) // FLOAT_LANES
     before = values[state]
-    peak = largest(values, at + low, at + high, before)
-    total = np.float32(0.0)
-    for i in range(low, high):
-        weight = exp32(values[at + i] - peak)
-        values[at + i] = weight
-        total += weight
+    peak, total = soften(values, scores + start, num_vectors, low - start, high - start, before, pool.k)
     if peak > before:
         shrink = exp32(before - peak)
         values[state] = peak
-        values[state + num_queries] = values[state + num_queries] * shrink
+        values[state + n] = values[state + n] * shrink
+        result = scratch.base + (n + query) * width
         for i in range(width):
             values[result + i] = values[result + i] * shrink
-    values[state + num_queries] += total
+    values[state + n] += total
 
 
 @inner_kernel
@@ -186,18 +204,13 @@ def _gather(
         to = scratch.base + query * width
         for i in range(layer.head_dim):
             values[to + i] = qkv[start + i] * scale
+        for i in range(layer.head_dim, pool.key_depth):
+            values[to + i] = np.float32(0.0)
+        pack_operand(values, to, pool.key_depth, pool.k)
         for i in range(width):
             values[to + n * width + i] = np.float32(0.0)
         values[state + query] = np.float32(-1e30)
         values[state + n + query] = np.float32(0.0)
-
-
-@inner_kernel
-def _fetch(values: Cached, cell: int, size: int) -> None:
-    """Begin to bring a block's K or V from memory: blocks lie anywhere, so no CPU guesses the next one."""
-    start = cell * size
-    for i in range(start, start + size, line_elements(values)):
-        prefetch(values, i)
 
 
 @inner_kernel
@@ -206,31 +219,24 @@ def _attend_unit(
 ) -> None:
     """Fill the scratch's results and sums for `count` rows from `position` on."""
     size, width, n = pool.block_size, pool.value_stride, scratch.num_queries
-    group = n // count
+    group, pair, slots = n // count, step_depth(pool.k), depth_slots(pool.k)
     oldest = max(0, position - window + 1) if window > 0 else 0
+    span, newest = max(1, SPAN_TOKENS // size) * size, (position + count - 1) // size
     scores = scratch.base + 2 * n * width
-    state = scores + n * scratch.score_stride
-    span = max(1, SPAN_TOKENS // size) * size
-    newest = (position + count - 1) // size
     for number in range(oldest // span, (position + count - 1) // span + 1):
         start = number * span
         begin, end = max(oldest, start), min(position + count, start + span)
-        last = (end - 1) // size
-        for block in range(begin // size, last + 1):
-            _fetch(pool.v, cell_number(pool, s, block, head), size * width)
-            _fetch(pool.k, cell_number(pool, s, min(block + _AHEAD, newest), head), size * pool.head_dim)
-            _score_block(pool, scratch, cell_number(pool, s, block, head), scores + block * size - start)
+        _score_blocks(pool, scratch, s, head, begin // size, (end - 1) // size, newest, scores - start)
         for query in range(n):
             own = position + query // group
             low = min(max(begin, own - window + 1), end) if window > 0 else begin
             high = max(low, min(end, own + 1))
-            _soften(scratch.values, scores + query * scratch.score_stride, begin - start, low - start,
-                    high - start, end - start, state + query, scratch.base + (n + query) * width,
-                    width, n)  # fmt: skip
-        for block in range(begin // size, last + 1):
-            first, stop = max(begin, block * size), min(end, block * size + size)
-            v_at = (cell_number(pool, s, block, head) * size + first - block * size) * width
-            _add_values(pool, scratch, v_at, scores + first - start, stop - first)
+            row = scores + query * scratch.score_stride
+            _soften_query(pool, scratch, query, row, begin - start, low - start, high - start, end - start)
+        first = begin // pair * pair
+        steps = _list_values(pool, scratch, s, head, first, end)
+        vector = (begin - start) // FLOAT_LANES * FLOAT_LANES
+        _add_values(pool, scratch, scores + vector + (first - start - vector) * slots // pair, steps)
 
 
 @inner_kernel
@@ -256,7 +262,7 @@ def _fetch_beginning(pool: Pool, s: int, head: int, position: int, count: int, w
     oldest = max(0, position - window + 1) if window > 0 else 0
     first, newest = oldest // pool.block_size, (position + count - 1) // pool.block_size
     for block in range(first, min(first + _AHEAD, newest + 1)):
-        _fetch(pool.k, cell_number(pool, s, block, head), pool.block_size * pool.head_dim)
+        fetch_block(pool.k, cell_number(pool, s, block, head), pool.block_size * pool.key_depth)
 
 
 @inner_kernel
@@ -291,7 +297,7 @@ def attention(
             count = min(ROWS, inputs.query_starts[next_s + 1] - next_row)
             _fetch_beginning(pool, next_s, next_head, np.int64(inputs.positions[next_row]), count, window)
         count = min(ROWS, inputs.query_starts[s + 1] - row)
-        part = Scratch(scratch.values, scratch.base, count * group, scratch.score_stride)
+        part = Scratch(scratch.values, scratch.value_rows, scratch.base, count * group, scratch.score_stride)
         _gather(pool, part, layer, qkv, row * qkv_stride, qkv_stride, head)
         _attend_unit(pool, part, s, head, np.int64(inputs.positions[row]), count, window)
         _finish_unit(part, layer, pool.value_stride, row, head, gates, gate_stride, context)

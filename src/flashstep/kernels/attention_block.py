@@ -2,10 +2,12 @@
 
 import numpy as np
 
-from flashstep.kernels.attention import Pool, Scratch, attention, write_kv
+from flashstep.kernels.attention import Scratch, attention
 from flashstep.kernels.jit import inner_kernel
 from flashstep.kernels.linear import Operand, Output, linear, prepare_row
 from flashstep.kernels.norm import rms_norm_in_place
+from flashstep.kernels.pointers import advance
+from flashstep.kernels.pool import Pool, write_kv
 from flashstep.kernels.rope import rotate
 from flashstep.kernels.spmd import barrier, own_range
 from flashstep.kernels.step import Step, norm_row, normed_operand
@@ -16,14 +18,14 @@ from flashstep.kernels.tables import Layer, read_matrix
 def layer_pool(step: Step, layer: Layer) -> Pool:
     """The layer's part of the full or the sliding pool."""
     sizes, caches, inputs = step.sizes, step.caches, step.inputs
-    width = (layer.head_dim + 31) // 32 * 32
+    depth, width = (layer.head_dim + 1) // 2 * 2, (layer.head_dim + 31) // 32 * 32
     if layer.window_tokens == 0:
         first = layer.cache_index * sizes.num_full_blocks
         return Pool(caches.full_k, caches.full_v, inputs.full_table, sizes.table_stride, first,
-                    layer.num_kv_heads, layer.head_dim, sizes.block_size, width)  # fmt: skip
+                    layer.num_kv_heads, layer.head_dim, sizes.block_size, depth, width)  # fmt: skip
     first = layer.cache_index * sizes.num_sliding_blocks
     return Pool(caches.sliding_k, caches.sliding_v, inputs.sliding_table, sizes.table_stride, first,
-                layer.num_kv_heads, layer.head_dim, sizes.block_size, width)  # fmt: skip
+                layer.num_kv_heads, layer.head_dim, sizes.block_size, depth, width)  # fmt: skip
 
 
 @inner_kernel
@@ -39,10 +41,10 @@ def place_row(step: Step, layer: Layer, pool: Pool, row: int, s: int) -> None:
         at = start + head * h
         rms_norm_in_place(qkv, at, h, floats, layer.q_norm if head < num_q else layer.k_norm, step.eps)
         rotate(qkv, at, half, step.work.turns, turn)
+    position, is_last = np.int64(step.inputs.positions[row]), row + 1 == step.inputs.query_starts[s + 1]
     for head in range(layer.num_kv_heads):
         k_at = start + (num_q + head) * h
-        position = np.int64(step.inputs.positions[row])
-        write_kv(pool, s, position, head, qkv, k_at, k_at + layer.num_kv_heads * h)
+        write_kv(pool, s, position, head, qkv, k_at, k_at + layer.num_kv_heads * h, is_last)
 
 
 @inner_kernel
@@ -75,7 +77,8 @@ def attention_block(step: Step, layer: Layer) -> None:
     pool = layer_pool(step, layer)
     place_rows(step, layer, pool)
     barrier(team)
-    scratch = Scratch(work.scratch, team.thread * strides.scratch, 0, strides.score)
+    value_rows = advance(work.value_rows, team.thread * strides.score)
+    scratch = Scratch(work.scratch, value_rows, team.thread * strides.scratch, 0, strides.score)
     attention(
         team,
         step.inputs,

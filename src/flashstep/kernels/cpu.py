@@ -38,7 +38,13 @@ def has_vnni() -> bool:
     return "avx512vnni" in found or ("avxvnni" in found and integer_lanes() == 8)
 
 
+def has_bfloat16_dot() -> bool:
+    """Is there an instruction of `float_lanes` lanes that adds two products of bfloat16 to a float32?"""
+    return float_lanes() == 16 and "avx512bf16" in features()
+
+
 FLOAT_LANES = float_lanes()
 INTEGER_LANES = integer_lanes()
 HAS_VNNI = has_vnni()
+HAS_BFLOAT16_DOT = has_bfloat16_dot()
 IS_X86 = llvm.get_process_triple().startswith("x86_64")

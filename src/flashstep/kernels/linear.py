@@ -33,9 +33,9 @@ ROW_GROUP = 32  # rows that one thread takes at a time
 # Four rows times four vectors fill the 32 registers of AVX-512; others have 16.
 _FLOAT_COLUMNS_4 = (4 if FLOAT_LANES == 16 else 2) * FLOAT_LANES
 _FLOAT_COLUMNS = 4 * FLOAT_LANES
-_float_1 = float_tile(1, 4, accumulate=False)
-_float_2 = float_tile(2, 4, accumulate=False)
-_float_4 = float_tile(4, _FLOAT_COLUMNS_4 // FLOAT_LANES, accumulate=False)
+_float_1 = float_tile(1, 4)
+_float_2 = float_tile(2, 4)
+_float_4 = float_tile(4, _FLOAT_COLUMNS_4 // FLOAT_LANES)
 
 
 class Operand(NamedTuple):

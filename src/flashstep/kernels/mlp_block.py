@@ -20,18 +20,17 @@ _READING_ROWS = 4
 
 
 @inner_kernel
-def route_row(step: Step, layer: Layer, scalars: LayerScalars, row: int) -> None:
-    """Choose the experts of one normalised row."""
-    work, router, floats = step.work, step.strides.router, step.weights.floats
-    ids, weights, k = work.expert_ids, work.expert_weights, layer.top_k
-    y = Output(work.router, row * router, router)
-    matrix = read_matrix(step.tables, layer.router)
-    for panel in range(matrix.num_columns // PANEL):
-        linear_panel(
-            step.weights, matrix, np.int64(0), panel, normed_operand(step), work.identity, row, np.int64(1), y
-        )
-    choose_experts(work.router, row * router, layer.num_experts, floats, layer.router_bias, k,
-                   scalars.routed_scale, ids, weights, row * k)  # fmt: skip
+def route_rows(step: Step, layer: Layer, scalars: LayerScalars, low: int, high: int) -> None:
+    """Choose the experts of the normalised rows [low, high)."""
+    work, router, floats, k = step.work, step.strides.router, step.weights.floats, layer.top_k
+    matrix, x, rows = read_matrix(step.tables, layer.router), normed_operand(step), work.identity
+    for first in range(low, high, ROW_GROUP):
+        count, y = min(ROW_GROUP, high - first), Output(work.router, first * router, router)
+        for panel in range(matrix.num_columns // PANEL):
+            linear_panel(step.weights, matrix, np.int64(0), panel, x, rows, first, count, y)
+    for row in range(low, high):
+        choose_experts(work.router, row * router, layer.num_experts, floats, layer.router_bias, k,
+                       scalars.routed_scale, work.expert_ids, work.expert_weights, row * k)  # fmt: skip
 
 
 @inner_kernel
@@ -118,8 +117,8 @@ def mlp_block(step: Step, layer: Layer, scalars: LayerScalars) -> None:
     for t in range(low, high):
         add_branch(step, t)
         norm_row(step, t, layer.mlp_norm, gate_up)
-        if layer.num_experts > 0:
-            route_row(step, layer, scalars, t)
+    if layer.num_experts > 0:
+        route_rows(step, layer, scalars, low, high)
     barrier(team)
     base = team.thread * step.strides.groups
     starts = advance(work.groups, base)

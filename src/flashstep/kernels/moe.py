@@ -25,19 +25,21 @@ def choose_experts(
     """
     for e in range(num_experts):
         logits[at + e] = sigmoid(logits[at + e])
+        if e < top_k:
+            weights[to + e] = np.float32(
+                -np.inf
+            )  # holds the best biased scores, best first, until all are seen
+    for e in range(num_experts):
+        value, k = logits[at + e] + bias[bias_at + e], top_k - 1
+        if value > weights[to + k]:
+            while k > 0 and value > weights[to + k - 1]:
+                weights[to + k], expert_ids[to + k] = weights[to + k - 1], expert_ids[to + k - 1]
+                k -= 1
+            weights[to + k], expert_ids[to + k] = value, e
     total = _TINY
     for k in range(top_k):
-        best, chosen = np.float32(-np.inf), 0
-        for e in range(num_experts):
-            value = logits[at + e] + bias[bias_at + e]
-            taken = False
-            for earlier in range(k):
-                taken = taken or expert_ids[to + earlier] == e
-            if value > best and not taken:
-                best, chosen = value, e
-        expert_ids[to + k] = chosen
-        weights[to + k] = logits[at + chosen]
-        total += logits[at + chosen]
+        weights[to + k] = logits[at + expert_ids[to + k]]
+        total += weights[to + k]
     for k in range(top_k):
         weights[to + k] = weights[to + k] / total * scale
 

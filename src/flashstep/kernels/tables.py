@@ -141,8 +141,9 @@ def cached_type(bytes_per_number: int) -> type[np.float32] | type[np.int16]:
 
 
 class Caches(NamedTuple):
-    """K lies [layer, block, G, H, P] (so that scores of a block are one tile), V [layer, block, G, P, H],
-    both flat, float32 or bfloat16 held as int16, H padded to whole tiles in V."""
+    """K lies [layer, block, G, H, P] (keys are the columns of a tile), V [layer, block, G, P, H], both flat,
+    H padded to pairs in K and to whole tiles in V. float32; or bfloat16 held as int16, two neighbours of H in
+    K, and of P in V, together: [layer, block, G, H / 2, P, 2] and [layer, block, G, P / 2, H, 2]."""
 
     full_k: Cached
     full_v: Cached

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from flashstep.kernels.attention import value_stride
 from flashstep.kernels.pack import Packer
+from flashstep.kernels.pool import value_stride
 from flashstep.kernels.sampling import sample_rows
 from flashstep.kernels.tables import (
     FLOAT_PANELS,

@@ -24,7 +24,7 @@ class Workspace(NamedTuple):
     residual, hidden [T, D] (hidden = the trunk's result, kept for the caller); normed [T, 2D];
     qkv, gates, branch (a sub-block's result), router [T, ...]; context [T, N * H]; gated and inner:
     rows of gate|up products and of SwiGLU results, routed rows by place, then shared rows;
-    routed [T * K, D] expert results; turns: cosines and sines; scratch: per thread.
+    routed [T * K, D] expert results; turns: cosines and sines; scratch, value_rows: per thread.
     """
 
     residual: Float32
@@ -48,6 +48,7 @@ class Workspace(NamedTuple):
     routed: Float32
     turns: Float32
     scratch: Float32
+    value_rows: Int64
     logits: Float32
     identity: Int32
     groups: Int32
@@ -58,8 +59,8 @@ class Workspace(NamedTuple):
 class Strides(NamedTuple):
     """Elements from row to row (or thread to thread: scratch, groups) of the arrays above.
 
-    `score` belongs to the attention scratch; `expert_starts` is the room for group starts in a
-    thread's share of `groups`, followed by `routed_rows` row numbers and as many places.
+    `score` belongs to the attention scratch and to value_rows; `expert_starts` is the room for group starts
+    in a thread's share of `groups`, followed by `routed_rows` row numbers and as many places.
     """
 
     qkv: int
@@ -146,7 +147,8 @@ def new_workspace(
         gated=floats(rows * gated), inner=floats(rows * inner), inner_chars=chars(rows * inner),
         inner_scales=floats(strides.routed_rows + rows),
         routed=floats(strides.routed_rows * strides.branch), turns=floats(rows * strides.turns),
-        scratch=floats(num_threads * strides.scratch), logits=floats(rows * strides.logits),
+        scratch=floats(num_threads * strides.scratch),
+        value_rows=np.zeros(num_threads * strides.score, np.int64), logits=floats(rows * strides.logits),
         identity=np.arange(strides.routed_rows + rows, dtype=np.int32),
         groups=ints(num_threads * strides.groups),
         last_rows=ints(max_sequences), strides=np.array(strides, np.int64),

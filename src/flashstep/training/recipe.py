@@ -175,15 +175,15 @@ def nano_world() -> Recipe:
     return Recipe(
         name="nano-world",
         preset="nano",
-        seed=131,
+        seed=137,
         checkpoint_steps=50,
         phases=(
             Phase(
-                name="world", steps=700, documents_per_step=120, learning_rate=1.4e-3,
+                name="world", steps=1700, documents_per_step=120, learning_rate=1.8e-3,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=0.95, mixture="world",
             ),
             Phase(
-                name="polish", steps=110, documents_per_step=200, learning_rate=6e-4,
+                name="polish", steps=170, documents_per_step=200, learning_rate=6e-4,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=1.0, mixture="polish",
             ),
             Phase(

@@ -93,13 +93,14 @@ def _for_each_value(
     )
     first = request.make_request(rng, split, declared, **{varied.name: values[0]})
     wishes = [replace(first, arguments={**first.arguments, varied.name: value}) for value in values]
-    return wishes, _said_for_each(rng, split, first, varied, values)
-
-
-def _said_for_each(
-    rng: random.Random, split: Split, wish: Request, varied: Parameter, values: list[object]
-) -> str:
     said = request.listing([request.said_value(rng, varied, value) for value in values], rng)
+    text = _said_for_each(rng, split, first, varied, said)
+    wishes[0] = replace(first, said={varied.name: said, **first.said})
+    return wishes, text
+
+
+def _said_for_each(rng: random.Random, split: Split, wish: Request, varied: Parameter, said: str) -> str:
+    """said: the values."""
     text = wordings("tool_each", split).choose(rng).format(t=wish.task, p=varied.words, v=said)
     shared = request.said_arguments(rng, wish)
     return f"{text.rstrip('.?!')}, {rng.choice(('', 'always ', 'all '))}{shared}." if shared else text

@@ -5,6 +5,8 @@ Asked: book+ the table*.
 - cancel table*, call off a table*: no
 - book+ table*, reserve a table*: yes
 book_table
+city?
+guests? number
 > for 4 guests
 guests: 4
 > in Oslo
@@ -15,8 +17,9 @@ done and with what are marked where they are asked for and wherever they come ag
 when it was last seen is all that has to be looked up. A made-up tool fits whose line has both marks (or "#", for a
 noun without a verb: "Asked: the table#."); of everyday tools also one that says the same in other words.
 
-The arguments come in the order of the request, each behind the words that give it (">"): these are copied from
-where the words before them ended, and only then named. What the request does not give is not mentioned.
+Then everything that the tool takes, as it is declared: what the words of the request can be given to. The
+arguments come in the order of the request, each behind the words that give it (">"): these are copied from
+where the words before them ended, and only then named. What the request does not give is not mentioned again.
 """
 
 import json
@@ -39,7 +42,8 @@ def call_lines(request: Request, tools: Sequence[Declared], label: str = "Asked"
     """The whole reasoning before one call: the declared tools one by one until one fits, then its arguments.
     label: of one call among several, "Step 2"."""
     looked_at = _looked_at(tools, request.declared, request.marks)
-    return [_asked(label, request), *looked_at, *_quoted_argument_lines(request)]
+    takes = parameter_lines(request.declared.tool)
+    return [_asked(label, request), *looked_at, *takes, *_quoted_argument_lines(request)]
 
 
 def once_more_lines(request: Request, label: str) -> list[str]:
@@ -50,6 +54,12 @@ def once_more_lines(request: Request, label: str) -> list[str]:
 def argument_lines(request: Request) -> list[str]:
     """Every argument, in the order in which the request names them."""
     return [_argument(name, value) for name, value in request.arguments.items()]
+
+
+def parameter_lines(tool: Tool) -> list[str]:
+    """What the tool takes, one line a parameter: "days? number", "shape? round | square"."""
+    properties: dict[str, Any] = tool.parameters.get("properties", {})
+    return [f"{name}? {_hint(schema)}".rstrip() for name, schema in properties.items()]
 
 
 def quote(words: str) -> str:
@@ -65,6 +75,22 @@ def verdict(tool: Tool, marks: Marks, *, fits: bool) -> str:
 def shown(value: Any) -> str:
     """A value as the call will have it, strings in quotation marks."""
     return json.dumps(value, ensure_ascii=False) if not isinstance(value, bool) else str(value)
+
+
+def _hint(schema: dict[str, Any]) -> str:
+    """What a value must be; of a text that may be anything, its description."""
+    if options := schema.get("enum"):
+        return " | ".join(map(str, options))
+    match schema.get("type"):
+        case "boolean":
+            return "yes or no"
+        case "integer" | "number":
+            return "number"
+        case "array":
+            return "list"
+        case "object":
+            return ", ".join(schema.get("properties", {}))
+    return str(schema.get("description", ""))
 
 
 def _asked(label: str, request: Request) -> str:

@@ -10,13 +10,15 @@ from flashstep.training.tasks.dialogue import Dialogue, same_calls
 from flashstep.training.tasks.tools.judge import NO_TOOL, says
 from flashstep.training.tasks.tools.marks import Marks, has_words, marks_of_words
 from flashstep.training.tasks.tools.summary import summary
-from flashstep.training.tasks.tools.trace import quote, verdict
+from flashstep.training.tasks.tools.trace import parameter_lines, quote, verdict
 from flashstep.types import Message, Tool, ToolCall
 
 _VALUE = r'("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?)'
 # A line on a result: "price: 4.5", "Result 2: price: 4.5, status: "ok"".
 _RESULT = re.compile(rf"(?:Result \d+: )?[\w ]+: {_VALUE}(?:, [\w ]+: {_VALUE})*")
 _ERROR = re.compile(r"^Error: (.*?)\. (?:No second try helps|The same again|Again with)", re.MULTILINE)
+# A parameter that a tool takes: "guests? number".
+_PARAMETER = re.compile(r"[\w-]+\?(?: |$)")
 # What is asked for; verb and noun in it, with their marks.
 _ASKED = re.compile(r"(?:Asked|(?:Call|Step) \d+): (.*)\.")
 _PHRASES = re.compile(r"(?:(.+)\+ )?(?:(?:the|an?|my|our) )?(?:(.+)([*#]))?.*")
@@ -65,11 +67,24 @@ def _explains_calls(reasoning: str, given: str, made: Sequence[ToolCall], tools:
     """The trace spells these calls, with words and strings that were given and the change that it announces."""
     calls = traced_calls(reasoning, tools)
     quoted = [line.removeprefix(quote("")) for line in reasoning.split("\n") if line.startswith(quote(""))]
-    if not all(words in given for words in quoted):
+    if not all(words in given for words in quoted) or not _lists_parameters(reasoning, tools):
         return False
     if not same_calls(calls, made) or not all(_is_given(call.arguments, given) for call in calls):
         return False
     return all(calls[0].arguments.get(key) == _read(value) for key, value in _CHANGE.findall(reasoning))
+
+
+def _lists_parameters(reasoning: str, tools: Sequence[Tool]) -> bool:
+    """Where a tool's parameters are listed behind its name, they are all of them, as they are declared."""
+    listed: dict[str, list[str]] = {}
+    name = ""
+    for line in reasoning.split("\n"):
+        if _PARAMETER.match(line):
+            listed.setdefault(name, []).append(line)
+        else:
+            name = line
+    takes = {tool.name: parameter_lines(tool) for tool in tools}
+    return all(takes.get(name) == lines for name, lines in listed.items())
 
 
 def _explains_words(reasoning: str, given: str, content: str) -> bool:
