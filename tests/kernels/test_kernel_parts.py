@@ -79,7 +79,7 @@ def test_exp_is_accurate_to_two_units_in_the_last_place():
 
 
 def choose(logits, bias, top_k, scale):
-    ids, weights = np.zeros(top_k, np.int32), np.zeros(top_k, np.float32)
+    ids, weights = np.full(top_k, 99, np.int32), np.zeros(top_k, np.float32)
     choose_experts(logits.copy(), 0, len(logits), bias, 0, top_k, np.float32(scale), ids, weights, 0)
     return ids, weights
 
@@ -102,7 +102,9 @@ def test_a_bias_equal_for_all_experts_changes_nothing():
 
 def test_equal_scores_go_to_the_lower_expert_and_nan_picks_stay_in_range():
     assert choose(np.zeros(5, np.float32), np.zeros(5, np.float32), 3, 1.0)[0].tolist() == [0, 1, 2]
-    assert set(choose(np.full(5, np.nan, np.float32), np.zeros(5, np.float32), 3, 1.0)[0]) <= set(range(5))
+    for logits, bias in ((np.nan, 0.0), (0.0, np.nan), (0.0, -np.inf)):
+        full = [np.full(5, value, np.float32) for value in (logits, bias)]
+        assert set(choose(*full, 3, 1.0)[0]) <= set(range(5))
 
 
 def test_grouping_sorts_routed_rows_by_expert():

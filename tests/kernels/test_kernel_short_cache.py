@@ -1,14 +1,20 @@
-"""K and V in bfloat16: rounded as they are written, and otherwise the same arithmetic."""
+"""K and V in bfloat16: rounded as they are written, and pairs of their tokens lie together.
+
+Where the CPU multiplies such pairs, queries and weights of attention are rounded, too.
+"""
 
 from typing import NamedTuple
 
 import numpy as np
 import pytest
-from flat_batches import run_in_chunks, run_whole
+from flat_batches import Piece, run_in_chunks, run_pieces, run_whole
 from numba import njit
 
+from flashstep.engine import runner as runner_module
+from flashstep.engine.kv_cache import new_caches
 from flashstep.engine.runner import Runner
 from flashstep.engine.weights import StorageFormats, pack
+from flashstep.errors import ConfigError
 from flashstep.kernels.pointers import addresses, line_elements, put, reader
 from flashstep.kernels.quantise import from_bfloat16, to_bfloat16
 from flashstep.kernels.tables import Cached, Float32
@@ -54,14 +60,41 @@ def test_arrays_that_kernels_would_misread_are_refused(values, said):
         addresses((Numbered(np.zeros(1, np.float32), values),))
 
 
+NAN = np.int16(0x7FC0)
+
+
 @pytest.fixture(scope="module")
-def short_runner(toy_checkpoint, toy_config):
-    """Exact weights, so that whatever differs comes from K and V."""
+def load_short(toy_checkpoint, toy_config):
+    """block_size -> a runner with exact weights, so that whatever differs comes from K and V."""
     model = pack(Checkpoint.open(toy_checkpoint, toy_config), StorageFormats.of("float32"))
-    sizes = {"num_full_blocks": 40, "num_sliding_blocks": 40, "max_batch_tokens": 128, "max_sequences": 8}
-    runner = Runner(toy_config, model, num_threads=1, block_size=16, bytes_per_cached_number=2, **sizes)
-    yield runner
-    runner.close()
+    made = []
+
+    def load(block_size=16, **sizes):
+        num_blocks = -(-640 // block_size)
+        sizes = {"num_full_blocks": num_blocks, "num_sliding_blocks": num_blocks, "num_threads": 1} | sizes
+        made.append(
+            Runner(
+                toy_config, model, block_size=block_size, bytes_per_cached_number=2, max_batch_tokens=320,
+                max_sequences=8, **sizes,
+            )
+        )  # fmt: skip
+        return made[-1]
+
+    yield load
+    for runner in made:
+        runner.close()
+
+
+@pytest.fixture(scope="module")
+def short_runner(load_short):
+    """Blocks of 16, one thread."""
+    return load_short()
+
+
+@pytest.fixture(scope="module")
+def long_tokens():
+    """300 token ids: three spans of full attention."""
+    return [int(t) for t in np.random.default_rng(8).integers(3, 384, 300)]
 
 
 def test_logits_stay_near_those_with_float32_caches(short_runner, whole, toy_tokens):
@@ -75,3 +108,59 @@ def test_chunks_of_any_length_give_the_same_bits_as_one_pass(short_runner, toy_t
     expected, _ = run_whole(short_runner, toy_tokens)
     logits, _ = run_in_chunks(short_runner, toy_tokens, lengths, full=(9, 3, 7), sliding=(1, 8, 2))
     np.testing.assert_array_equal(logits, expected)
+
+
+@pytest.mark.parametrize("lengths", [[129, 171], [7, 120, 2, 131, 40], [255, 1, 1, 1, 1, 41]], ids=str)
+def test_spans_are_the_same_bits_however_a_sequence_is_cut(short_runner, load_toy, long_tokens, lengths):
+    blocks = list(range(19))
+    expected, _ = run_whole(short_runner, long_tokens, full=blocks, sliding=blocks)
+    logits, _ = run_in_chunks(short_runner, long_tokens, lengths, full=blocks[::-1], sliding=blocks[::-1])
+    np.testing.assert_array_equal(logits, expected)
+    exact = load_toy(num_full_blocks=19, num_sliding_blocks=19, max_batch_tokens=320)
+    errors = np.abs(expected - run_whole(exact, long_tokens, full=blocks, sliding=blocks)[0]).max(axis=1)
+    assert 0 < np.quantile(errors, 0.9) < 0.03, "but for rows that now choose another expert"
+
+
+@pytest.mark.parametrize("num_threads", [1, 3])
+def test_nothing_is_read_that_no_token_has_written(
+    load_short, short_runner, toy_tokens, num_threads, monkeypatch
+):
+    """The other half of a pair is multiplied by 0, which leaves nothing of a number and NaN of NaN."""
+    expected, _ = run_whole(short_runner, toy_tokens)
+    caches = []
+    monkeypatch.setattr(runner_module, "new_caches", lambda *a: caches.append(new_caches(*a)) or caches[-1])
+    runner = load_short(num_threads=num_threads)
+    for lengths in ([1] * 40, [3, 2, 35], [40]):
+        for values in caches[0]:
+            values[:] = NAN
+        logits, _ = run_in_chunks(runner, toy_tokens, lengths)
+        np.testing.assert_array_equal(logits, expected)
+
+
+def test_ragged_batches_and_rejected_rows_at_odd_places_leave_no_trace(short_runner, toy_tokens):
+    expected, _ = run_whole(short_runner, toy_tokens)
+    run_pieces(short_runner, [Piece(toy_tokens[:19], 0, [0, 1, 2], [0, 1, 2])])
+    run_pieces(short_runner, [Piece([380, 381, 382, 383], 19, [0, 1, 2], [0, 1, 2])])
+    run_pieces(short_runner, [Piece(toy_tokens[:7], 0, [3], [3])])
+    mixed = [
+        Piece(toy_tokens[19:21], 19, [0, 1, 2], [0, 1, 2]),
+        Piece(toy_tokens[7:8], 7, [3], [3]),
+        Piece(toy_tokens[:13], 0, [6], [6]),
+    ]
+    logits, _ = run_pieces(short_runner, mixed)
+    np.testing.assert_array_equal(logits, np.concatenate([expected[19:21], expected[7:8], expected[:13]]))
+
+
+@pytest.mark.parametrize("block_size", [2, 4, 20, 200])
+def test_any_even_block_size_gives_the_same_logits(load_short, short_runner, toy_tokens, block_size):
+    expected, _ = run_whole(short_runner, toy_tokens)
+    blocks = list(reversed(range(-(-40 // block_size))))
+    logits, _ = run_in_chunks(load_short(block_size), toy_tokens, [23, 17], full=blocks, sliding=blocks)
+    np.testing.assert_allclose(
+        logits, expected, rtol=0, atol=0.02
+    )  # spans, so roundings, are cut differently
+
+
+def test_an_odd_block_size_is_refused(load_short):
+    with pytest.raises(ConfigError, match=r"block_size is 3; .* must be even"):
+        load_short(3)

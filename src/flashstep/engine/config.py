@@ -82,11 +82,6 @@ class EngineConfig:
             choices = ", ".join(map(repr, WEIGHT_FORMATS))
             raise ConfigError(f"weight_format is {self.weight_format!r}; choose one of {choices}")
         self._check_runner()
-        if self.runner == "cpu" and self.bytes_per_cached_number == 2 and self.block_size % 2:
-            raise ConfigError(
-                f"block_size is {self.block_size}; beside {self.weight_format} weights, whose K and V lie in "
-                f"pairs of tokens, it must be even"
-            )
 
     def _check_runner(self) -> None:
         if self.runner not in RUNNER_NAMES:

@@ -37,8 +37,13 @@ def new_caches(
 ) -> Caches:
     """Allocate both pools; memory is committed by the system as blocks are first written.
 
-    block_size: even where a number has 2 bytes.
+    ConfigError for an odd block_size where a number has 2 bytes: their tokens lie in pairs.
     """
+    if bytes_per_number == 2 and block_size % 2:
+        raise ConfigError(
+            f"block_size is {block_size}; beside integer weights, whose K and V lie in pairs of tokens, it "
+            "must be even"
+        )
     full, sliding = pool_layers(config)
     return Caches(
         *_pool(full, block_size, num_full_blocks, bytes_per_number),

@@ -22,10 +22,11 @@ from flashstep.kernels.tables import Float32, Inputs, Int64, Layer
 ROWS = 8  # rows of a unit
 SPAN_TOKENS = 128  # keys between two updates of the running softmax
 _AHEAD = 4  # blocks between the one whose keys are read and the one whose keys are asked for
-SLACK = 32  # numbers that a K tile may read past a block, and a score tile write past its row
+SLACK = 16  # scores that a tile may read or write past a row
 
-# Sums enough to hide the latency of a multiply-add, but no more than there are registers for: of K a tile is
-# one to eight queries times twice 16 keys, of V one to four rows of weights times up to four vectors.
+# Sums enough to hide the latency of a multiply-add, but no more than there are registers for: with 32 of them
+# a tile of K is one to eight queries times twice 16 keys, else one to four times 16; of V it is one to four
+# rows of weights times four vectors, or two.
 _KEYS = 16
 _HAS_32_REGISTERS = FLOAT_LANES == 16
 _PARTS = 2 if _HAS_32_REGISTERS else 1
@@ -36,10 +37,10 @@ _score_1, _score_2, _score_4, _score_8 = (
 )
 _value_1, _value_2 = (attention_tile(rows, 1, _COLUMNS // FLOAT_LANES, accumulate=True) for rows in (1, 2))
 _value_4 = attention_tile(4, 1, _COLUMNS_4 // FLOAT_LANES, accumulate=True)
-# What is left of a head whose width is no multiple of 64.
-_rest_1, _rest_2, _rest_4 = (
-    attention_tile(rows, 1, 32 // FLOAT_LANES, accumulate=True) for rows in (1, 2, 4)
-)
+# What is left of a head whose width is no multiple of 64, which is 32.
+_rest_1, _rest_2 = (attention_tile(rows, 1, 32 // FLOAT_LANES, accumulate=True) for rows in (1, 2))
+_REST_4 = min(32, _COLUMNS_4)
+_rest_4 = attention_tile(4, 1, _REST_4 // FLOAT_LANES, accumulate=True)
 
 
 class Scratch(NamedTuple):
@@ -151,8 +152,8 @@ def _add_values(pool: Pool, scratch: Scratch, weights: int, count: int) -> None:
         if left >= 4:
             for c in range(0, whole, _COLUMNS_4):
                 _value_4(n, x, weights, stride, v, (c * pair,), rows, count, y, (results + c,), width)
-            if whole < width:
-                _rest_4(n, x, weights, stride, v, (whole * pair,), rows, count, y, (results + whole,), width)
+            for c in range(whole, width, _REST_4):
+                _rest_4(n, x, weights, stride, v, (c * pair,), rows, count, y, (results + c,), width)
             n += 4
         elif left >= 2:
             for c in range(0, whole, _COLUMNS):

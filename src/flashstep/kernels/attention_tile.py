@@ -1,9 +1,10 @@
 """The innermost loop of attention: a few queries (or rows of weights) times a few vectors of K (or V).
 
 Of K and V in bfloat16 two neighbours of the depth lie together: two numbers of a head in K, two tokens in V.
-Where the CPU has an instruction that multiplies such pairs, queries and weights are rounded to bfloat16 as
-well ("packed": half the width), and it does twice as much as with float32. Elsewhere a pair is taken apart,
-and queries and weights stay float32. Sums run in the order of the depth whatever the number of rows.
+Where the CPU has a fast instruction that multiplies such pairs (cpu.py), queries and weights are rounded to
+bfloat16 as well ("packed": half the width), and it does twice as much as with float32. Elsewhere a pair is
+taken apart, and queries and weights stay float32. Sums run in the order of the depth whatever the number of
+rows.
 """
 
 from typing import Any
@@ -66,8 +67,8 @@ def depth_slots(typing_context: Any, cached: Any) -> Any:
 
 @intrinsic
 def pack_operand(typing_context: Any, values: Any, at: Any, count: Any, cached: Any) -> Any:
-    """Bring the `count` float32 numbers from `values[at]` on, in whole vectors, into the form in which they
-    meet `cached`, where they are."""
+    """Bring the `count` float32 numbers (at least 1) from `values[at]` on, in whole vectors, into the form in
+    which they meet `cached`, where they are."""
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
         if is_packed(signature.args[3]):

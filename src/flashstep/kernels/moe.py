@@ -25,10 +25,8 @@ def choose_experts(
     """
     for e in range(num_experts):
         logits[at + e] = sigmoid(logits[at + e])
-        if e < top_k:
-            weights[to + e] = np.float32(
-                -np.inf
-            )  # holds the best biased scores, best first, until all are seen
+    for k in range(top_k):  # until all are seen: the best biased scores so far, best first
+        weights[to + k], expert_ids[to + k] = np.float32(-np.inf), 0
     for e in range(num_experts):
         value, k = logits[at + e] + bias[bias_at + e], top_k - 1
         if value > weights[to + k]:

@@ -179,7 +179,7 @@ def nano_world() -> Recipe:
         checkpoint_steps=50,
         phases=(
             Phase(
-                name="world", steps=1700, documents_per_step=120, learning_rate=1.8e-3,
+                name="world", steps=1500, documents_per_step=120, learning_rate=1.8e-3,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=0.95, mixture="world",
             ),
             Phase(

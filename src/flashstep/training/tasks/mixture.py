@@ -20,9 +20,9 @@ _TIME_AND_UNITS = {
     "units": 2.2, "temperature": 5.0, "change": 1.6,
 }  # fmt: skip
 _LOGIC = {
-    "syllogism": 5.0, "proposition": 4.0, "ordering": 6.0, "kinship": 7.0, "knights": 2.0, "legs": 2.0, "stories": 12.0,
+    "syllogism": 5.0, "proposition": 4.0, "ordering": 7.0, "kinship": 8.0, "knights": 2.0, "legs": 2.0, "stories": 12.0,
 }  # fmt: skip
-_WORDS = {"sorted_letters": 2.4, "anagram": 4.0, "extremes": 4.5, "sorted_words": 6.5, "sentences": 1.8}
+_WORDS = {"sorted_letters": 2.4, "anagram": 5.0, "extremes": 4.5, "sorted_words": 6.5, "sentences": 1.8}
 _FURTHER = {**_CALCULATING, **_TIME_AND_UNITS, **_LOGIC, **_WORDS}
 
 _WORLD = {

@@ -77,7 +77,9 @@ def replays(
 def _mentions(question: str, part: str) -> bool:
     """True when `part` stands in `question`; a number must be there whole, not inside another one."""
     if not re.fullmatch(_NUMBER, part):
-        return _plain(part) in _plain(question)
+        edge = r"(?<!\d)", r"(?!\d)"  # an expression must be there whole, too
+        first, last = edge if re.search(r"[-+*/]", part) else ("", "")
+        return bool(re.search(f"{first}{re.escape(_plain(part))}{last}", _plain(question)))
     whole = re.compile(rf"(?<!\d)(?<!\d\.){re.escape(part)}(?!\d|\.\d)")
     joined = re.sub(r"(?<=\d),(?=\d{3}(?!\d))", "", question)  # thousands separators, or a dense list
     return bool(whole.search(question) or whole.search(joined))

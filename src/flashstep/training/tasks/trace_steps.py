@@ -73,8 +73,8 @@ def times(a: int, digit: int) -> list[str]:
 
 
 def over(a: int, digit: int) -> list[str]:
-    """The lines of a divided by one digit without a rest: "378/9", "3|78: 0", "37|8: 4 37-36: 1, 04",
-    "18|: 2 18-18: 0, 042". A line has the number so far and the digits to come, the digit, the difference (from
+    """The lines of a divided by one digit without a rest: "378/9", "3|78: 0", "37|8: 4:36 37-36: 1, 04",
+    "18|: 2:18 18-18: 0, 042". A line has the number so far and the digits to come, the digit, the difference (from
     the right), the quotient so far."""
     if a <= digit * 10:
         return [f"{a}/{digit}={a // digit}"]

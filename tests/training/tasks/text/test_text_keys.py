@@ -116,15 +116,24 @@ def test_edits_are_made_letter_by_letter():
 
 
 def test_anagrams_have_equal_letter_counts():
-    keys, num_stretches = [], set()
+    keys, ends = [], set()
     for example in examples("anagram"):
         word, other = example.subject.split()
         assert word != other
         assert (Counter(word) == Counter(other)) == (example.key == "yes")
         keys.append(example.key)
-        num_stretches.add((example.key, example.reasoning.count(";")))
+        *_, letters, _ = example.reasoning.split("\n")
+        placed = re.findall(r" ([a-z])(\d)", letters)
+        assert all(
+            other[int(place) - 1] == letter == at for (letter, place), at in zip(placed, word, strict=False)
+        )
+        assert len({place for _, place in placed}) == len(placed), "no place is taken twice"
+        missing = letters.endswith("-") and word[len(placed)]
+        assert (len(placed) == len(word)) == (example.key == "yes")
+        assert not missing or word[: len(placed) + 1].count(missing) > other.count(missing)
+        ends.add((example.key, bool(missing), letters[1] in "<>"))
     assert 0.35 < keys.count("yes") / len(keys) < 0.65
-    assert num_stretches == {("yes", 5), *(("no", n) for n in range(1, 6))}, "the first difference ends it"
+    assert ends == {("yes", False, False), ("no", True, False), ("no", False, True)}
 
 
 _SAYS = {
@@ -147,11 +156,11 @@ def test_sorted_words_are_sorted_by_as_many_letters_as_tell_them_apart():
     for example in examples("sorted_words"):
         words = example.subject.split()
         assert sorted(words) == example.key.split()
-        assert re.findall(r"^[a-z-] ([a-z]+)$", example.reasoning, re.MULTILINE) == sorted(words)
-        shared = re.findall(r"^((?:[a-z] )*[a-z]): (.+); ", example.reasoning, re.MULTILINE)
+        assert re.findall(r"^[a-z-]: ([a-z]+)$", example.reasoning, re.MULTILINE) == sorted(words)
+        shared = re.findall(r"^((?:[a-z] )*[a-z])\+ (.+); ", example.reasoning, re.MULTILINE)
         for beginning, gathered in shared:
             start = beginning.replace(" ", "")
-            alike = [pair.split() for pair in gathered.split(", ")]
+            alike = [pair.split(": ") for pair in gathered.split(", ")]
             assert [word for _, word in alike] == [word for word in words if word.startswith(start)]
             assert all((word + "-")[len(start)] == letter for letter, word in alike)
             longest = max(longest, len(start))

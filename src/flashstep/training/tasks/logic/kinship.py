@@ -1,12 +1,11 @@
-"""How two people are related, over one to three steps: number the facts, then walk from the second person
-to the first. Every line takes the fact about the person reached that was not taken yet, turns it where it
-tells what that person is (with "he" or "she" for the other one), and joins it to what was found.
+"""How two people are related, over one to three steps: write each fact from both sides ("Bob sister Ann": Bob's
+sister is Ann; he is her brother), then walk from the second person to the first, and join what is passed.
 
     Find Ann to Dan
-    1 Ann sister of Bob
-    2 Dan son of Bob
-    At Dan: 2 Dan son of Bob, he: Bob father: father
-    At Bob: 1 Ann sister of Bob, father's sister: aunt
+    Bob sister Ann, he: Ann brother Bob
+    Bob son Dan, he: Dan father Bob
+    At Dan: father Bob: father
+    At Bob: sister Ann, father's sister: aunt
     So aunt.
 
 The walk begins at the second person because relations are joined from there: "sister of father" is one word,
@@ -110,31 +109,23 @@ def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
 def solve(problem: Problem) -> Solution:
     """What x is to y; "unknown" where the facts do not lead from one to the other."""
     lines = [f"Find {problem.x} to {problem.y}"]
-    lines += [f"{number} {_told(fact)}" for number, fact in enumerate(problem.facts, 1)]
+    lines += [_both_sides(fact) for fact in problem.facts]
     at, found = problem.y, ""
     for fact in reversed(_path(problem)):
-        name, word, turned = _seen_from(at, fact)
+        name, word, _ = fact if fact[0] != at else _turned(fact)
         joined = _join(word, found) if found else word
         both = f", {found}'s {word}" if found else ""
-        number = problem.facts.index(fact) + 1
-        lines.append(f"At {at}: {number} {_told(fact)}{turned}{both}: {joined}")
+        lines.append(f"At {at}: {word} {name}{both}: {joined}")
         at, found = name, joined
     found = found or "unknown"
     reasoning = "\n".join([*lines, f"So {found}."])
     return Solution(reasoning, f"{problem.x} is the {found} of {problem.y}.", found)
 
 
-def _seen_from(at: str, fact: tuple[str, str, str]) -> tuple[str, str, str]:
-    """The other one of `fact`, the word for what that one is to `at`, and how the trace turns the fact."""
-    if fact[0] != at:
-        return fact[0], fact[1], ""
-    name, word, _ = _turned(fact)
-    return name, word, f", {'she' if is_woman(name) else 'he'}: {name} {word}"
-
-
-def _told(fact: tuple[str, str, str]) -> str:
+def _both_sides(fact: tuple[str, str, str]) -> str:
     a, word, b = fact
-    return f"{a} {word} of {b}"
+    _, turned, _ = _turned(fact)
+    return f"{b} {word} {a}, {'she' if is_woman(b) else 'he'}: {a} {turned} {b}"
 
 
 def _path(problem: Problem) -> list[tuple[str, str, str]]:

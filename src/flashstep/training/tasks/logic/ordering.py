@@ -1,12 +1,9 @@
-"""Who is the tallest, or the second oldest, of three to five: write every comparison as a sign, turn those that
-have the wanted end on the right, begin with the name that never stands on the right, and follow them.
+"""Who is the tallest, or the second oldest, of three to five: write every comparison with its sign, turned where
+the wanted end is on the right, begin with the name that never stands on the right, and follow them.
 
     Second tallest: taller > shorter <
-    Ann>Bob
-    Ann<Cid
-    Turned:
-    Ann>Bob
-    Cid>Ann
+    Ann taller > Bob: Ann>Bob
+    Ann shorter < Cid: Cid>Ann
     Right: Bob Ann
     1 Cid 2 Ann 3 Bob
     So Ann.
@@ -87,11 +84,9 @@ def solve(problem: Problem) -> Solution:
     lines = [
         f"{problem.rank.capitalize()}: {_signs(superlative)}",
         *(
-            f"{a}>{b}" if (a, b) == pair else f"{a}<{b}"
-            for (a, _, b), pair in zip(problem.facts, pairs, strict=True)
+            f"{a} {word} {'>' if (a, b) == pair else '<'} {b}: {pair[0]}>{pair[1]}"
+            for (a, word, b), pair in zip(problem.facts, pairs, strict=True)
         ),
-        "Turned:",
-        *(f"{a}>{b}" for a, b in pairs),
         f"Right: {' '.join(right)}",
         " ".join(f"{i} {name}" for i, name in enumerate(order, 1)),
         f"So {chosen}.",

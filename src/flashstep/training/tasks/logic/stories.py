@@ -1,9 +1,10 @@
 """Word problems of one or two operations: say of each number what it is there for, write them as a formula, then
 work it out.
 
+    > On Monday
     > Ben had 12 apples: 12
-    > got 15 more: + 15
-    > gave 4 of them: - 4
+    > He got 15 more and: + 15
+    > 4 of them went to Ann: - 4
     12+15-4
     12+15
     2+5=7: 7
@@ -12,8 +13,8 @@ work it out.
     ...
     So 23.
 
-A number is quoted with the words around it, in the order of the story; what it is there for can mostly be
-told from them.
+The story is quoted up to its last number, so that none is passed over: a quote goes on where the last one ended,
+and ends with its clause or in front of the next number. What a number is there for can mostly be told from it.
 """
 
 import random
@@ -32,11 +33,11 @@ from flashstep.training.tasks.wording import dress
 FORMULAS = {
     "change": "{a}+{b}-{c}",
     "left": "{a}-{b}-{c}",
-    "groups": "{a}*{b}",
+    "groups": "{b}*{a}",
     "share": "{a}/{b}",
     "more": "{a}+({a}+{b})",
     "times": "{a}+{a}*{b}",
-    "cost": "{c}-{a}*{b}",
+    "cost": "{c}-{b}*{a}",
 }
 # What each of the three is there for; the trace has it in front of the number.
 _ROLES = {
@@ -50,9 +51,8 @@ _ROLES = {
 }
 _FIELD = re.compile(r"\{([abc])\}")
 _NUMBER = re.compile(r"\d+")
-# Up to two words in front of a number and three behind it, of the same clause and without another number.
-_WORDS_BEFORE = re.compile(r"(?:[^\s\d.,;:?!]+\s+){0,2}[^\s\d.,;:?!]*\Z")
-_WORDS_BEHIND = re.compile(r"[^\s\d.,;:?!]*(?:\s+[^\s\d.,;:?!]+){0,3}")
+# A clause, or what of it comes before a second number: words with at most one number among them.
+_PART = re.compile(r"[^\d.,;:?!]*(?:\d+[^\d.,;:?!]*)?")
 WORDINGS = tuple(f"story_{kind}" for kind in FORMULAS)
 THINGS = (
     "apples", "oranges", "pears", "plums", "cherries", "nuts", "cookies", "candies", "muffins", "pies",
@@ -108,22 +108,27 @@ def solve(problem: Problem, question: str, places: dict[str, int]) -> Solution:
     """The result of the story's formula. places: which of the question's numbers a, b and c are."""
     kind, a, b, c = problem
     steps, result = _STEPS[kind](a, b, c)
-    numbers = list(_NUMBER.finditer(question))
-    quotes = [
-        f"> {_quoted(question, numbers[place])}: {_ROLES[kind][field]}{numbers[place][0]}"
-        for field, place in sorted(places.items(), key=lambda item: item[1])
-    ]
+    roles = {place: _ROLES[kind][field] for field, place in places.items()}
+    quotes = _quotes(question, roles)
     lines = [*quotes, FORMULAS[kind].format(a=a, b=b, c=c), *steps, f"So {result}."]
     return Solution("\n".join(lines), f"The answer is {result}.", str(result))
 
 
-def _quoted(question: str, number: re.Match[str]) -> str:
-    """The number with the words around it, as they stand in the question."""
-    before = _WORDS_BEFORE.search(question, 0, number.start())
-    behind = _WORDS_BEHIND.match(question, number.end())
-    assert before is not None, "the pattern matches an empty text"
-    assert behind is not None, "the pattern matches an empty text"
-    return question[before.start() : behind.end()]
+def _quotes(question: str, roles: dict[int, str]) -> list[str]:
+    """The question part by part, up to the last of the numbers that have a role. roles: by a number's place among
+    those of the question."""
+    quotes, place = [], 0
+    for part in _PART.finditer(question):
+        words = part[0].strip()
+        if not re.search(r"\w", words):
+            continue
+        number = _NUMBER.search(words)
+        role = roles.get(place) if number else None
+        quotes.append(f"> {words}" if number is None or role is None else f"> {words}: {role}{number[0]}")
+        place += number is not None
+        if place > max(roles):
+            break
+    return quotes
 
 
 def _change(a: int, b: int, c: int) -> tuple[list[str], int]:

@@ -5,6 +5,7 @@
     2+7=9: 9
     1+0=1: 19
     19*3-4
+    19*3
     *3 9:27 1:057, 57
     57-4
     (columns)
@@ -53,9 +54,9 @@ def solve(task: str) -> Solution:
         raise ValueError(f"not an expression: {task}")
     lines, expression = [], task
     while not re.fullmatch(r"-?\d+", expression):
-        lines.append(expression)
-        work, expression = _reduced(expression)
-        lines += work
+        work, rest = _reduced(expression)
+        lines += [expression, *work[work[0] == expression :]]  # a single operation is not named twice
+        expression = rest
     answer = re.sub(r"([-+*/])", r" \1 ", task)
     return Solution("\n".join([*lines, f"So {expression}."]), f"{answer} = {expression}", expression, (task,))
 
@@ -92,9 +93,10 @@ def _worked(a: int, sign: str, b: int) -> tuple[list[str], str]:
     if max(a, b) < 10:
         return [f"{a}{sign}{b}={value}"], value
     if sign == "*":
-        return product_lines(a, b), value
+        work = product_lines(a, b)
+        return work if work[0] == f"{b}*{a}" else [f"{a}*{b}", *work], value
     if sign == "/":
-        return division_lines(a, b), value
+        return [f"{a}/{b}", *division_lines(a, b)], value
     columns = column_sum(a, b) if sign == "+" else column_difference(a, b)
     return columns.split("\n")[:-1], value
 

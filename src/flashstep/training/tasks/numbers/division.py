@@ -3,13 +3,13 @@
     7356/37
     1:37 2:74 3:111 4:148 5:185 6:222 7:259 8:296 9:333
     7|356: 0
-    73|56: 1 73-37: 6 36, 01
-    365|6: 9 365-333: 2 32, 019
-    326|: 8 326-296: 0 30, 0198
+    73|56: 1:37 73-37: 6 36, 01
+    365|6: 9:333 365-333: 2 32, 019
+    326|: 8:296 326-296: 0 30, 0198
     So 198 remainder 30.
 
 A divisor of two digits gets its multiples first. A step names the number so far and the digits still to
-come, then the next digit of the quotient, the difference (from the right, what is done of it written again with
+come, then the next digit of the quotient with its multiple, the difference (from the right, what is done of it written again with
 each digit), and the quotient so far; so the next step has all that it copies in this one.
 """
 
@@ -81,7 +81,7 @@ def division_lines(a: int, b: int) -> list[str]:
         number = 10 * number + int(digits[place])
         digit, rest = divmod(number, b)
         done += str(digit)
-        work = f"{digit} {difference(number, digit * b)}, " if digit else ""
+        work = f"{digit}:{digit * b} {difference(number, digit * b)}, " if digit else ""
         lines.append(f"{number}|{digits[place + 1 :]}: {work}{done}")
         number = rest
     return lines

@@ -1,13 +1,12 @@
 """Sorting a list: by how many digits a number has, then by the digits from the left.
 
-Sort up: 512 47 803 12
-3 2 3 2; 2 2 3 3
-2: 4 47, 1 12; 1 4
-1 12
-4 47
-3: 5 512, 8 803; 5 8
-5 512
-8 803
+Sort up: 3:512, 2:47, 3:803, 2:12; 2 2 3 3
+2+ 4:47, 1:12; 1 4
+1:12
+4:47
+3+ 5:512, 8:803; 5 8
+5:512
+8:803
 So 12, 47, 512, 803.
 """
 
@@ -15,11 +14,11 @@ import random
 import re
 
 from flashstep.training.tasks.base import Example, Split, split_of
-from flashstep.training.tasks.key_sort import sort_groups
+from flashstep.training.tasks.key_sort import KeySort
 from flashstep.training.tasks.numbers.question import example_of, numbers_in
 from flashstep.training.tasks.trace_check import Solution, replays
 
-_TASK = re.compile(r"Sort (up|down):((?: \d+)+)")
+_TASK = re.compile(r"Sort (up|down): (\d:\d+(?:, \d:\d+)*); [\d ]+")
 
 
 def generate(rng: random.Random, split: Split) -> Example:
@@ -35,22 +34,30 @@ def generate(rng: random.Random, split: Split) -> Example:
     if rng.random() < 0.15:
         head, _, last = listed.rpartition(" ")
         listed = f"{head.rstrip(',;')} and {last}" if head else listed
-    solution = solve(f"Sort {direction}: {' '.join(map(str, numbers))}")
+    solution = solve(task_of(direction, list(map(str, numbers))))
     return example_of(rng, split, "sorting", f"sort_{direction}", subject, solution, l=listed)
 
 
+def task_of(direction: str, numbers: list[str]) -> str:
+    """The first line of a trace: the numbers with their lengths, and these in order."""
+    sort = _sort(direction)
+    return f"Sort {direction}: {sort.gathered(numbers, 0)}; {sort.in_order(numbers, 0)}"
+
+
 def solve(task: str) -> Solution:
-    """Work out "Sort up: 512 47 803"; ValueError for anything else."""
+    """Work out what `task_of` writes; ValueError for anything else."""
     match = _TASK.fullmatch(task)
     if match is None:
         raise ValueError(f"not a list to sort: {task}")
-    numbers = match[2].split()
-    falls = match[1] == "down"
-    lengths = [str(len(number)) for number in numbers]
-    counted = f"{' '.join(lengths)}; {' '.join(sorted(lengths, reverse=falls))}"
-    steps, ordered = sort_groups("", numbers, lambda number: f"{len(number)}{number}", falls=falls)
+    numbers = [labelled.partition(":")[2] for labelled in match[2].split(", ")]
+    steps, ordered = _sort(match[1]).group_lines("", numbers)
     key = ", ".join(ordered)
-    return Solution("\n".join([task, counted, *steps, f"So {key}."]), key, key, tuple(numbers))
+    reasoning = "\n".join([task_of(match[1], numbers), *steps, f"So {key}."])
+    return Solution(reasoning, key, key, tuple(numbers))
+
+
+def _sort(direction: str) -> KeySort:
+    return KeySort(lambda number: f"{len(number)}{number}", ":", direction == "down")
 
 
 def verify(example: Example, answer_text: str) -> bool:

@@ -1,12 +1,13 @@
-"""Do two words have the same letters: those of each stretch of the alphabet, as they come and sorted, of both.
+"""Do two words have the same letters: as many, and each letter of the first a place of its own in the second.
 
     Anagram:
-     kitten: k1 i2 t3 t4 e5 n6
-     tinted: t1 i2 n3 t4 e5 d6
-    a-e: e, e; e d, d e
-    So no.
+     silent: s1 i2 l3 e4 n5 t6
+     tinsel: t1 i2 n3 s4 e5 l6
+    6=6
+     s4 i2 l6 e5 n3 t1
+    So yes.
 
-The first stretch in which they differ ends it.
+The first letter without a place ends it (" k-"), and so do lengths that differ ("6>5").
 """
 
 import random
@@ -16,7 +17,6 @@ from flashstep.training.tasks.base import Example, Split, split_of
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.spelling import spelled
 from flashstep.training.tasks.text.letter_texts import is_asked_about, word_in_question, word_of_line
-from flashstep.training.tasks.text.sorted_letters import STRETCHES, part_of, told
 from flashstep.training.tasks.trace_steps import Solution
 from flashstep.training.tasks.wording import dress
 from flashstep.training.tasks.words import sample_word
@@ -42,25 +42,39 @@ def verify(example: Example, answer_text: str) -> bool:
 
 
 def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
-    """True when the words are the question's and every stretch is gathered and sorted."""
+    """True when the words are the question's, two of them, and every letter has the right place."""
     _, first, second, *_ = [*reasoning.split("\n"), "", ""]
     words = word_of_line(first), word_of_line(second)
-    if words[0] is None or words[1] is None or not all(is_asked_about(question, word) for word in words):
+    if words[0] is None or words[1] is None or words[0] == words[1]:
+        return False
+    if not all(is_asked_about(question, word) for word in words):
         return False
     return solve(words[0], words[1]).is_reached_by(reasoning, answer_text, verify)
 
 
 def solve(word: str, other: str) -> Solution:
     """Whether the words are anagrams."""
-    lines, key = ["Anagram:", spelled(word), spelled(other)], "yes"
-    for stretch in STRETCHES:
-        parts = [part_of(each, stretch) for each in (word, other)]
-        lines.append(f"{'-'.join(stretch)}: {told(parts[0])}; {told(parts[1])}")
-        if sorted(parts[0]) != sorted(parts[1]):
-            key = "no"
-            break
+    length, other_length = len(word), len(other)
+    sign = "<=>"[(length > other_length) - (length < other_length) + 1]
+    lines, key = ["Anagram:", spelled(word), spelled(other), f"{length}{sign}{other_length}"], "no"
+    if sign == "=":
+        places = _places(word, other)
+        lines.append("".join(f" {letter}{place}" for letter, place in zip(word, places, strict=False)))
+        key = "no" if "-" in places else "yes"
     answer = "Yes, they are anagrams." if key == "yes" else "No, they are not anagrams."
     return Solution("\n".join([*lines, f"So {key}."]), answer, key)
+
+
+def _places(word: str, other: str) -> list[str]:
+    """Where each letter of `word` stands in `other`, no place twice; "-", and an end, for one that has none."""
+    left, places = dict(enumerate(other, 1)), []
+    for letter in word:
+        place = next((place for place, found in left.items() if found == letter), None)
+        if place is None:
+            return [*places, "-"]
+        del left[place]
+        places.append(str(place))
+    return places
 
 
 def _partner(rng: random.Random, word: str) -> str:

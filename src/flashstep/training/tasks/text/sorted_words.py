@@ -2,16 +2,16 @@
 where these are the same.
 
 Order:
-p pear, a apple, p plum
+p: pear, a: apple, p: plum
 a-e: a, a
 f-j: -
 k-o: -
 p-t: p p, p p
 u-z: -
-a apple
-p: e pear, l plum; e l
-e pear
-l plum
+a: apple
+p+ e: pear, l: plum; e l
+e: pear
+l: plum
 So apple, pear, plum.
 """
 
@@ -20,7 +20,7 @@ import random
 import re
 
 from flashstep.training.tasks.base import Example, Split, split_of
-from flashstep.training.tasks.key_sort import sort_groups
+from flashstep.training.tasks.key_sort import KeySort
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.text.letter_texts import is_asked_about, list_in_question, sample_words
 from flashstep.training.tasks.text.sorted_letters import stretch_lines
@@ -58,8 +58,9 @@ def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
 def solve(words: list[str]) -> Solution:
     """The words in order."""
     firsts = [word[0] for word in words]
-    lines = ["Order:", ", ".join(f"{word[0]} {word}" for word in words), *stretch_lines(firsts)]
-    steps, ordered = sort_groups("", words, str)
+    sort = KeySort(str)
+    lines = ["Order:", sort.gathered(words, 0), *stretch_lines(firsts)]
+    steps, ordered = sort.group_lines("", words)
     listed = f"{', '.join(ordered)}."
     return Solution("\n".join([*lines, *steps, f"So {listed}"]), listed, " ".join(ordered))
 

@@ -54,7 +54,7 @@ class Declared:
     @property
     def shown_verbs(self) -> tuple[str, ...]:
         """The verbs that its declaration shows; a request must use one of them."""
-        described = self.verbs[1] in self.tool.description.lower()
+        described = has_words(summary(self.tool), self.verbs[1])
         return self.verbs if described else self.verbs[:1]
 
 
@@ -71,6 +71,8 @@ def declare(
         verbs, slot = like.verbs, "read" if like.reads else "do"
     elif like is not None:
         nouns = like.nouns
+    while set(verbs) & set(" ".join(nouns).split()):  # "report the order report"
+        nouns = vocabulary.nouns(rng, split)
     is_camel = rng.random() < 0.2 if link is None else joined(link.words, is_camel=True) == link.name
     taken = set() if link is None else {link.words}
     num = rng.choices((0, 1, 2, 3, 4), (1, 5, 5, 3, 1))[0] if num_parameters is None else num_parameters

@@ -58,7 +58,7 @@ def _call_lines(wishes: list[Request], tools: list[Declared]) -> list[str]:
     lines = trace.call_lines(wishes[0], tools, "Call 1")
     for number, (before, wish) in enumerate(itertools.pairwise(wishes), 2):
         if wish.declared == before.declared:
-            lines += trace.once_more_lines(wish, f"Call {number}")
+            lines += trace.once_more_lines(wish, number)
         else:
             lines += trace.call_lines(wish, tools, f"Call {number}")
     return lines
@@ -95,7 +95,7 @@ def _for_each_value(
     wishes = [replace(first, arguments={**first.arguments, varied.name: value}) for value in values]
     said = request.listing([request.said_value(rng, varied, value) for value in values], rng)
     text = _said_for_each(rng, split, first, varied, said)
-    wishes[0] = replace(first, said={varied.name: said, **first.said})
+    wishes[0] = replace(first, said={varied.name: said, **first.said}, each={varied.name: values})
     return wishes, text
 
 

@@ -28,12 +28,14 @@ _NATURAL_SHARE, _QUOTED_SHARE, _OPTIONAL_SHARE = 0.5, 0.55, 0.6
 @dataclass(frozen=True, slots=True)
 class Request:
     """One call that is wanted: the tool, its arguments in the order in which they are said, the task in words.
-    said: of arguments, the words of the user that give it, to the letter."""
+    said: of arguments, the words of the user that give it, to the letter. each: of an argument that has another
+    value in each of several calls, all of them."""
 
     declared: Declared
     arguments: dict[str, Any]
     task: str
     said: Mapping[str, str] = field(default_factory=dict)
+    each: Mapping[str, Sequence[Any]] = field(default_factory=dict)
 
     @property
     def call(self) -> tuple[str, dict[str, Any]]:

@@ -20,6 +20,7 @@ noun without a verb: "Asked: the table#."); of everyday tools also one that says
 Then everything that the tool takes, as it is declared: what the words of the request can be given to. The
 arguments come in the order of the request, each behind the words that give it (">"): these are copied from
 where the words before them ended, and only then named. What the request does not give is not mentioned again.
+Values that get a call each are numbered ("#1 "Oslo" #2 "Rome""), and the further calls are "Call #2: get_weather".
 """
 
 import json
@@ -46,9 +47,9 @@ def call_lines(request: Request, tools: Sequence[Declared], label: str = "Asked"
     return [_asked(label, request), *looked_at, *takes, *_quoted_argument_lines(request)]
 
 
-def once_more_lines(request: Request, label: str) -> list[str]:
-    """A further call of the tool that was called last; nothing is searched for."""
-    return [f"{label}: {request.declared.tool.name}", *argument_lines(request)]
+def once_more_lines(request: Request, number: int) -> list[str]:
+    """Call `number`, of the tool that was called last; nothing is searched for."""
+    return [f"Call #{number}: {request.declared.tool.name}", *argument_lines(request)]
 
 
 def argument_lines(request: Request) -> list[str]:
@@ -78,19 +79,15 @@ def shown(value: Any) -> str:
 
 
 def _hint(schema: dict[str, Any]) -> str:
-    """What a value must be; of a text that may be anything, its description."""
+    """What a value must be, where not any text will do, and its description."""
+    kinds = {"boolean": "yes or no", "integer": "number", "number": "number", "array": "list"}
     if options := schema.get("enum"):
-        return " | ".join(map(str, options))
-    match schema.get("type"):
-        case "boolean":
-            return "yes or no"
-        case "integer" | "number":
-            return "number"
-        case "array":
-            return "list"
-        case "object":
-            return ", ".join(schema.get("properties", {}))
-    return str(schema.get("description", ""))
+        kind = " | ".join(map(str, options))
+    elif members := schema.get("properties"):
+        kind = ", ".join(members)
+    else:
+        kind = kinds.get(schema.get("type", ""), "")
+    return ", ".join(filter(None, (kind, str(schema.get("description", "")))))
 
 
 def _asked(label: str, request: Request) -> str:
@@ -102,8 +99,15 @@ def _quoted_argument_lines(request: Request) -> list[str]:
     for name, value in request.arguments.items():
         if name in request.said:
             lines.append(quote(request.said[name]))
+        if name in request.each:
+            lines.append(_numbered(request.each[name]))
         lines.append(_argument(name, value))
     return lines
+
+
+def _numbered(values: Sequence[Any]) -> str:
+    """Values that get a call each: "#1 "Oslo" #2 "Rome""."""
+    return " ".join(f"#{number} {shown(value)}" for number, value in enumerate(values, 1))
 
 
 def _argument(name: str, value: Any) -> str:

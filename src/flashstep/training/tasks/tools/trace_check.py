@@ -17,6 +17,7 @@ _VALUE = r'("(?:[^"\\]|\\.)*"|-?\d+(?:\.\d+)?)'
 # A line on a result: "price: 4.5", "Result 2: price: 4.5, status: "ok"".
 _RESULT = re.compile(rf"(?:Result \d+: )?[\w ]+: {_VALUE}(?:, [\w ]+: {_VALUE})*")
 _ERROR = re.compile(r"^Error: (.*?)\. (?:No second try helps|The same again|Again with)", re.MULTILINE)
+_MARK = re.compile(r"[+*#]")
 # A parameter that a tool takes: "guests? number".
 _PARAMETER = re.compile(r"[\w-]+\?(?: |$)")
 # What is asked for; verb and noun in it, with their marks.
@@ -35,7 +36,7 @@ def check_trace(dialogue: Dialogue, turn: int, message: Message) -> bool:
         return True
     reasoning = message.reasoning or ""
     given = "\n".join(m.content for m in dialogue.messages[:turn])
-    if any(error not in given for error in _errors(reasoning)):
+    if any(error not in given for error in _errors(reasoning)) or not _asks_what_is_given(reasoning, given):
         return False
     verdicts = _verdicts(reasoning, dialogue.tools, by_meaning=dialogue.family == _BY_MEANING)
     if message.tool_calls:
@@ -55,7 +56,7 @@ def traced_calls(reasoning: str, tools: Sequence[Tool]) -> list[ToolCall]:
     calls: list[ToolCall] = []
     for line in reasoning.split("\n"):
         key, _, value = line.partition(": ")
-        name = re.sub(r"^Call \d+: ", "", line)
+        name = re.sub(r"^Call #?\d+: ", "", line)
         if name in schemas:
             calls.append(ToolCall("", name, {}))
         elif calls and key in schemas[calls[-1].name]:
@@ -72,6 +73,16 @@ def _explains_calls(reasoning: str, given: str, made: Sequence[ToolCall], tools:
     if not same_calls(calls, made) or not all(_is_given(call.arguments, given) for call in calls):
         return False
     return all(calls[0].arguments.get(key) == _read(value) for key, value in _CHANGE.findall(reasoning))
+
+
+def _asks_what_is_given(reasoning: str, given: str) -> bool:
+    """What the trace says is asked for, and the values that it numbers, stand in the text."""
+    lines, text = reasoning.split("\n"), given.lower()
+    asked = [found[1] for line in lines if (found := _ASKED.fullmatch(line))]
+    numbered = [_read(value) for line in lines for value in re.findall(f"#\\d+ {_VALUE}", line)]
+    return all(_MARK.sub("", words).lower() in text for words in asked) and all(
+        str(value) in given for value in numbered
+    )
 
 
 def _lists_parameters(reasoning: str, tools: Sequence[Tool]) -> bool:
@@ -116,9 +127,7 @@ def _verdicts(reasoning: str, tools: Sequence[Tool], *, by_meaning: bool) -> lis
     marks: Marks = {}
     for line in reasoning.split("\n"):
         if asked := _ASKED.fullmatch(line):
-            marks = (
-                marks_of_words(re.sub(r"[+*#]", "", asked[1])) if by_meaning else _marks_of_phrases(asked[1])
-            )
+            marks = marks_of_words(_MARK.sub("", asked[1])) if by_meaning else _marks_of_phrases(asked[1])
         elif line.startswith("- "):
             verdicts.append(_verdict(line, marks, tools, by_meaning=by_meaning))
     return verdicts
