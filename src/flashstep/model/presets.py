@@ -22,7 +22,7 @@ def nano(vocab: int = 2048, eos: tuple[int, ...] = (1, 2, 4)) -> dict[str, Any]:
     return _step(
         layers=6, mtp=3, d_model=256, vocab=vocab, inner=512, moe=range(1, 6), experts=16,
         top_k=2, expert_dim=128, shared_dim=128, full_heads=4, sliding_heads=6, kv_heads=2,
-        head_dim=64, window=128, original=131072, positions=262144,
+        head_dim=64, window=512, original=131072, positions=262144,
         limits={4: 7.0, 5: 7.0}, shared_limits={5: 16.0}, dtype="bfloat16", eos=list(eos),
     )  # fmt: skip
 
