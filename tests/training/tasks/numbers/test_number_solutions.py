@@ -42,7 +42,7 @@ TRACES = [
     (decimals.solve, "0.2*0.3", "1+1=2 decimals\n2*3\n*3 2:06, 6\nSo 6.\n2 decimals: 0.06\nSo 0.06."),
     (
         sorting.solve,
-        "Sort up: 3:512, 2:47, 3:803, 2:12; 2 2 3 3",
+        "Sort up: 512 3, 47 2, 803 3, 12 2; 2 2 3 3",
         "2+ 4:47, 1:12; 1 4\n1:12\n4:47\n3+ 5:512, 8:803; 5 8\n5:512\n8:803\nSo 12, 47, 512, 803.",
     ),
     (
@@ -121,7 +121,7 @@ EDGES = [
     (decimals.solve, "0.5-1.25", "-0.75"),
     (decimals.solve, "2.5*4", "10"),
     (decimals.solve, "1.50+1.5", "3"),
-    (sorting.solve, "Sort down: 1:5, 1:5, 1:7; 1 1 1", "7, 5, 5"),
+    (sorting.solve, "Sort down: 5 1, 5 1, 7 1; 1 1 1", "7, 5, 5"),
     (divisors.solve, "gcd(7,7)", "7"),
     (divisors.solve, "lcm(7,9)", "63"),
     (primes.solve, "Is 1 prime?", "no"),

@@ -1,6 +1,6 @@
 """Sorting a list: by how many digits a number has, then by the digits from the left.
 
-Sort up: 3:512, 2:47, 3:803, 2:12; 2 2 3 3
+Sort up: 512 3, 47 2, 803 3, 12 2; 2 2 3 3
 2+ 4:47, 1:12; 1 4
 1:12
 4:47
@@ -18,7 +18,7 @@ from flashstep.training.tasks.key_sort import KeySort
 from flashstep.training.tasks.numbers.question import example_of, numbers_in
 from flashstep.training.tasks.trace_check import Solution, replays
 
-_TASK = re.compile(r"Sort (up|down): (\d:\d+(?:, \d:\d+)*); [\d ]+")
+_TASK = re.compile(r"Sort (up|down): (\d+ \d(?:, \d+ \d)*); [\d ]+")
 
 
 def generate(rng: random.Random, split: Split) -> Example:
@@ -40,8 +40,8 @@ def generate(rng: random.Random, split: Split) -> Example:
 
 def task_of(direction: str, numbers: list[str]) -> str:
     """The first line of a trace: the numbers with their lengths, and these in order."""
-    sort = _sort(direction)
-    return f"Sort {direction}: {sort.gathered(numbers, 0)}; {sort.in_order(numbers, 0)}"
+    counted = ", ".join(f"{number} {len(number)}" for number in numbers)
+    return f"Sort {direction}: {counted}; {_sort(direction).in_order(numbers, 0)}"
 
 
 def solve(task: str) -> Solution:
@@ -49,7 +49,7 @@ def solve(task: str) -> Solution:
     match = _TASK.fullmatch(task)
     if match is None:
         raise ValueError(f"not a list to sort: {task}")
-    numbers = [labelled.partition(":")[2] for labelled in match[2].split(", ")]
+    numbers = [counted.split()[0] for counted in match[2].split(", ")]
     steps, ordered = _sort(match[1]).group_lines("", numbers)
     key = ", ".join(ordered)
     reasoning = "\n".join([task_of(match[1], numbers), *steps, f"So {key}."])
