@@ -74,7 +74,7 @@ def test_both_pools_together_use_the_memory_and_no_more(block_size, num_draft_to
     model = ModelConfig.from_hf(presets.nano())
     config = EngineConfig(
         block_size=block_size, num_draft_tokens=num_draft_tokens, weight_format=weight_format,
-        kv_memory_bytes=150 << 20,
+        kv_memory_bytes=300 << 20,
     )  # fmt: skip
     sizes = config.resolve(model)
     full, sliding = kv_bytes(model, config)
