@@ -19,7 +19,7 @@ from flashstep.kernels.softmax import soften
 from flashstep.kernels.spmd import Team
 from flashstep.kernels.tables import Float32, Inputs, Int64, Layer
 
-ROWS = 8  # rows of a unit
+ROWS = 32  # rows of a unit; the more, the less often long contexts are read from memory
 SPAN_TOKENS = 128  # keys between two updates of the running softmax
 _AHEAD = 4  # blocks between the one whose keys are read and the one whose keys are asked for
 SLACK = 16  # scores that a tile may read or write past a row
