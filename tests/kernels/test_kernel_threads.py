@@ -101,12 +101,15 @@ def test_another_kind_of_cpu_computes_the_same(
     toy_checkpoint, load_toy, toy_tokens, tmp_path, cpu, weight_format
 ):
     """Compiles everything for another CPU of this architecture, the plainest one among them."""
-    expected, _ = run_whole(load_toy(weight_format=weight_format), toy_tokens)
+    exact, _ = run_whole(load_toy(), toy_tokens)
+    here, _ = run_whole(load_toy(weight_format=weight_format), toy_tokens)
     environment = environment_of(cpu) | {"NUMBA_CACHE_DIR": str(tmp_path)}
     result = run_child(toy_checkpoint, weight_format, toy_tokens, **environment)
-    # Where keys and values are bfloat16, CPUs differ in what else of attention they round.
-    tolerance = 1e-5 if weight_format == "float32" else 0.06
-    np.testing.assert_allclose(result["logits"], expected, rtol=0, atol=tolerance)
+    errors = np.abs(np.array(result["logits"]) - exact)
+    if weight_format == "float32":
+        assert errors.max() < 1e-5
+    else:  # beside bfloat16 keys CPUs differ in what else of attention they round: as near, not the same
+        assert np.median(errors) < 1.2 * np.median(np.abs(here - exact))
     again = run_child(toy_checkpoint, weight_format, toy_tokens, **environment)
     assert (result["hits"], again["hits"]) == (0, 1)
     assert again["logits"] == result["logits"]
