@@ -28,10 +28,10 @@ def environment_of(cpu):
     return {"NUMBA_CPU_NAME": name, "NUMBA_CPU_FEATURES": wanted}
 
 
-def computed_elsewhere(program, environment):
+def computed_elsewhere(program, environment, *arguments):
     """What a process of its own prints, which compiles anew."""
     done = subprocess.run(
-        [sys.executable, "-c", program],
+        [sys.executable, "-c", program, *arguments],
         env=os.environ
         | environment
         | {"PYTHONPATH": os.pathsep.join([os.path.dirname(__file__), *filter(None, sys.path)])},

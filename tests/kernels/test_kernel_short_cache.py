@@ -65,20 +65,18 @@ NAN = np.int16(0x7FC0)
 
 @pytest.fixture(scope="module")
 def load_short(toy_checkpoint, toy_config):
-    """block_size -> a runner with exact weights, so that whatever differs comes from K and V."""
+    """(block_size, num_threads) -> a runner with exact weights: what differs comes from K and V."""
     model = pack(Checkpoint.open(toy_checkpoint, toy_config), StorageFormats.of("float32"))
     made = []
 
-    def load(block_size=16, **sizes):
+    def load(block_size=16, num_threads=1):
         num_blocks = -(-640 // block_size)
-        sizes = {"num_full_blocks": num_blocks, "num_sliding_blocks": num_blocks, "num_threads": 1} | sizes
-        made.append(
-            Runner(
-                toy_config, model, block_size=block_size, bytes_per_cached_number=2, max_batch_tokens=320,
-                max_sequences=8, **sizes,
-            )
+        runner = Runner(
+            toy_config, model, num_threads=num_threads, block_size=block_size, bytes_per_cached_number=2,
+            num_full_blocks=num_blocks, num_sliding_blocks=num_blocks, max_batch_tokens=320, max_sequences=8,
         )  # fmt: skip
-        return made[-1]
+        made.append(runner)
+        return runner
 
     yield load
     for runner in made:
@@ -156,9 +154,8 @@ def test_any_even_block_size_gives_the_same_logits(load_short, short_runner, toy
     expected, _ = run_whole(short_runner, toy_tokens)
     blocks = list(reversed(range(-(-40 // block_size))))
     logits, _ = run_in_chunks(load_short(block_size), toy_tokens, [23, 17], full=blocks, sliding=blocks)
-    np.testing.assert_allclose(
-        logits, expected, rtol=0, atol=0.02
-    )  # spans, so roundings, are cut differently
+    # Spans, so roundings, are cut differently.
+    np.testing.assert_allclose(logits, expected, rtol=0, atol=0.02)
 
 
 def test_an_odd_block_size_is_refused(load_short):

@@ -1,15 +1,12 @@
 """Worker threads sleep when idle and wake for the next job; kernels are cached and run on any CPU."""
 
 import json
-import os
-import subprocess
-import sys
 import time
 from contextlib import suppress
 
 import numpy as np
 import pytest
-from elsewhere import RUNNABLE, environment_of
+from elsewhere import RUNNABLE, computed_elsewhere, environment_of
 from flat_batches import run_in_chunks, run_whole
 
 from flashstep.kernels.entry import ANNOUNCE, run
@@ -20,7 +17,6 @@ CHILD = """
 import json, sys
 import numpy as np
 from pathlib import Path
-from elsewhere import RUNNABLE, environment_of
 from flat_batches import run_whole
 from flashstep.engine.runner import Runner
 from flashstep.kernels.entry import run
@@ -87,11 +83,7 @@ def test_warming_up_reports_its_progress():
 
 def run_child(checkpoint, weight_format, token_ids, **environment):
     """Logits and cache hits of a fresh process."""
-    command = [sys.executable, "-c", CHILD, str(checkpoint), weight_format, json.dumps(token_ids)]
-    here = os.path.dirname(__file__)
-    env = os.environ | {"PYTHONPATH": here} | environment
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
-    return json.loads(done.stdout)
+    return computed_elsewhere(CHILD, environment, str(checkpoint), weight_format, json.dumps(token_ids))
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 
 from flashstep.kernels.cpu import FLOAT_LANES, HAS_BFLOAT16_DOT
 from flashstep.kernels.intrinsics import declare
-from flashstep.kernels.vectors import FLOAT, INT16, INT32, INT64, Loop, Memory, splat, steps
+from flashstep.kernels.vectors import FLOAT, INT16, INT32, INT64, Loop, Memory, add_products, splat, steps
 
 _FLOATS, _INTS = ir.VectorType(FLOAT, FLOAT_LANES), ir.VectorType(INT32, FLOAT_LANES)
 _SHORTS = ir.VectorType(INT16, FLOAT_LANES)
@@ -177,7 +177,7 @@ class _Step:
     def floats(self, columns: list[ir.Value]) -> list[ir.Value]:
         """K and V in float32."""
         vectors = [self.w.load(offset, _FLOATS) for offset in columns]
-        return self._fma(self.loop.sums, self._operand(FLOAT, 1, 0), vectors)
+        return add_products(self.builder, self.loop.sums, self._operand(FLOAT, 1, 0), vectors)
 
     def pairs(self, columns: list[ir.Value]) -> list[ir.Value]:
         """Pairs of bfloat16, taken apart: the lower halves come first."""
@@ -186,15 +186,16 @@ class _Step:
         sixteen, high = (ir.Constant(_INTS, [n] * FLOAT_LANES) for n in (16, -0x10000))
         first = [builder.bitcast(builder.shl(pair, sixteen), _FLOATS) for pair in both]
         second = [builder.bitcast(builder.and_(pair, high), _FLOATS) for pair in both]
-        sums = self._fma(self.loop.sums, self._operand(FLOAT, 2, 0), first)
-        return self._fma(sums, self._operand(FLOAT, 2, 1), second)
+        sums = add_products(builder, self.loop.sums, self._operand(FLOAT, 2, 0), first)
+        return add_products(builder, sums, self._operand(FLOAT, 2, 1), second)
 
     def packed(self, columns: list[ir.Value]) -> list[ir.Value]:
         """Pairs of bfloat16 on both sides."""
         vectors = [self.w.load(offset, _INTS) for offset in columns]
         products = ((value, vector) for value in self._operand(INT32, 1, 0) for vector in vectors)
         return [
-            _add_products(self.builder, total, *p) for total, p in zip(self.loop.sums, products, strict=True)
+            _add_pair_products(self.builder, total, *p)
+            for total, p in zip(self.loop.sums, products, strict=True)
         ]
 
     def _operand(self, kind: ir.Type, per_step: int, number: int) -> list[ir.Value]:
@@ -204,17 +205,8 @@ class _Step:
         at = builder.add(index, ir.Constant(INT64, number))
         return [splat(builder, self.x.load(builder.add(row, at), kind), FLOAT_LANES) for row in self.x_rows]
 
-    def _fma(self, sums: list[ir.Value], values: list[ir.Value], vectors: list[ir.Value]) -> list[ir.Value]:
-        name = f"llvm.fmuladd.v{FLOAT_LANES}f32"
-        function = declare(self.builder, name, _FLOATS, [_FLOATS] * 3)
-        products = ((value, vector) for value in values for vector in vectors)
-        return [
-            self.builder.call(function, [value, vector, total])
-            for total, (value, vector) in zip(sums, products, strict=True)
-        ]
 
-
-def _add_products(builder: ir.IRBuilder, sums: ir.Value, a: ir.Value, b: ir.Value) -> ir.Value:
+def _add_pair_products(builder: ir.IRBuilder, sums: ir.Value, a: ir.Value, b: ir.Value) -> ir.Value:
     """float32 `sums` [16] + the two products of bfloat16 in each lane of a and b, which are int32."""
     operand = ir.VectorType(_Bfloat16(), 2 * FLOAT_LANES) if _HAS_TYPE else _INTS
     function = declare(builder, "llvm.x86.avx512bf16.dpbf16ps.512", _FLOATS, [_FLOATS, operand, operand])

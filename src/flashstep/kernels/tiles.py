@@ -17,9 +17,8 @@ from numba.extending import intrinsic
 
 from flashstep.kernels.cpu import FLOAT_LANES, INTEGER_LANES
 from flashstep.kernels.dot_product import dot_product
-from flashstep.kernels.intrinsics import declare
 from flashstep.kernels.tables import PANEL
-from flashstep.kernels.vectors import FLOAT, INT32, INT64, Loop, Memory, splat, steps
+from flashstep.kernels.vectors import FLOAT, INT32, INT64, Loop, Memory, add_products, splat, steps
 
 _SCALE_BYTES, _QUARTER_BYTES = 2 * PANEL, 4 * PANEL  # parts of an int4 group; a group is 1152 bytes
 _GROUP_BYTES = _SCALE_BYTES + 4 * _QUARTER_BYTES
@@ -48,18 +47,14 @@ def float_tile(rows: int, vectors: int) -> Any:
             for offset in steps(builder, row, lanes, vectors)
         ]
         zero = ir.Constant(vector, [0.0] * lanes)
-        fma = declare(builder, f"llvm.fmuladd.v{lanes}f32", vector, [vector] * 3)
         loop = Loop(builder, args[5], [zero] * len(outputs))
         w_row = builder.add(args[3], builder.mul(loop.index, args[4]))
         if kind == types.float32:
             columns = [w.load(o, vector) for o in steps(builder, w_row, lanes, vectors)]
         else:
             columns = [w.load_bfloat16(o, lanes) for o in steps(builder, w_row, 2 * lanes, vectors)]
-        sums = []
-        for r in range(rows):
-            value = splat(builder, x.load(builder.add(x_rows[r], loop.index), FLOAT), lanes)
-            for c in range(vectors):
-                sums.append(builder.call(fma, [value, columns[c], loop.sums[r * vectors + c]]))
+        values = [splat(builder, x.load(builder.add(row, loop.index), FLOAT), lanes) for row in x_rows]
+        sums = add_products(builder, loop.sums, values, columns)
         loop.close(sums)
         for offset, value in zip(outputs, sums, strict=True):
             y.store(value, offset)

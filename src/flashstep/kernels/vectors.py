@@ -5,7 +5,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from flashstep.kernels.intrinsics import prefetch_line
+from flashstep.kernels.intrinsics import declare, prefetch_line
 
 INT16, INT32, INT64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
 FLOAT = ir.FloatType()
@@ -92,6 +92,19 @@ def splat(builder: ir.IRBuilder, value: ir.Value, lanes: int) -> ir.Value:
     one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, ir.Constant(INT32, 0))
     mask = ir.Constant(ir.VectorType(INT32, lanes), [0] * lanes)
     return builder.shuffle_vector(one, ir.Constant(vector, ir.Undefined), mask)
+
+
+def add_products(
+    builder: ir.IRBuilder, sums: list[ir.Value], values: list[ir.Value], columns: list[ir.Value]
+) -> list[ir.Value]:
+    """sums + values * columns of float32 vectors, rows outside, columns inside."""
+    kind = columns[0].type
+    function = declare(builder, f"llvm.fmuladd.v{kind.count}f32", kind, [kind] * 3)
+    products = ((value, column) for value in values for column in columns)
+    return [
+        builder.call(function, [value, column, total])
+        for total, (value, column) in zip(sums, products, strict=True)
+    ]
 
 
 def steps(builder: ir.IRBuilder, start: ir.Value, step: ir.Value | int, count: int) -> list[ir.Value]:

@@ -54,14 +54,14 @@ def solve(word: str) -> Solution:
 
 def stretch_lines(letters: Sequence[str]) -> list[str]:
     """Of each stretch of the alphabet: the letters in it, as they come and sorted."""
-    return [f"{'-'.join(stretch)}: {told(part_of(letters, stretch))}" for stretch in STRETCHES]
+    return [f"{'-'.join(stretch)}: {_told(_part_of(letters, stretch))}" for stretch in STRETCHES]
 
 
-def part_of(letters: Sequence[str], stretch: tuple[str, str]) -> list[str]:
+def _part_of(letters: Sequence[str], stretch: tuple[str, str]) -> list[str]:
     """Those of `letters` that lie in a stretch of the alphabet, as they come."""
     return [letter for letter in letters if stretch[0] <= letter <= stretch[1]]
 
 
-def told(part: Sequence[str]) -> str:
+def _told(part: Sequence[str]) -> str:
     """Some letters as they come and sorted: "b a a, a a b"; "-" for none."""
     return f"{' '.join(part)}, {' '.join(sorted(part))}" if part else "-"
