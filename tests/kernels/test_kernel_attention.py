@@ -8,7 +8,7 @@ from elsewhere import OTHER_CPUS, RUNNABLE, computed_elsewhere, environment_of
 from numba import njit
 
 from flashstep.kernels.attention_tile import attention_tile, pack_operand, step_depth
-from flashstep.kernels.cpu import FLOAT_LANES, HAS_BFLOAT16_DOT
+from flashstep.kernels.cpu import FLOAT_LANES, PACKS_BFLOAT16
 from flashstep.kernels.quantise import from_bfloat16, to_bfloat16
 from flashstep.kernels.softmax import soften
 
@@ -16,9 +16,9 @@ ROWS, DEPTH, COLUMNS = 4, 10, 2 * FLOAT_LANES
 KINDS = [np.float32, np.int16]
 CHILD = """
 import json
-from flashstep.kernels.cpu import FLOAT_LANES, HAS_BFLOAT16_DOT
+from flashstep.kernels.cpu import FLOAT_LANES, PACKS_BFLOAT16
 from test_kernel_attention import errors
-print(json.dumps([FLOAT_LANES, HAS_BFLOAT16_DOT, errors()]))
+print(json.dumps([FLOAT_LANES, PACKS_BFLOAT16, errors()]))
 """
 _whole = attention_tile(ROWS, 1, 2, accumulate=False)
 _parted = attention_tile(ROWS, 2, 1, accumulate=True)
@@ -67,7 +67,7 @@ def products(kind):
     y, z = np.empty((ROWS, COLUMNS), np.float32), np.ones((ROWS, COLUMNS), np.float32)
     multiply(operand.ravel(), stored(w, kind), np.arange(DEPTH, dtype=np.int64) * step, y.ravel(), z.ravel())
     if kind == np.int16:
-        x, w = (rounded(x) if HAS_BFLOAT16_DOT else x), rounded(w)
+        x, w = (rounded(x) if PACKS_BFLOAT16 else x), rounded(w)
     exact = x.astype(np.float64) @ w.astype(np.float64)
     return (y, exact), (np.concatenate((z[:, FLOAT_LANES:], z[:, :FLOAT_LANES]), axis=1), 1 + exact)
 
@@ -80,10 +80,10 @@ def softened(kind, low, high, peak):
     inside = scores[3 + low : 3 + high].astype(np.float64)
     exact = np.zeros(count)
     new_peak = max([peak, *inside])
-    exact[low:high] = np.exp(inside - new_peak)
+    exact[low:high] = np.exp2(inside - new_peak)
     found_peak, total = weigh(scores, np.int64(low), np.int64(high), np.float32(peak), kind(0)[None])
     weights = scores[3 : 3 + count]
-    if kind == np.int16 and HAS_BFLOAT16_DOT:
+    if kind == np.int16 and PACKS_BFLOAT16:
         weights = from_bfloat16(scores.view(np.uint16)[6 : 6 + count])
     return (found_peak, total, weights), (new_peak, exact.sum(), exact)
 
@@ -110,7 +110,7 @@ def test_products_are_those_of_the_numbers_that_are_stored(kind):
 def test_scores_within_bounds_become_weights_and_others_zero(kind, low, high, peak):
     low, high = min(low, 4 * FLOAT_LANES), min(high, 4 * FLOAT_LANES)
     (found_peak, total, weights), (new_peak, exact_total, exact) = softened(kind, low, high, peak)
-    is_packed = kind == np.int16 and HAS_BFLOAT16_DOT
+    is_packed = kind == np.int16 and PACKS_BFLOAT16
     assert found_peak == np.float32(new_peak)
     np.testing.assert_allclose(total, exact_total, rtol=1e-4 if is_packed else 1e-5, atol=1e-35)
     np.testing.assert_allclose(weights, exact, rtol=2**-8 if is_packed else 1e-5, atol=1e-35)

@@ -78,7 +78,7 @@ def attention_block(step: Step, layer: Layer) -> None:
     place_rows(step, layer, pool)
     barrier(team)
     value_rows = advance(work.value_rows, team.thread * strides.score)
-    scratch = Scratch(work.scratch, value_rows, team.thread * strides.scratch, 0, strides.score)
+    scratch = Scratch(work.scratch, value_rows, team.thread * strides.scratch, 0, 0, strides.score)
     attention(
         team,
         step.inputs,

@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from flashstep.kernels.cpu import FLOAT_LANES, HAS_BFLOAT16_DOT
+from flashstep.kernels.cpu import FLOAT_LANES, PACKS_BFLOAT16
 from flashstep.kernels.intrinsics import declare
 from flashstep.kernels.vectors import FLOAT, INT16, INT32, INT64, Loop, Memory, add_products, splat, steps
 
@@ -41,7 +41,7 @@ class _Bfloat16(ir.Type):
 
 def is_packed(cached: Any) -> bool:
     """Whether queries and weights beside K and V of this type (a numba pointer) are bfloat16."""
-    return HAS_BFLOAT16_DOT and cached.dtype == types.int16
+    return PACKS_BFLOAT16 and cached.dtype == types.int16
 
 
 @intrinsic

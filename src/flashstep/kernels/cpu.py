@@ -1,8 +1,11 @@
-"""What the vector units of this CPU can do, read once when the kernels are imported.
+"""What the vector and matrix units of this CPU can do, read once when the kernels are imported.
 
 Numbers are lanes of 32 bits. The compiler's own view of the CPU is used (it honours
 NUMBA_CPU_NAME and NUMBA_CPU_FEATURES), so that no instruction is emitted which it would reject.
 """
+
+import ctypes
+import sys
 
 import llvmlite.binding as llvm
 from numba.core import config
@@ -48,8 +51,33 @@ def has_bfloat16_dot() -> bool:
     return float_lanes() == 16 and "avx512bf16" in features() and name.startswith("znver")
 
 
+def has_float_parts() -> bool:
+    """Are there instructions of `float_lanes` lanes that take a float apart at its whole part and scale it by
+    a power of two?"""
+    return features() >= {"avx512f", "avx512dq"}
+
+
+def has_amx() -> bool:
+    """Is there a unit that multiplies tiles of bytes and of bfloat16, and may this process use it?
+
+    Linux gives its registers (8 KiB a thread) to who asks for them; threads started later have them, too.
+    """
+    if not features() >= {"amx-tile", "amx-int8", "amx-bf16", "avx512f"} or sys.platform != "linux":
+        return False
+    try:
+        return ctypes.CDLL(None).syscall(_ARCH_PRCTL, _ARCH_REQ_XCOMP_PERM, _XFEATURE_XTILEDATA) == 0
+    except (OSError, AttributeError):
+        return False
+
+
+# Linux on x86-64: asm/unistd_64.h, asm/prctl.h, asm/fpu/types.h.
+_ARCH_PRCTL, _ARCH_REQ_XCOMP_PERM, _XFEATURE_XTILEDATA = 158, 0x1023, 18
+
 FLOAT_LANES = float_lanes()
 INTEGER_LANES = integer_lanes()
 HAS_VNNI = has_vnni()
 HAS_BFLOAT16_DOT = has_bfloat16_dot()
+HAS_FLOAT_PARTS = has_float_parts()
+HAS_AMX = has_amx()
+PACKS_BFLOAT16 = HAS_BFLOAT16_DOT or HAS_AMX  # queries and weights that meet K and V in bfloat16
 IS_X86 = llvm.get_process_triple().startswith("x86_64")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from flashstep.kernels.amx import close_tiles, open_tiles
 from flashstep.kernels.draft import draft_chain
 from flashstep.kernels.forward import trunk
 from flashstep.kernels.jit import entry_point, inner_kernel, source_stamp, stage_kernel
@@ -112,10 +113,12 @@ def _execute(
     team: Team, weights: Weights, tables: Tables, caches: Caches, work: Workspace, inputs: Inputs
 ) -> None:
     step = new_step(team, weights, tables, caches, work, inputs)
+    open_tiles()
     if inputs.counts[0] == TRUNK:
         trunk(step)
     else:
         draft_chain(step)
+    close_tiles()
     barrier(team)
 
 

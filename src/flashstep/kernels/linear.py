@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from flashstep.kernels.cpu import FLOAT_LANES, INTEGER_LANES
+from flashstep.kernels.amx import TILE, TILE_BYTES
+from flashstep.kernels.amx_linear import int8_panel_of_tiles
+from flashstep.kernels.cpu import FLOAT_LANES, HAS_AMX, INTEGER_LANES
 from flashstep.kernels.jit import exact_kernel, kernel
 from flashstep.kernels.peak import largest_magnitude
 from flashstep.kernels.spmd import Team, own_range
@@ -169,6 +171,15 @@ _int4_panel = _integer_panel(int4_tile, GROUP, (4, 4, 2, 2) if _is_wide else (4,
 
 
 @kernel
+def is_for_tiles(m: Matrix, rows: Int32, first: int, count: int) -> bool:
+    """Whether an int8 matrix meets the `count` rows numbered `rows[first:]`, which ascend, in tiles of AMX: they
+    are neighbours, and fill a tile."""
+    if not HAS_AMX or count < TILE or m.depth % TILE_BYTES != 0:
+        return False
+    return rows[first + count - 1] - rows[first] == count - 1
+
+
+@kernel
 def linear_panel(
     weights: Weights,
     m: Matrix,
@@ -186,7 +197,13 @@ def linear_panel(
     column = panel * PANEL
     scale = m.scale_offset + item * m.num_columns + column
     total = m.sum_offset + item * m.num_columns + column
-    if m.format == INT8_PANELS:
+    if m.format == INT8_PANELS and is_for_tiles(m, rows, first, count):
+        row = np.int64(rows[first])
+        int8_panel_of_tiles(
+            x.chars, x.base + row * x.stride, x.stride, weights.chars, at, m.depth, weights.sums, total,
+            weights.floats, scale, x.scales, x.first_scale + row, count, y.values, y.base + column, y.stride,
+        )  # fmt: skip
+    elif m.format == INT8_PANELS:
         _int8_panel(weights, m, at, scale, total, x, rows, first, count, y, column)
     elif m.format == INT4_PANELS:
         _int4_panel(weights, m, at, scale, total, x, rows, first, count, y, column)

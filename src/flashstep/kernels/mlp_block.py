@@ -7,13 +7,15 @@ rows behind them; results are added in the order of choice, so they do not depen
 import numpy as np
 
 from flashstep.kernels.activation import swiglu
+from flashstep.kernels.amx import TILE
+from flashstep.kernels.cpu import HAS_AMX
 from flashstep.kernels.jit import inner_kernel
 from flashstep.kernels.linear import ROW_GROUP, Operand, Output, linear_panel, prepare_row
 from flashstep.kernels.moe import choose_experts, group_by_expert
 from flashstep.kernels.pointers import advance
 from flashstep.kernels.spmd import barrier, own_range
 from flashstep.kernels.step import Step, add_branch, norm_row, normed_operand
-from flashstep.kernels.tables import PANEL, Int32, Layer, LayerScalars, Matrix, padded, read_matrix
+from flashstep.kernels.tables import INT8_PANELS, PANEL, Int32, Layer, LayerScalars, Matrix, padded, read_matrix
 
 # Rows that are multiplied in the time in which a panel is read from memory, about.
 _READING_ROWS = 4
@@ -77,6 +79,32 @@ def mixed_linear(
 
 
 @inner_kernel
+def _pays_gathering(stack: Matrix, num_experts: int, starts: Int32) -> bool:
+    """Whether some expert's rows fill a tile of AMX, which takes neighbours only."""
+    if not HAS_AMX or stack.format != INT8_PANELS:
+        return False
+    most = 0
+    for e in range(num_experts):
+        most = max(most, starts[e + 1] - starts[e])
+    return most >= TILE
+
+
+@inner_kernel
+def _gather_rows(step: Step, x: Operand, rows: Int32, count: int) -> Operand:
+    """The first `count` rows numbered in `rows`, by place; this thread copies its share of them."""
+    work, width = step.work, step.sizes.d_model
+    low, high = own_range(step.team, count)
+    for place in range(low, high):
+        row = np.int64(rows[place])
+        work.routed_scales[place] = x.scales[x.first_scale + row]
+        start, to = x.base + row * x.stride, place * width
+        for i in range(width):
+            work.routed_chars[to + i] = x.chars[start + i]
+    barrier(step.team)
+    return Operand(work.routed, work.routed_chars, work.routed_scales, 0, width, 0)
+
+
+@inner_kernel
 def activate_rows(
     step: Step,
     gated: int,
@@ -132,12 +160,15 @@ def mlp_block(step: Step, layer: Layer, scalars: LayerScalars) -> None:
     shared_inner = Operand(
         work.inner, work.inner_chars, work.inner_scales, routed * layer.expert_dim, layer.inner_dim, routed
     )
+    expert_gate_up = read_matrix(step.tables, layer.expert_gate_up) if layer.num_experts > 0 else gate_up
+    routed_x, routed_rows = x, rows
     if layer.num_experts > 0:
         group_by_expert(work.expert_ids, count, layer.top_k, layer.num_experts, starts, rows, places)
-    expert_gate_up = read_matrix(step.tables, layer.expert_gate_up) if layer.num_experts > 0 else gate_up
+        if _pays_gathering(expert_gate_up, layer.num_experts, starts):
+            routed_x, routed_rows = _gather_rows(step, x, rows, routed), work.identity
     mixed_linear(
         step, gate_up, x, Output(work.gated, shared, shared_stride), expert_gate_up, layer.num_experts,
-        starts, x, rows, Output(work.gated, 0, gated_stride),
+        starts, routed_x, routed_rows, Output(work.gated, 0, gated_stride),
     )  # fmt: skip
     barrier(team)
     activate_rows(

@@ -51,10 +51,13 @@ class Memory:
         self.builder, self.bytes = builder, bytes_
         self.base = builder.ptrtoint(data, INT64)
 
+    def address(self, offset: ir.Value) -> ir.Value:
+        """Where element `offset` lies, as int64."""
+        return self.builder.add(self.base, self.builder.mul(offset, ir.Constant(INT64, self.bytes)))
+
     def pointer(self, offset: ir.Value, kind: ir.Type) -> ir.Value:
         """Where element `offset` lies, as a pointer to `kind`."""
-        scaled = self.builder.mul(offset, ir.Constant(INT64, self.bytes))
-        return self.builder.inttoptr(self.builder.add(self.base, scaled), kind.as_pointer())
+        return self.builder.inttoptr(self.address(offset), kind.as_pointer())
 
     def load(self, offset: ir.Value, kind: ir.Type) -> ir.Value:
         """The value of type `kind` from element `offset` on."""

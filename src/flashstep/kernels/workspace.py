@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flashstep.kernels.attention import ROWS, score_stride, scratch_floats
+from flashstep.kernels.cpu import HAS_AMX
 from flashstep.kernels.jit import inner_kernel
 from flashstep.kernels.tables import PANEL, Float32, Inputs, Int8, Int32, Int64, Layer, Sizes
 
@@ -24,7 +25,7 @@ class Workspace(NamedTuple):
     residual, hidden [T, D] (hidden = the trunk's result, kept for the caller); normed [T, 2D];
     qkv, gates, branch (a sub-block's result), router [T, ...]; context [T, N * H]; gated and inner:
     rows of gate|up products and of SwiGLU results, routed rows by place, then shared rows;
-    routed [T * K, D] expert results; turns: cosines and sines; scratch, value_rows: per thread.
+    routed [T * K, D] expert results; routed_chars: what the experts read, by place (AMX only); turns: cosines and sines; scratch, value_rows: per thread.
     """
 
     residual: Float32
@@ -46,6 +47,8 @@ class Workspace(NamedTuple):
     inner_chars: Int8
     inner_scales: Float32
     routed: Float32
+    routed_chars: Int8
+    routed_scales: Float32
     turns: Float32
     scratch: Float32
     value_rows: Int64
@@ -146,7 +149,9 @@ def new_workspace(
         expert_ids=ints(strides.routed_rows), expert_weights=floats(strides.routed_rows),
         gated=floats(rows * gated), inner=floats(rows * inner), inner_chars=chars(rows * inner),
         inner_scales=floats(strides.routed_rows + rows),
-        routed=floats(strides.routed_rows * strides.branch), turns=floats(rows * strides.turns),
+        routed=floats(strides.routed_rows * strides.branch),
+        routed_chars=chars(strides.routed_rows * d if HAS_AMX else 0), routed_scales=floats(strides.routed_rows),
+        turns=floats(rows * strides.turns),
         scratch=floats(num_threads * strides.scratch),
         value_rows=np.zeros(num_threads * strides.score, np.int64), logits=floats(rows * strides.logits),
         identity=np.arange(strides.routed_rows + rows, dtype=np.int32),

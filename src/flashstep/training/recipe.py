@@ -175,7 +175,7 @@ def nano_world() -> Recipe:
     return Recipe(
         name="nano-world",
         preset="nano",
-        seed=137,
+        seed=149,
         checkpoint_steps=50,
         phases=(
             Phase(

@@ -3,7 +3,8 @@
 Every word is 3 to 12 letters a-z and belongs to the wanted split. Invented words are pieces of real
 *train* words glued together, or syllables; they teach what letters each vocabulary piece has. So do, in
 training, the words that our texts themselves are written with (tools, names, instructions): many are one entry of the
-vocabulary, and nobody would ask for their letters otherwise. Random strings over a small alphabet make high letter
+vocabulary, and nobody would ask for their letters otherwise; and all other entries of the vocabulary, alone or glued
+together, since the letters of an entry are only known to who has seen them. Random strings over a small alphabet make high letter
 counts common, runs of one letter teach to keep count.
 """
 
@@ -21,7 +22,7 @@ _ONSETS = "b c d f g h j k l m n p r s t v w y z bl br ch cl cr dr fl gr pl pr q
 _VOWELS = "a e i o u ai ea ee ie oa oo ou"
 _CODAS = "- - - b ck d g l ll m n nd ng nt p r rd rr s ss st t tt x"  # "-" is none
 _ENDINGS = "s ed er est ing ly ness less ful able y ment"
-_OWN_SHARE = 0.3
+_OWN_SHARE, _PIECES_SHARE = 0.2, 0.2
 
 
 @cache
@@ -49,10 +50,18 @@ def _own_words() -> tuple[str, ...]:
     return tuple(resources.files(__package__).joinpath("own_words.txt").read_text(encoding="ascii").split())
 
 
+@cache
+def _pieces() -> tuple[str, ...]:
+    """The entries of the built-in model's vocabulary that are two letters or more and nothing else."""
+    return tuple(resources.files(__package__).joinpath("pieces.txt").read_text(encoding="ascii").split())
+
+
 def sample_word(rng: random.Random, split: Split) -> str:
     """A lower-case word of `split`; about two in five are real."""
     if split == "train" and rng.random() < _OWN_SHARE:
         return _own_word(rng)
+    if split == "train" and rng.random() < _PIECES_SHARE:
+        return _glued(rng)
     draw = rng.random()
     if draw < 0.35:
         return rng.choice(common_words(split))
@@ -80,6 +89,14 @@ def _own_word(rng: random.Random) -> str:
         if split_of(word) != "train":
             word += rng.choice(_ENDINGS.split())
         if len(word) <= MAX_LETTERS and split_of(word) == "train":
+            return word
+
+
+def _glued(rng: random.Random) -> str:
+    """One to three entries of the vocabulary, together a word of training."""
+    while True:
+        word = "".join(rng.choices(_pieces(), k=rng.choice((1, 1, 1, 2, 2, 3))))
+        if MIN_LETTERS <= len(word) <= MAX_LETTERS and split_of(word) == "train":
             return word
 
 

@@ -58,14 +58,14 @@ def check_trace(question: str, reasoning: str, answer_text: str) -> bool:
 
 
 def _sample(rng: random.Random) -> tuple[int, int]:
-    """Base and exponent: squares up to 99, cubes up to 30, small bases further, sometimes 0 and 1."""
+    """Base and exponent: squares up to 99, at times 999, cubes up to 99, small bases further, sometimes 0 and 1."""
     draw = rng.random()
     if draw < 0.3:
-        return rng.randint(0, 99), 2
+        return rng.randint(0, rng.choice((99, 99, 999))), 2
     if draw < 0.45:
-        return rng.randint(0, 30), 3
+        return rng.randint(0, rng.choice((30, 99))), 3
     if draw < 0.55:
-        return rng.randint(1, 99), rng.choice((0, 1))
+        return rng.randint(1, rng.choice((99, 999))), rng.choice((0, 1))
     if draw < 0.65:
-        return 2, rng.randint(2, 16)
-    return rng.randint(1, 12), rng.randint(2, 7)
+        return rng.choice((2, 2, 3)), rng.randint(2, 16)
+    return rng.randint(1, rng.choice((12, 30))), rng.randint(2, 7)

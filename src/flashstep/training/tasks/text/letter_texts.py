@@ -7,13 +7,14 @@ from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.spelling import spelled
 from flashstep.training.tasks.trace_steps import mentions
 from flashstep.training.tasks.wording import quoted
-from flashstep.training.tasks.words import common_words, written
+from flashstep.training.tasks.words import common_words, sample_word, written
 
 _ORDINALS = (
     "first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth",
     "eleventh", "twelfth", "thirteenth", "fourteenth",
 )  # fmt: skip
 _SUFFIXES = {1: "st", 2: "nd", 3: "rd"}
+_ODD_SHARE = 0.35
 _PLAIN_SHARE = 0.6  # of the words in questions stand without quotation marks
 
 
@@ -62,8 +63,16 @@ def is_asked_about(question: str, word: str | None) -> bool:
 
 
 def sample_words(rng: random.Random, split: Split, num: int, most_letters: int) -> list[str]:
-    """`num` different common words of one split, of at most `most_letters` letters."""
-    return rng.sample([w for w in common_words(split) if len(w) <= most_letters], num)
+    """`num` different words of one split, of at most `most_letters` letters: common ones, in training also
+    others, since a model that has the common ones by heart copies no others."""
+    common = [w for w in common_words(split) if len(w) <= most_letters]
+    words: dict[str, None] = {}
+    while len(words) < num:
+        is_odd = split == "train" and rng.random() < _ODD_SHARE
+        word = sample_word(rng, split) if is_odd else rng.choice(common)
+        if len(word) <= most_letters and word != "and":  # which a list has between its words
+            words[word] = None
+    return list(words)
 
 
 def list_in_question(rng: random.Random, words: list[str]) -> str:

@@ -36,6 +36,8 @@ from flashstep.training.tasks.wording import dress
 
 WORDINGS = ("celsius_to_fahrenheit", "fahrenheit_to_celsius")
 _BOILING, _HOTTEST = 100, 300  # degrees Celsius
+# Fives of degrees Celsius and nines of degrees Fahrenheit below zero and 32; 54 reach to where nothing is colder.
+_COLD, _COLDEST = 10, 54
 _SIGNED = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?")
 Problem = tuple[int, str]
 """(degrees, the scale they are in: "C" or "F")."""
@@ -114,11 +116,11 @@ def _columns(verdict: str, trace: str) -> list[str]:
 
 
 def _sample(rng: random.Random) -> Problem:
-    hottest = rng.choice((_BOILING, _HOTTEST))
-    is_cold = rng.random() < 0.15
+    hottest = rng.choice((_BOILING, _BOILING, _HOTTEST))
+    is_cold, cold = rng.random() < 0.15, rng.randint(1, rng.choice((_COLD, _COLD, _COLDEST)))
     if rng.random() < 0.6:
-        return -5 * rng.randint(1, 10) if is_cold else rng.randint(0, hottest), "C"
-    return 32 + 9 * (-rng.randint(1, 10) if is_cold else rng.randint(0, hottest // 5)), "F"
+        return -5 * cold if is_cold else rng.randint(0, hottest), "C"
+    return 32 + 9 * (-cold if is_cold else rng.randint(0, hottest // 5)), "F"
 
 
 def _subject(problem: Problem) -> str:

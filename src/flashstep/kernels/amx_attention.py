@@ -1,0 +1,111 @@
+"""Attention in bfloat16 on the tiles of AMX: 16 or 32 queries times 32 keys, or their weights times 32 numbers of V.
+
+K lies in pairs of the depth and is multiplied where it is. V lies in blocks that may be shorter than a tile and
+whose last tokens may never have been written, so a span of it is copied ("staged") first, zeros around it.
+Every row is computed in this way, however few there are, and tiles begin at fixed positions: a row's result
+depends on nothing else.
+"""
+
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
+
+from flashstep.kernels.amx import TILE, Tiles, spread
+from flashstep.kernels.cpu import HAS_AMX
+from flashstep.kernels.vectors import FLOAT, INT64, Loop, Memory
+
+STEP_TOKENS = 32  # of the depth in one product
+_PARTS = 2
+_FLOATS = ir.VectorType(FLOAT, TILE)
+
+
+@intrinsic
+def has_tiles(typing_context: Any, cached: Any) -> Any:
+    """Whether K and V behind this pointer can be multiplied in tiles, if their blocks allow it."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        return ir.Constant(ir.IntType(1), HAS_AMX and signature.args[0].dtype == types.int16)
+
+    return types.boolean(cached), codegen
+
+
+def bfloat16_block(row_tiles: int, *, accumulate: bool) -> Any:
+    """Make `block(x, x_at, x_stride, w, w_at, w_stride, steps, y, y_at, y_stride)`.
+
+    y[r, c] = (y[r, c] if accumulate) + sum_k x[r, k] * w[k, c] for `row_tiles` times 16 rows and two times 16
+    columns. x: bfloat16 in the places of float32 numbers, as x_at and x_stride count; w: pairs of bfloat16; w_at and
+    y_at: where the first row of each 16 columns begins; w_stride: from pair to pair of the depth, in elements of w.
+    steps: times 32 is the depth.
+    """
+    num_sums = row_tiles * _PARTS
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        x, y = (Memory(context, builder, signature.args[i], args[i], 4) for i in (0, 7))
+        w = Memory(context, builder, signature.args[3], args[3], signature.args[3].dtype.bitwidth // 8)
+        tiles = Tiles(builder)
+        x_stride, w_stride, y_stride = (
+            builder.mul(args[i], INT64(memory.bytes)) for i, memory in ((2, x), (5, w), (9, y))
+        )
+        y_tile = builder.mul(y_stride, INT64(TILE))
+        outputs = [
+            address
+            for part in range(_PARTS)
+            for address in spread(builder, y.address(builder.extract_value(args[8], part)), y_tile, row_tiles)
+        ]
+        for number, address in enumerate(outputs):
+            if accumulate:
+                tiles.load(number, address, y_stride)
+            else:
+                tiles.zero(number)
+        loop = Loop(builder, args[6], [])
+        x_step = builder.mul(loop.index, INT64(2 * STEP_TOKENS))
+        x_tile = builder.mul(x_stride, INT64(TILE))
+        rows = spread(builder, builder.add(x.address(args[1]), x_step), x_tile, row_tiles)
+        for r, address in enumerate(rows):
+            tiles.load(num_sums + r, address, x_stride)
+        w_step = builder.mul(loop.index, builder.mul(w_stride, INT64(TILE)))
+        for part in range(_PARTS):
+            b = num_sums + row_tiles + part
+            address = builder.add(w.address(builder.extract_value(args[4], part)), w_step)
+            tiles.load(b, address, w_stride)
+            for r in range(row_tiles):
+                tiles.add_bfloat16(part * row_tiles + r, num_sums + r, b)
+        loop.close([])
+        for number, address in enumerate(outputs):
+            tiles.store(number, address, y_stride)
+        return context.get_dummy_value()
+
+    @intrinsic
+    def block(
+        typing_context: Any, x: Any, x_at: Any, x_stride: Any, w: Any, w_at: Any, w_stride: Any, steps: Any, y: Any,
+        y_at: Any, y_stride: Any,
+    ) -> Any:  # fmt: skip
+        i64, starts = types.int64, types.UniTuple(types.int64, _PARTS)
+        return types.void(x, i64, i64, w, starts, i64, i64, y, starts, i64), codegen
+
+    return block
+
+
+@intrinsic
+def copy_floats(typing_context: Any, target: Any, to: Any, source: Any, start: Any, count: Any) -> Any:
+    """Copy `count` times four bytes, a multiple of 16 and at least that, from `source[start]` to `target[to]`."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        kinds = signature.args[0].dtype, signature.args[2].dtype
+        written, read = (
+            Memory(context, builder, signature.args[i], args[i], kind.bitwidth // 8)
+            for i, kind in zip((0, 2), kinds, strict=True)
+        )
+        to_address, from_address = written.address(args[1]), read.address(args[3])
+        loop = Loop(builder, builder.lshr(args[4], INT64(4)), [])
+        step = builder.mul(loop.index, INT64(4 * TILE))
+        line = builder.load(
+            builder.inttoptr(builder.add(from_address, step), _FLOATS.as_pointer()), align=1
+        )
+        builder.store(line, builder.inttoptr(builder.add(to_address, step), _FLOATS.as_pointer()), align=1)
+        loop.close([])
+        return context.get_dummy_value()
+
+    return types.void(target, types.int64, source, types.int64, types.int64), codegen
