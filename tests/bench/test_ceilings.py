@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from flashstep.bench.ceilings import measure_ceilings
-from flashstep.kernels.ceiling import NUM_SUMS, float32_turns, int8_turns, read_words
-from flashstep.kernels.cpu import HAS_VNNI
+from flashstep.kernels.ceiling import NUM_SUMS, float32_turns, int8_turns, read_words, tile_turns
+from flashstep.kernels.cpu import HAS_AMX, HAS_VNNI
 
 FIRST_SUMS = sum(range(NUM_SUMS))  # sum i starts at i
 
@@ -27,6 +27,11 @@ def test_each_turn_adds_two_products_of_the_halves_of_each_sum() -> None:
         halves = sums.view(np.int16).astype(np.int32).reshape(-1, 2)
         sums += halves @ np.array([-3, 5], np.int32)
     assert int8_turns(5) == sums.sum()
+
+
+@pytest.mark.skipif(not HAS_AMX, reason="no tiles on this CPU")
+def test_each_turn_of_tiles_adds_a_row_of_products_to_each_number() -> None:
+    assert tile_turns(7) == 7 * 64
 
 
 def test_each_turn_halves_each_sum_and_adds_a_half() -> None:

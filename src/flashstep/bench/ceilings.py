@@ -17,10 +17,13 @@ from flashstep.engine.config import WeightFormat
 from flashstep.kernels.ceiling import (
     FLOAT32_MACS_PER_TURN,
     INT8_MACS_PER_TURN,
+    TILE_MACS_PER_TURN,
     float32_turns,
     int8_turns,
     read_words,
+    tile_turns,
 )
+from flashstep.kernels.cpu import HAS_AMX
 
 MEMORY_BYTES = 512 << 20  # read as one buffer; more than a core's share of any cache
 _TRY_BYTES = 256 << 20  # that one thread reads in one try of a small buffer
@@ -66,13 +69,14 @@ class Ceilings:
 
 def measure_ceilings(num_threads: int, weights_bytes: int, memory_bytes: int = MEMORY_BYTES) -> Ceilings:
     """Measure all of them; some seconds. Smaller `memory_bytes` are for tests."""
+    int8 = (tile_turns, TILE_MACS_PER_TURN) if HAS_AMX else (int8_turns, INT8_MACS_PER_TURN)
     with Gang.of(num_threads) as gang:
         return Ceilings(
             num_threads=num_threads,
             memory_bytes_per_s=gang.read_rate(memory_bytes),
             weights_bytes=weights_bytes,
             weights_bytes_per_s=gang.read_rate(weights_bytes),
-            int8_macs_per_s=gang.rate(int8_turns, INT8_MACS_PER_TURN),
+            int8_macs_per_s=gang.rate(*int8),
             float32_macs_per_s=gang.rate(float32_turns, FLOAT32_MACS_PER_TURN),
         )
 

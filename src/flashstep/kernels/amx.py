@@ -1,9 +1,9 @@
 """The tile registers of Intel's AMX: eight tiles of 16 rows of 64 bytes, and products of two of them.
 
-A product adds to a tile C of 16 x 16 numbers of 32 bits the product of A, 16 rows of 64 bytes, and B, whose 16
-rows hold four bytes (two bfloat16) of the depth for each of 16 columns: the way in which int8 weights and pairs
-of K and V lie in memory. A thread prepares the unit with `open_tiles` and gives it back with `close_tiles`; all tiles
-have one shape, since a change of shape costs as much as a dozen products. All of this is empty without AMX.
+A product adds to a tile C of 16 x 16 numbers of 32 bits the product of A, 16 rows of 64 bytes, and B, whose
+16 rows hold four bytes (two bfloat16) of the depth for each of 16 columns: so lie int8 weights and pairs of
+K and V in memory. A thread takes the unit with `open_tiles` and gives it back with `close_tiles`; all tiles
+have one shape, since a change of shape costs as much as a dozen products. Without AMX these two do nothing.
 """
 
 import struct

@@ -21,12 +21,12 @@ _UNIT_BYTES = 4 * PANEL  # of a panel: four inputs of all its channels
 
 
 def int8_block(row_tiles: int, column_tiles: int) -> Any:
-    """Make `block(x, x_at, x_stride, w, w_at, depth, sums, sum_at, scales, scale_at, x_scales, x_scale_at, y, y_at,
-    y_stride)`.
+    """Make `block(x, x_at, x_stride, w, w_at, depth, sums, sum_at, scales, scale_at, x_scales, x_scale_at,
+    y, y_at, y_stride)`.
 
-    y[r, c] = scales[c] * (sums[c] + integer products) * x_scales[r] for `row_tiles` times 16 neighbouring rows and
-    `column_tiles` times 16 columns of a panel. x: rows with flipped sign bit; w_at: the first column in the first unit
-    of the panel (INT8_PANELS); depth: a multiple of 64.
+    y[r, c] = scales[c] * (sums[c] + integer products) * x_scales[r] for `row_tiles` times 16 neighbouring
+    rows and `column_tiles` times 16 columns of a panel. x: rows with flipped sign bit; w_at: the first column
+    in the first unit of the panel (INT8_PANELS); depth: a multiple of 64.
     """
     num_sums = row_tiles * column_tiles
     # With two tiles of rows, eight registers hold two of columns at a time; with one, columns take turns.
@@ -44,7 +44,9 @@ def int8_block(row_tiles: int, column_tiles: int) -> Any:
                 tiles.load(r * column_tiles + c, address, INT64(0))
         loop = Loop(builder, builder.lshr(args[5], INT64(6)), [])
         x_step = builder.mul(loop.index, INT64(TILE_BYTES))
-        rows = spread(builder, builder.add(x.address(args[1]), x_step), builder.mul(x_stride, INT64(TILE)), row_tiles)
+        rows = spread(
+            builder, builder.add(x.address(args[1]), x_step), builder.mul(x_stride, INT64(TILE)), row_tiles
+        )
         for tile, address in zip(a_tiles, rows, strict=True):
             tiles.load(tile, address, x_stride)
         w_step = builder.mul(loop.index, INT64(TILE * _UNIT_BYTES))
@@ -60,9 +62,7 @@ def int8_block(row_tiles: int, column_tiles: int) -> Any:
         start = builder.ptrtoint(parts, INT64)
         for number, address in enumerate(spread(builder, start, TILE * TILE_BYTES, num_sums)):
             tiles.store(number, address, INT64(TILE_BYTES))
-        factors = [
-            scales.load(builder.add(args[9], INT64(c * TILE)), _FLOATS) for c in range(column_tiles)
-        ]
+        factors = [scales.load(builder.add(args[9], INT64(c * TILE)), _FLOATS) for c in range(column_tiles)]
         for r in range(row_tiles):
             loop = Loop(builder, INT64(TILE), [])
             row = builder.add(loop.index, INT64(r * TILE))
@@ -79,8 +79,9 @@ def int8_block(row_tiles: int, column_tiles: int) -> Any:
 
     @intrinsic
     def block(
-        typing_context: Any, x: Any, x_at: Any, x_stride: Any, w: Any, w_at: Any, depth: Any, sums: Any, sum_at: Any,
-        scales: Any, scale_at: Any, x_scales: Any, x_scale_at: Any, y: Any, y_at: Any, y_stride: Any,
+        typing_context: Any, x: Any, x_at: Any, x_stride: Any, w: Any, w_at: Any, depth: Any,
+        sums: Any, sum_at: Any, scales: Any, scale_at: Any, x_scales: Any, x_scale_at: Any,
+        y: Any, y_at: Any, y_stride: Any,
     ) -> Any:  # fmt: skip
         i64 = types.int64
         return types.void(
@@ -100,8 +101,8 @@ def int8_panel_of_tiles(
     scales: Float32, scale_at: int, x_scales: Float32, x_scale_at: int, count: int,
     y: Float32, y_at: int, y_stride: int,
 ) -> None:  # fmt: skip
-    """A panel times `count` neighbouring rows, at least 16: see `int8_block`. The last tile of rows may do some
-    of the one before it again."""
+    """A panel times `count` neighbouring rows, at least 16: see `int8_block`. The last tile of rows may do
+    some of the one before it again."""
     if not HAS_AMX:
         return
     done = count // 32 * 32

@@ -6,26 +6,22 @@ outside its own range exactly, so the result of a row does not depend on how its
 chunks. The row at position p sees (p - window, p]; no block outside is read.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 
 from flashstep.kernels.activation import exp32, sigmoid
-from flashstep.kernels.amx import TILE
-from flashstep.kernels.amx_attention import STEP_TOKENS, bfloat16_block, copy_floats, has_tiles
+from flashstep.kernels.amx_attention import STEP_TOKENS, add_staged, is_in_tiles, score_in_tiles, stage_values
+from flashstep.kernels.attention_scratch import Scratch, span_tokens, whole_rows
 from flashstep.kernels.attention_tile import attention_tile, depth_slots, pack_operand, step_depth
-from flashstep.kernels.cpu import FLOAT_LANES, HAS_AMX
-from flashstep.kernels.jit import inner_kernel, kernel
-from flashstep.kernels.pool import Pool, cell_number, fetch_block, value_stride
+from flashstep.kernels.cpu import FLOAT_LANES
+from flashstep.kernels.jit import inner_kernel
+from flashstep.kernels.pool import Pool, cell_number, fetch_block
 from flashstep.kernels.softmax import soften
 from flashstep.kernels.spmd import Team
-from flashstep.kernels.tables import Float32, Inputs, Int64, Layer
+from flashstep.kernels.tables import Float32, Inputs, Layer
 
 ROWS = 32  # rows of a unit; the more, the less often long contexts are read from memory
-SPAN_TOKENS = 128  # keys between two updates of the running softmax
 _AHEAD = 4  # blocks between the one whose keys are read and the one whose keys are asked for
 _LOG2_E, _LN_2 = np.float32(1.4426950408889634), np.float32(0.6931471805599453)
-SLACK = 16  # scores that a tile may read or write past a row
 
 # Sums enough to hide the latency of a multiply-add, but no more than there are registers for: with 32 of them
 # a tile of K is one to eight queries times twice 16 keys, else one to four times 16; of V it is one to four
@@ -44,113 +40,6 @@ _value_4 = attention_tile(4, 1, _COLUMNS_4 // FLOAT_LANES, accumulate=True)
 _rest_1, _rest_2 = (attention_tile(rows, 1, 32 // FLOAT_LANES, accumulate=True) for rows in (1, 2))
 _REST_4 = min(32, _COLUMNS_4)
 _rest_4 = attention_tile(4, 1, _REST_4 // FLOAT_LANES, accumulate=True)
-# The same in tiles of AMX.
-_tile_score_1, _tile_score_2 = (bfloat16_block(rows, accumulate=False) for rows in (1, 2))
-_tile_value_1, _tile_value_2 = (bfloat16_block(rows, accumulate=True) for rows in (1, 2))
-
-
-class Scratch(NamedTuple):
-    """A thread's private numbers: queries, results, scores of a unit, running maxima and sums.
-
-    Five areas from `base`: query heads [n, value_stride], results likewise, scores [n, score_stride],
-    maxima [n], sums [n], for n = `num_rows`, the unit's query heads filled up to whole tiles of AMX where there are
-    any; behind them room for a span of V. value_rows: where the tokens of a span (pairs of them in bfloat16)
-    begin in V.
-    """
-
-    values: Float32
-    value_rows: Int64
-    base: int
-    num_queries: int
-    num_rows: int
-    score_stride: int
-
-
-def scratch_floats(num_queries: int, head_dim: int, block_size: int) -> int:
-    """Size of one thread's scratch for units of `num_queries` query heads."""
-    width, scores = value_stride(head_dim), score_stride(block_size)
-    staged = scores // 2 * width if HAS_AMX else 0
-    return whole_rows(num_queries) * (2 * width + scores + 2) + SLACK + staged
-
-
-@kernel
-def whole_rows(num_queries: int) -> int:
-    """`num_queries`, filled up to whole tiles of AMX where there are any."""
-    return (num_queries + TILE - 1) // TILE * TILE if HAS_AMX else num_queries
-
-
-def score_stride(block_size: int) -> int:
-    """Floats of one row of scores: a whole span of blocks and the slack of the last tile."""
-    return max(1, SPAN_TOKENS // block_size) * block_size + SLACK
-
-
-@inner_kernel
-def _is_in_tiles(pool: Pool) -> bool:
-    """Whether scores and results are computed in tiles of AMX: K and V are bfloat16, blocks and heads are whole
-    tiles, and so is a span of blocks."""
-    size = pool.block_size
-    span = max(1, SPAN_TOKENS // size) * size
-    return has_tiles(pool.k) and size % TILE == 0 and pool.key_depth % 32 == 0 and span % STEP_TOKENS == 0
-
-
-@inner_kernel
-def _whole_steps(tokens: int) -> int:
-    """How many products of a tile `tokens` of V take, the last one maybe filled up."""
-    return (tokens + STEP_TOKENS - 1) // STEP_TOKENS
-
-
-@inner_kernel
-def _score_in_tiles(pool: Pool, scratch: Scratch, w_at: tuple[int, ...], y_at: tuple[int, ...]) -> None:
-    """`_score_keys` in tiles."""
-    x, stride, width, n = scratch.values, scratch.score_stride, pool.value_stride, 0
-    step, steps = 2 * pool.block_size, pool.key_depth // 32
-    while n < scratch.num_rows:
-        to = (y_at[0] + n * stride, y_at[1] + n * stride)
-        if scratch.num_rows - n >= 2 * TILE:
-            _tile_score_2(x, scratch.base + n * width, width, pool.k, w_at, step, steps, x, to, stride)
-            n += 2 * TILE
-        else:
-            _tile_score_1(x, scratch.base + n * width, width, pool.k, w_at, step, steps, x, to, stride)
-            n += TILE
-
-
-@inner_kernel
-def _stage_values(pool: Pool, scratch: Scratch, lead: int, count: int, steps: int) -> None:
-    """Copy V of the `count` listed pairs behind `lead` pairs of zeros, and zeros behind them to whole steps."""
-    values, width, listed = scratch.values, pool.value_stride, scratch.value_rows
-    to = _staged_at(scratch, width)
-    for i in range(to, to + lead * width):
-        values[i] = np.float32(0.0)
-    to += lead * width
-    for i in range(count):
-        copy_floats(values, to + i * width, pool.v, listed[i], width)
-    for i in range(to + count * width, to + (steps * STEP_TOKENS // 2 - lead) * width):
-        values[i] = np.float32(0.0)
-
-
-@inner_kernel
-def _staged_at(scratch: Scratch, width: int) -> int:
-    """Where the copied span of V begins."""
-    return scratch.base + scratch.num_rows * (2 * width + scratch.score_stride + 2)
-
-
-@inner_kernel
-def _add_staged(pool: Pool, scratch: Scratch, weights: int, steps: int) -> None:
-    """results[n] += weights[n] . the copied V, `steps` times 32 tokens, in tiles."""
-    x, stride, width, n = scratch.values, scratch.score_stride, pool.value_stride, 0
-    staged, results = _staged_at(scratch, width), scratch.base + scratch.num_rows * width
-    while n < scratch.num_rows:
-        at, to = weights + n * stride, results + n * width
-        if scratch.num_rows - n >= 2 * TILE:
-            for c in range(0, width, 2 * TILE):
-                w_at, y_at = (staged + c, staged + c + TILE), (to + c, to + c + TILE)
-                _tile_value_2(x, at, stride, x, w_at, width, steps, x, y_at, width)
-            n += 2 * TILE
-        else:
-            for c in range(0, width, 2 * TILE):
-                w_at, y_at = (staged + c, staged + c + TILE), (to + c, to + c + TILE)
-                _tile_value_1(x, at, stride, x, w_at, width, steps, x, y_at, width)
-            n += TILE
 
 
 @inner_kernel
@@ -162,8 +51,8 @@ def _score_keys(pool: Pool, scratch: Scratch, w_at: tuple[int, ...], y_at: tuple
     )  # fmt: skip
     pair = step_depth(pool.k)
     depth, step, n = pool.key_depth // pair, pair * pool.block_size, 0
-    if _PARTS == 2 and _is_in_tiles(pool):
-        _score_in_tiles(pool, scratch, w_at, y_at)
+    if _PARTS == 2 and is_in_tiles(pool):
+        score_in_tiles(pool, scratch, w_at, y_at)
         return
     while n < scratch.num_queries:
         left = scratch.num_queries - n
@@ -262,13 +151,12 @@ def _soften_query(
     pool: Pool, scratch: Scratch, query: int, scores: int, first: int, low: int, high: int, end: int
 ) -> None:
     """Turn scores [low, high) of one query into weights against its running maximum, and those of the rest of
-    [first, end) into zeros; its result and its sum so far are rescaled. `scores` is where its row starts."""
+    [first, end), which are whole vectors, into zeros; its result and its sum so far are rescaled. `scores` is
+    where its row starts."""
     values, n, width = scratch.values, scratch.num_rows, pool.value_stride
     state = scratch.base + n * (2 * width + scratch.score_stride) + query
-    start = first // FLOAT_LANES * FLOAT_LANES
-    num_vectors = (end - start + FLOAT_LANES - 1) // FLOAT_LANES
-    before = values[state]
-    peak, total = soften(values, scores + start, num_vectors, low - start, high - start, before, pool.k)
+    before, num_vectors = values[state], (end - first) // FLOAT_LANES
+    peak, total = soften(values, scores + first, num_vectors, low - first, high - first, before, pool.k)
     if peak > before:
         shrink = exp32((before - peak) * _LN_2)
         values[state] = peak
@@ -310,30 +198,27 @@ def _attend_unit(
     size, width, n = pool.block_size, pool.value_stride, scratch.num_queries
     group, pair, slots = n // count, step_depth(pool.k), depth_slots(pool.k)
     oldest = max(0, position - window + 1) if window > 0 else 0
-    span, newest = max(1, SPAN_TOKENS // size) * size, (position + count - 1) // size
-    scores, in_tiles = scratch.base + 2 * scratch.num_rows * width, _is_in_tiles(pool)
+    span, newest = span_tokens(size), (position + count - 1) // size
+    scores = scratch.base + 2 * scratch.num_rows * width
+    unit = STEP_TOKENS if is_in_tiles(pool) else FLOAT_LANES  # tokens whose weights begin together
     for number in range(oldest // span, (position + count - 1) // span + 1):
         start = number * span
         begin, end = max(oldest, start), min(position + count, start + span)
         _score_blocks(pool, scratch, s, head, begin // size, (end - 1) // size, newest, scores - start)
+        lead, tail = (begin - start) // unit * unit, (end - start + unit - 1) // unit * unit
         for query in range(n):
             own = position + query // group
             low = min(max(begin, own - window + 1), end) if window > 0 else begin
             high = max(low, min(end, own + 1))
-            row, lead, tail = scores + query * scratch.score_stride, begin - start, end - start
-            if in_tiles:
-                lead, tail = lead // STEP_TOKENS * STEP_TOKENS, _whole_steps(tail) * STEP_TOKENS
+            row = scores + query * scratch.score_stride
             _soften_query(pool, scratch, query, row, lead, low - start, high - start, tail)
         first = begin // pair * pair
         steps = _list_values(pool, scratch, s, head, first, end)
-        if in_tiles:
-            lead = (begin - start) // STEP_TOKENS * STEP_TOKENS
-            whole = _whole_steps(end - start) - lead // STEP_TOKENS
-            _stage_values(pool, scratch, (first - start - lead) // pair, steps, whole)
-            _add_staged(pool, scratch, scores + lead, whole)
-            continue
-        vector = (begin - start) // FLOAT_LANES * FLOAT_LANES
-        _add_values(pool, scratch, scores + vector + (first - start - vector) * slots // pair, steps)
+        if is_in_tiles(pool):
+            stage_values(pool, scratch, (first - start - lead) // pair, steps, tail - lead)
+            add_staged(pool, scratch, scores + lead, tail - lead)
+        else:
+            _add_values(pool, scratch, scores + lead + (first - start - lead) * slots // pair, steps)
 
 
 @inner_kernel
@@ -394,8 +279,8 @@ def attention(
             count = min(ROWS, inputs.query_starts[next_s + 1] - next_row)
             _fetch_beginning(pool, next_s, next_head, np.int64(inputs.positions[next_row]), count, window)
         count = min(ROWS, inputs.query_starts[s + 1] - row)
-        part = Scratch(scratch.values, scratch.value_rows, scratch.base, count * group, whole_rows(count * group),
-                       scratch.score_stride)  # fmt: skip
+        part = Scratch(scratch.values, scratch.value_rows, scratch.base, count * group,
+                       whole_rows(count * group), scratch.score_stride)  # fmt: skip
         _gather(pool, part, layer, qkv, row * qkv_stride, qkv_stride, head)
         _attend_unit(pool, part, s, head, np.int64(inputs.positions[row]), count, window)
         _finish_unit(part, layer, pool.value_stride, row, head, gates, gate_stride, context)

@@ -10,17 +10,22 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
+from numba.core import cgutils
 from numba.extending import intrinsic
 
-from flashstep.kernels.cpu import FLOAT_LANES, HAS_VNNI, INTEGER_LANES
+from flashstep.kernels.amx import TILE, TILE_BYTES, Tiles, close_tiles, open_tiles
+from flashstep.kernels.cpu import FLOAT_LANES, HAS_AMX, HAS_VNNI, INTEGER_LANES
 from flashstep.kernels.dot_product import dot_product, pair_products
 from flashstep.kernels.intrinsics import declare
 from flashstep.kernels.jit import kernel
 from flashstep.kernels.tables import Int64
+from flashstep.kernels.vectors import Loop
 
 # Two units with a latency of five cycles need ten independent sums; a dozen fit any CPU's registers.
 NUM_SUMS = 12
 INT8_MACS_PER_TURN = NUM_SUMS * INTEGER_LANES * (4 if HAS_VNNI else 2)
+_NUM_SUM_TILES = 4  # of the eight; two more are multiplied
+TILE_MACS_PER_TURN = _NUM_SUM_TILES * TILE * TILE * TILE_BYTES
 FLOAT32_MACS_PER_TURN = NUM_SUMS * FLOAT_LANES
 
 _INT16, _INT32, _INT64, _FLOAT = ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
@@ -96,6 +101,41 @@ def _turns(lane: ir.Type, lanes: int, result: Any, multiply_add: Callable[..., i
 
 _int8_turns = _turns(_INT32, INTEGER_LANES, types.int32, _byte_products)
 _float32_turns = _turns(_FLOAT, FLOAT_LANES, types.float32, _fused)
+
+
+@intrinsic
+def _tile_turns(typing_context: Any, count: Any) -> Any:
+    """Tiles of ones multiplied `count` times, added to each of the sums; returns a number of the first."""
+
+    def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
+        if not HAS_AMX:
+            return ir.Constant(_INT32, 0)
+        room = cgutils.alloca_once(builder, ir.ArrayType(_INT32, TILE * TILE))
+        start, stride = builder.ptrtoint(room, _INT64), ir.Constant(_INT64, TILE_BYTES)
+        ones = context.insert_const_bytes(builder.module, b"\x01" * (TILE * TILE_BYTES))
+        tiles, factors = Tiles(builder), (_NUM_SUM_TILES, _NUM_SUM_TILES + 1)
+        for tile in factors:
+            tiles.load(tile, builder.ptrtoint(ones, _INT64), stride)
+        for tile in range(_NUM_SUM_TILES):
+            tiles.zero(tile)
+        loop = Loop(builder, args[0], [])
+        for tile in range(_NUM_SUM_TILES):
+            tiles.add_bytes(tile, *factors)
+        loop.close([])
+        for tile in reversed(range(_NUM_SUM_TILES)):
+            tiles.store(tile, start, stride)
+        return builder.load(builder.inttoptr(start, _INT32.as_pointer()))
+
+    return types.int32(types.int64), codegen
+
+
+@kernel
+def tile_turns(count: int) -> int:
+    """`count` (at least 1) turns of TILE_MACS_PER_TURN multiply-adds of bytes in AMX's tiles."""
+    open_tiles()
+    total = _tile_turns(count)
+    close_tiles()
+    return total
 
 
 @kernel

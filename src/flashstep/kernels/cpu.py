@@ -11,6 +11,9 @@ import llvmlite.binding as llvm
 from numba.core import config
 from numba.core.codegen import get_host_cpu_features
 
+# Of Linux on x86-64: asm/unistd_64.h, asm/prctl.h, asm/fpu/types.h.
+_ARCH_PRCTL, _ARCH_REQ_XCOMP_PERM, _XFEATURE_XTILEDATA = 158, 0x1023, 18
+
 
 def features() -> frozenset[str]:
     """Names of the instruction sets that compiled code may use, in LLVM's spelling."""
@@ -69,9 +72,6 @@ def has_amx() -> bool:
     except (OSError, AttributeError):
         return False
 
-
-# Linux on x86-64: asm/unistd_64.h, asm/prctl.h, asm/fpu/types.h.
-_ARCH_PRCTL, _ARCH_REQ_XCOMP_PERM, _XFEATURE_XTILEDATA = 158, 0x1023, 18
 
 FLOAT_LANES = float_lanes()
 INTEGER_LANES = integer_lanes()

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 from numba import njit
 
 from flashstep.kernels.compiled_cache import CompiledCache
+from flashstep.kernels.cpu import HAS_AMX
 
 F = TypeVar("F", bound=Callable[..., Any])
 # Sums may be reordered and multiplies fused; NaN and infinity keep their meaning.
@@ -62,8 +63,8 @@ def entry_point(function: F) -> F:
 
 
 def source_stamp() -> int:
-    """A number that changes when any kernel source changes."""
-    digest = hashlib.sha256()
+    """A number that changes when any kernel source changes, or whether this process may use AMX."""
+    digest = hashlib.sha256(bytes([HAS_AMX]))
     for file in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(file.read_bytes())
     return int.from_bytes(digest.digest()[:6], "little")

@@ -172,8 +172,8 @@ _int4_panel = _integer_panel(int4_tile, GROUP, (4, 4, 2, 2) if _is_wide else (4,
 
 @kernel
 def is_for_tiles(m: Matrix, rows: Int32, first: int, count: int) -> bool:
-    """Whether an int8 matrix meets the `count` rows numbered `rows[first:]`, which ascend, in tiles of AMX: they
-    are neighbours, and fill a tile."""
+    """Whether an int8 matrix meets the `count` rows numbered `rows[first:]`, which ascend, in tiles of AMX:
+    they are neighbours, and fill a tile."""
     if not HAS_AMX or count < TILE or m.depth % TILE_BYTES != 0:
         return False
     return rows[first + count - 1] - rows[first] == count - 1

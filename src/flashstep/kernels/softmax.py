@@ -13,10 +13,13 @@ from flashstep.kernels.vectors import FLOAT, INT32, INT64, Loop, Memory, splat
 
 _FLOATS, _INTS = ir.VectorType(FLOAT, FLOAT_LANES), ir.VectorType(INT32, FLOAT_LANES)
 _LOWEST = -126.0  # below it 2**x has no normal float32
-# 2**r within [0, 1) to 8e-8 of it, or to 3e-6; of each degree the least worst error, with a first factor of 1.
+# 2**r within [0, 1) to 8e-8 of it, or to 3e-6: of each degree the least worst error, the first factor of 1.
 _SERIES = (1.0, 0.6931513, 0.24016444, 0.055799913, 0.00901703, 0.0018671304)
 _ROUGH_SERIES = (1.0, 0.69304484, 0.24128021, 0.05224247, 0.013426688)
-_TO_FLOOR, _BY_MODE = 9, 4  # operands of AVX-512: what is left over the next whole number; as numbers are rounded now
+_TO_FLOOR, _BY_MODE = (
+    9,
+    4,
+)  # operands of AVX-512: what is left over the next whole number; as numbers are rounded now
 
 
 @intrinsic
@@ -103,8 +106,8 @@ class _Row:
         return builder.call(reduce, [ir.Constant(FLOAT, 0.0), total], fastmath=("reassoc",))
 
     def _begin(self, sums: ir.Value, *, has_bounds: bool) -> tuple[Loop, ir.Value, ir.Value | None]:
-        """A loop over the vectors with running `sums` (and, where some scores lie outside the bounds, distances
-        from `low`): it, the vector's scores, and which of them lie within the bounds."""
+        """A loop over the vectors with running `sums` (and, where some scores lie outside the bounds,
+        distances from `low`): it, the vector's scores, and which of them lie within the bounds."""
         builder = self.builder
         loop = Loop(builder, self.num_vectors, [sums, self.from_low] if has_bounds else [sums])
         start = builder.mul(loop.index, ir.Constant(INT64, FLOAT_LANES))
@@ -147,8 +150,14 @@ def power_of_two(builder: ir.IRBuilder, x: ir.Value, *, is_rough: bool) -> ir.Va
 
 
 def _masked(builder: ir.IRBuilder, name: str, operands: list[ir.Value]) -> ir.Value:
-    """An instruction of AVX-512 on all lanes: `reduce` takes whole parts off, `scalef` gives a * 2**floor(b)."""
-    arguments = [*operands, ir.Constant(_FLOATS, [0.0] * FLOAT_LANES), ir.IntType(16)(0xFFFF), INT32(_BY_MODE)]
+    """An instruction of AVX-512 on all lanes: `reduce` takes whole parts off, `scalef` gives
+    a * 2**floor(b)."""
+    arguments = [
+        *operands,
+        ir.Constant(_FLOATS, [0.0] * FLOAT_LANES),
+        ir.IntType(16)(0xFFFF),
+        INT32(_BY_MODE),
+    ]
     kinds = [argument.type for argument in arguments]
     function = declare(builder, f"llvm.x86.avx512.mask.{name}.ps.512", _FLOATS, kinds)
     return builder.call(function, arguments)

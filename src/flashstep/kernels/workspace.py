@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from flashstep.kernels.attention import ROWS, score_stride, scratch_floats
+from flashstep.kernels.attention import ROWS
+from flashstep.kernels.attention_scratch import score_stride, scratch_floats
 from flashstep.kernels.cpu import HAS_AMX
 from flashstep.kernels.jit import inner_kernel
 from flashstep.kernels.tables import PANEL, Float32, Inputs, Int8, Int32, Int64, Layer, Sizes
@@ -25,7 +26,8 @@ class Workspace(NamedTuple):
     residual, hidden [T, D] (hidden = the trunk's result, kept for the caller); normed [T, 2D];
     qkv, gates, branch (a sub-block's result), router [T, ...]; context [T, N * H]; gated and inner:
     rows of gate|up products and of SwiGLU results, routed rows by place, then shared rows;
-    routed [T * K, D] expert results; routed_chars: what the experts read, by place (AMX only); turns: cosines and sines; scratch, value_rows: per thread.
+    routed [T * K, D] expert results; routed_chars: what the experts read, by place (AMX only); turns:
+    cosines and sines; scratch, value_rows: per thread.
     """
 
     residual: Float32
@@ -150,7 +152,8 @@ def new_workspace(
         gated=floats(rows * gated), inner=floats(rows * inner), inner_chars=chars(rows * inner),
         inner_scales=floats(strides.routed_rows + rows),
         routed=floats(strides.routed_rows * strides.branch),
-        routed_chars=chars(strides.routed_rows * d if HAS_AMX else 0), routed_scales=floats(strides.routed_rows),
+        routed_chars=chars(strides.routed_rows * d if HAS_AMX else 0),
+        routed_scales=floats(strides.routed_rows),
         turns=floats(rows * strides.turns),
         scratch=floats(num_threads * strides.scratch),
         value_rows=np.zeros(num_threads * strides.score, np.int64), logits=floats(rows * strides.logits),
