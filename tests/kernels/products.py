@@ -4,11 +4,21 @@ import hashlib
 
 import numpy as np
 
+from flashstep.kernels.amx import close_tiles, open_tiles
+from flashstep.kernels.jit import kernel
 from flashstep.kernels.linear import Operand, Output, linear, prepare_row
 from flashstep.kernels.pack import Packer
 from flashstep.kernels.quantise import from_bfloat16, to_bfloat16, to_int4, to_int8
 from flashstep.kernels.spmd import Team, new_control
 from flashstep.kernels.tables import BFLOAT_PANELS, GROUP, INT4_PANELS, INT8_PANELS, Matrix
+
+
+@kernel
+def linear_as_in_a_step(team, weights, matrix, x, rows, count, y):
+    """`linear` in a thread that has taken the tiles."""
+    open_tiles()
+    linear(team, weights, matrix, x, rows, count, y)
+    close_tiles()
 
 
 def multiply(weights, x, format_, rows, num_threads=1):
@@ -33,7 +43,7 @@ def multiply(weights, x, format_, rows, num_threads=1):
     output = Output(y.reshape(-1), 0, matrix.num_columns)
     for thread in range(num_threads):
         team = Team(new_control(num_threads), thread, num_threads)
-        linear(team, packed, matrix, operand, np.array(rows, np.int32), len(rows), output)
+        linear_as_in_a_step(team, packed, matrix, operand, np.array(rows, np.int32), len(rows), output)
     return y[:, : len(weights)]
 
 
@@ -70,6 +80,7 @@ def digests():
     weights = (codes * 2.0 ** rng.integers(-3, 2, (130, 1))).astype(np.float32)
     products = {
         "int8": multiply(weights, x, INT8_PANELS, range(9)),
+        "int8 of many rows": multiply(np.tile(weights, 2), np.tile(x, (4, 2)), INT8_PANELS, range(36)),
         "int4": multiply(weights, x, INT4_PANELS, range(9)),
         "bf16": multiply(weights, np.rint(4 * x), BFLOAT_PANELS, range(9)),
     }

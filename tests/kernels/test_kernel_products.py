@@ -34,6 +34,18 @@ def test_float32_and_int8_products_match_numpy(shape):
         assert np.abs(rounded - exact).max() < 0.015 * np.abs(exact).max() + 0.1
 
 
+@pytest.mark.parametrize("shape", [(200, 64), (64, 192), (70, 96)], ids=str)
+@pytest.mark.parametrize("first", [0, 5], ids=str)
+def test_int8_products_of_many_rows_have_the_bits_of_numpy(shape, first):
+    weights, x = values(shape), values((80, shape[1]), 6)
+    exact = int8_twin(weights, x)
+    for count in (15, 16, 17, 31, 32, 33, 48, 50, 64, 75):  # tiles of 16 and 32, and what is left of them
+        neighbours = range(first, first + count)
+        scattered = [*range(first, first + count - 1), 79 if first + count < 80 else 78]
+        for rows in (list(neighbours), scattered, list(neighbours)[::-1]):
+            np.testing.assert_array_equal(multiply(weights, x, INT8_PANELS, rows), exact[rows])
+
+
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
 def test_int4_products_are_those_of_the_rounded_weights(shape):
     weights, x = values(shape), values((9, shape[1]), 6)
