@@ -56,6 +56,20 @@ def test_one_json_object_says_what_the_file_says(speaking_checkpoint, tmp_path, 
     assert json.loads(capsys.readouterr().out) == json.loads(file.read_text())
 
 
+def test_what_training_asks_is_asked_on_demand_and_kept_apart(speaking_checkpoint, tmp_path, capsys) -> None:
+    file = tmp_path / "result.json"
+    asked = ("core", "gym", "--family", "letters", "--family", "gym/chain_sum", "--out", str(file))
+    assert run(speaking_checkpoint, *asked, "--seen") == 0
+    assert "as training asks" in capsys.readouterr().out
+    result = json.loads(file.read_text())
+    assert result["settings"]["split"] == "train"
+    assert [row["n"] for entry in result["families"].values() for row in entry["results"].values()] == [2, 2]
+    questions = [f["question"] for entry in result["families"].values() for f in entry["failures"]]
+    assert run(speaking_checkpoint, *asked) == 2
+    assert "split" in capsys.readouterr().err
+    assert questions  # a toy model: it fails at both kinds
+
+
 def test_an_evaluation_goes_on_where_it_was_stopped(speaking_checkpoint, tmp_path, capsys) -> None:
     file = tmp_path / "result.json"
     assert run(speaking_checkpoint, "core", "--family", "letters", "--out", str(file)) == 0

@@ -19,6 +19,7 @@ from flashstep.types import SamplingParams
 if TYPE_CHECKING:
     from flashstep.engine.config import EngineConfig
     from flashstep.training.evaluation.result_file import ResultFile
+    from flashstep.training.tasks.base import Split
 
 EPILOG = """\b
 Examples:
@@ -27,6 +28,7 @@ Examples:
   flashstep eval core tools long --out result.json --png result.png
   flashstep eval core --family letters --family units --n 50 --seed 1 --failures failures.jsonl
   flashstep eval long --long-tokens 8192 --long-tokens 32768 --n 20
+  flashstep eval core --seen --n 100
 """
 
 
@@ -43,6 +45,14 @@ def evaluate(
         list[str] | None,
         typer.Option(show_default=False, help="Ask only this family of questions; repeatable."),
     ] = None,
+    is_seen: Annotated[
+        bool,
+        typer.Option(
+            "--seen",
+            help="Ask what training asks instead: words, numbers and wordings of its split. Wrong there: not "
+            "learned yet. Right there alone: known by heart.",
+        ),
+    ] = False,
     long_tokens: Annotated[
         list[int] | None,
         typer.Option(show_default="1024", min=512, help="Length of the long texts; repeatable."),
@@ -96,18 +106,23 @@ def evaluate(
     settings = {
         "weights": weights_digest(folder), "weight_format": config.weight_format, "n": n, "seed": seed,
         "temperature": temperature, "max_tokens": max_tokens, "long_tokens": lengths,
+        **({"split": "train"} if is_seen else {}),
     }  # fmt: skip
     results = ResultFile(result_file, settings)
     missing = [name for name in families if name not in results]
     if missing:
-        _evaluate(folder, config, params, n, seed, missing, lengths, results)
-    report = results.report(families)
+        split: Split = "train" if is_seen else "eval"
+        _evaluate(folder, config, params, n, seed, split, missing, lengths, results)
+    report, asked = (
+        results.report(families),
+        "questions as training asks" if is_seen else "held-out questions",
+    )
     if is_json:
         print(results.to_text(families))
     else:
-        Console().print(report.table())
+        Console().print(report.table(asked))
     if picture_file is not None:
-        draw(report, picture_file)
+        draw(report, picture_file, asked)
     if failures_file is not None:
         lines = [json.dumps(asdict(failure), ensure_ascii=False) + "\n" for failure in report.failures]
         failures_file.write_text("".join(lines), encoding="utf-8")
@@ -119,6 +134,7 @@ def _evaluate(
     params: SamplingParams,
     n: int,
     seed: int,
+    split: "Split",
     families: list[str],
     long_tokens: list[int],
     results: "ResultFile",
@@ -158,6 +174,8 @@ def _evaluate(
 
         for name in families:
             progress.update(task, description=name)
-            items = eval_items([name], n, seed, long_tokens=long_tokens, count_tokens=count_tokens)
-            results.add(name, evaluate(generate, template, tokenizer, items))
+            items = eval_items(
+                [name], n, seed, split=split, long_tokens=long_tokens, count_tokens=count_tokens
+            )
+            results.add(name, evaluate(generate, template, tokenizer, items, split=split))
             progress.advance(task)

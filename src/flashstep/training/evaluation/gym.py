@@ -5,7 +5,7 @@ from importlib.util import find_spec
 
 from flashstep.errors import ConfigError, how_to_install
 from flashstep.training.evaluation.item import Item, Play
-from flashstep.training.tasks.base import LETTER_BREAK
+from flashstep.training.tasks.base import LETTER_BREAK, Split
 from flashstep.training.tasks.gym.entries import dataset, entries_of_any_process
 from flashstep.training.tasks.gym.solved import Entry, Solver, TooLong
 from flashstep.training.tasks.gym.solvers import SOLVERS
@@ -33,12 +33,12 @@ def gym_families() -> tuple[str, ...]:
     return tuple(f"{PREFIX}{name}" for name in sorted(DATASETS) if name != _NO_TASK)
 
 
-def gym_items(family: str, n: int, seed: int) -> list[Item]:
-    """`n` questions of one task in its default settings; of a task that is trained only such as training
-    never has, and fewer when there are not so many. ConfigError when its generator fails."""
+def gym_items(family: str, n: int, seed: int, split: Split = "eval") -> list[Item]:
+    """`n` questions of one task in its default settings; for `split` "eval", of a task that is trained only
+    such as training never has, and fewer when there are not so many. ConfigError when its generator fails."""
     name = family.removeprefix(PREFIX)
     try:
-        entries = entries_of_any_process(name, n, seed, held_out=name in SOLVERS)
+        entries = entries_of_any_process(name, n, seed, held_out=split == "eval" and name in SOLVERS)
         score = _SCORES.get(name, dataset(name, 0, n).score_answer)
     except (AssertionError, ImportError, LookupError, OSError, RuntimeError, TypeError, ValueError) as error:
         raise ConfigError(

@@ -17,8 +17,9 @@ def check_drawable(path: Path) -> None:
         raise ConfigError(f"{path}: no picture can end in {path.suffix}; choose one of {', '.join(suffixes)}")
 
 
-def draw(report: Report, path: Path) -> None:
-    """Write a PNG (or what the suffix of `path` says). ConfigError where `check_drawable` raises it."""
+def draw(report: Report, path: Path, asked: str = "held-out questions") -> None:
+    """Write a PNG (or what the suffix of `path` says) about what was `asked`. ConfigError where
+    `check_drawable` raises it."""
     check_drawable(path)
     from matplotlib.figure import Figure
 
@@ -30,7 +31,7 @@ def draw(report: Report, path: Path) -> None:
     bars.invert_yaxis()
     bars.margins(y=0.01)
     bars.set_xlim(0, 100)
-    bars.set_xlabel("right answers to held-out questions, % (orange: below 90)")
+    bars.set_xlabel(f"right answers to {asked}, % (orange: below 90)")
     bars.grid(axis="x", alpha=0.3)
     points.scatter([result.mean_reasoning_tokens for result in results.values()], accuracies, s=14)
     points.set_ylim(-3, 103)

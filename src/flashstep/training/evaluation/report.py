@@ -69,11 +69,10 @@ class Report:
         "false_refusals": r}}."""
         return {family: asdict(result) for family, result in self.results.items()}
 
-    def table(self) -> Table:
-        """The figures for a terminal."""
-        table = Table(
-            title="Held-out questions answered correctly; reasoning in tokens", title_justify="left"
-        )
+    def table(self, asked: str = "held-out questions") -> Table:
+        """The figures for a terminal. asked: what they are about."""
+        title = f"Right answers to {asked}; reasoning in tokens"
+        table = Table(title=title, title_justify="left")
         table.add_column("family", no_wrap=True)  # all columns fit into 80 characters
         for heading in ("right", "asked", "accuracy", "reasoning", "sound", "refused"):
             table.add_column(heading, justify="right")

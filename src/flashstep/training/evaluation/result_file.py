@@ -67,8 +67,8 @@ class ResultFile:
             raise ConfigError(
                 f"{path} is no result of an evaluation ({error!r}); choose another file"
             ) from None
-        for name, value in self._settings.items():
-            if settings.get(name) != value:
+        for name in {**self._settings, **settings}:
+            if (value := self._settings.get(name)) != settings.get(name):
                 raise ConfigError(
                     f"{path} holds results with {name} {settings.get(name)!r}, this run has {value!r}; "
                     "choose another file, or delete that one"

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from flashstep.errors import ConfigError
 from flashstep.training.evaluation.gym import PREFIX, gym_families, gym_items
 from flashstep.training.evaluation.item import Item, dialogue_item, question_item
+from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.conversation.families import CONVERSATION_FAMILIES
 from flashstep.training.tasks.long_context.families import LONG_CONTEXT_FAMILIES, LONG_GENERATORS
 from flashstep.training.tasks.long_context.haystack import (
@@ -37,28 +38,28 @@ def families_of(suites: Sequence[str], only: Sequence[str] = ()) -> list[str]:
 
 
 def eval_items(
-    families: Sequence[str], n: int, seed: int, *, long_tokens: Sequence[int] = (DEFAULT_TOKENS,),
-    count_tokens: CountTokens = estimated_tokens,
+    families: Sequence[str], n: int, seed: int, *, split: Split = "eval",
+    long_tokens: Sequence[int] = (DEFAULT_TOKENS,), count_tokens: CountTokens = estimated_tokens,
 ) -> list[Item]:  # fmt: skip
     """The `n` items of each family that `seed` stands for, family by family; `n` for each length (in
-    tokens) of the families of long texts."""
+    tokens) of the families of long texts. split: "train" for what training draws from, too."""
     items: list[Item] = []
     for name in families:
         if name.startswith(PREFIX):
-            items += gym_items(name, n, seed)
+            items += gym_items(name, n, seed, split)
             continue
         lengths = long_tokens if name in LONG_GENERATORS else (0,)
         for length in lengths:
-            items += [_item(name, seed, index, length, count_tokens) for index in range(n)]
+            items += [_item(name, seed, index, split, length, count_tokens) for index in range(n)]
     return items
 
 
-def _item(name: str, seed: int, index: int, length: int, count_tokens: CountTokens) -> Item:
+def _item(name: str, seed: int, index: int, split: Split, length: int, count_tokens: CountTokens) -> Item:
     rng = random.Random(f"{seed}:evaluation:{name}:{index}")
     if name in FAMILIES:
-        return question_item(FAMILIES[name].generate(rng, "eval"), FAMILIES[name], TRACE_CHECKS.get(name))
+        return question_item(FAMILIES[name].generate(rng, split), FAMILIES[name], TRACE_CHECKS.get(name))
     family = DIALOGUE_FAMILIES[name]
     if name not in LONG_GENERATORS:
-        return dialogue_item(family.generate(rng, "eval"), family)
-    dialogue = LONG_GENERATORS[name](rng, "eval", length, count_tokens)
+        return dialogue_item(family.generate(rng, split), family)
+    dialogue = LONG_GENERATORS[name](rng, split, length, count_tokens)
     return dialogue_item(dialogue, family, f"{name}@{length}")
