@@ -48,4 +48,5 @@ def test_ceilings_tell_what_they_were_measured_with() -> None:
     assert ceilings.weights_bytes_per_s > 0
     assert ceilings.float32_macs_per_s > 0
     assert ceilings.int8_macs_per_s > 0
-    assert len(ceilings.lines()) == 4
+    assert (ceilings.tile_macs_per_s > ceilings.int8_macs_per_s) == HAS_AMX
+    assert len(ceilings.lines()) == 4 + HAS_AMX

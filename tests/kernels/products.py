@@ -4,21 +4,12 @@ import hashlib
 
 import numpy as np
 
-from flashstep.kernels.amx import close_tiles, open_tiles
-from flashstep.kernels.jit import kernel
-from flashstep.kernels.linear import Operand, Output, linear, prepare_row
+from flashstep.kernels.amx_linear import SLACK_ROWS
+from flashstep.kernels.linear import Operand, Output, linear_alone, prepare_row
 from flashstep.kernels.pack import Packer
 from flashstep.kernels.quantise import from_bfloat16, to_bfloat16, to_int4, to_int8
 from flashstep.kernels.spmd import Team, new_control
 from flashstep.kernels.tables import BFLOAT_PANELS, GROUP, INT4_PANELS, INT8_PANELS, Matrix
-
-
-@kernel
-def linear_as_in_a_step(team, weights, matrix, x, rows, count, y):
-    """`linear` in a thread that has taken the tiles."""
-    open_tiles()
-    linear(team, weights, matrix, x, rows, count, y)
-    close_tiles()
 
 
 def multiply(weights, x, format_, rows, num_threads=1):
@@ -31,7 +22,7 @@ def multiply(weights, x, format_, rows, num_threads=1):
     count, depth = x.shape
     operand = Operand(
         np.pad(x.reshape(-1), (0, 128)),
-        np.full(x.size + 128, 77, np.int8),
+        np.full(x.size + SLACK_ROWS * depth + 128, 77, np.int8),
         np.zeros(count, np.float32),
         0,
         depth,
@@ -43,7 +34,7 @@ def multiply(weights, x, format_, rows, num_threads=1):
     output = Output(y.reshape(-1), 0, matrix.num_columns)
     for thread in range(num_threads):
         team = Team(new_control(num_threads), thread, num_threads)
-        linear_as_in_a_step(team, packed, matrix, operand, np.array(rows, np.int32), len(rows), output)
+        linear_alone(team, packed, matrix, operand, np.array(rows, np.int32), len(rows), output)
     return y[:, : len(weights)]
 
 

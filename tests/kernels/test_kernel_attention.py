@@ -38,6 +38,12 @@ def multiply(x, w, starts, y, z):
 
 
 @njit
+def weigh_row(scores, num_vectors, low, high, cached):
+    """`soften` on so many vectors of scores, without a peak before."""
+    return soften(scores, np.int64(0), num_vectors, low, high, np.float32(-1e30), cached)
+
+
+@njit
 def weigh(scores, low, high, peak, cached):
     """`soften` on four vectors of scores that begin at 3."""
     return soften(scores, np.int64(3), np.int64(4), low, high, peak, cached)
@@ -116,6 +122,19 @@ def test_scores_within_bounds_become_weights_and_others_zero(kind, low, high, pe
     np.testing.assert_allclose(weights, exact, rtol=2**-8 if is_packed else 1e-5, atol=1e-35)
     assert not weights[:low].any()
     assert not weights[high:].any()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_row_that_ends_with_its_last_vector_is_the_row_that_goes_on_with_zeros(kind):
+    """The first has no bounds to look at."""
+    scores = 9 * np.random.default_rng(7).standard_normal(8 * FLOAT_LANES).astype(np.float32)
+    found = []
+    for num_vectors in (4, 5):
+        values = scores.copy()
+        result = weigh_row(values, num_vectors, np.int64(0), np.int64(4 * FLOAT_LANES), kind(0)[None])
+        halves = 1 if kind == np.int16 and PACKS_BFLOAT16 else 2
+        found.append((result, values.view(np.int16)[: halves * 4 * FLOAT_LANES].tolist()))
+    assert found[0] == found[1]
 
 
 @pytest.mark.slow

@@ -39,7 +39,20 @@ def test_float32_and_int8_products_match_numpy(shape):
 def test_int8_products_of_many_rows_have_the_bits_of_numpy(shape, first):
     weights, x = values(shape), values((80, shape[1]), 6)
     exact = int8_twin(weights, x)
-    for count in (15, 16, 17, 31, 32, 33, 48, 50, 64, 75):  # tiles of 16 and 32, and what is left of them
+    for count in (
+        3,
+        4,
+        15,
+        16,
+        17,
+        31,
+        32,
+        33,
+        48,
+        50,
+        64,
+        75,
+    ):  # tiles of 16 and 32, and what is left of them
         neighbours = range(first, first + count)
         scattered = [*range(first, first + count - 1), 79 if first + count < 80 else 78]
         for rows in (list(neighbours), scattered, list(neighbours)[::-1]):
@@ -121,6 +134,8 @@ def test_another_kind_of_cpu_computes_the_same_bits(cpu):
 @pytest.mark.slow
 def test_the_form_for_other_families_of_cpus_computes_the_same_bits():
     other = (
-        "from flashstep.kernels import cpu\ncpu.IS_X86, cpu.HAS_VNNI, cpu.INTEGER_LANES = False, False, 4\n"
+        "from flashstep.kernels import cpu\n"
+        "cpu.IS_X86 = cpu.HAS_VNNI = cpu.HAS_AMX = False\n"
+        "cpu.INTEGER_LANES = 4\n"
     )
     assert computed_elsewhere(other + CHILD, {})[1] == digests()

@@ -149,7 +149,7 @@ def test_ragged_batches_and_rejected_rows_at_odd_places_leave_no_trace(short_run
     np.testing.assert_array_equal(logits, np.concatenate([expected[19:21], expected[7:8], expected[:13]]))
 
 
-@pytest.mark.parametrize("block_size", [2, 4, 20, 200])
+@pytest.mark.parametrize("block_size", [2, 4, 20, 32, 48, 128, 160, 200])
 def test_any_even_block_size_gives_the_same_logits(load_short, short_runner, toy_tokens, block_size):
     expected, _ = run_whole(short_runner, toy_tokens)
     blocks = list(reversed(range(-(-40 // block_size))))

@@ -177,8 +177,10 @@ def test_logits_of_rounded_weights_stay_near_float32(
 
 
 @pytest.mark.parametrize("lengths", [[1] * 40, [7, 16, 17]], ids=str)
-def test_chunks_give_the_same_bits_in_int4(load_toy, toy_tokens, lengths):
-    runner = load_toy(weight_format="int4")
+@pytest.mark.parametrize("weight_format", ["int4", "int8"])
+def test_chunks_give_the_same_bits_in_integers(load_toy, toy_tokens, lengths, weight_format):
+    """One row is multiplied by other instructions than many are."""
+    runner = load_toy(weight_format=weight_format)
     logits, _ = run_whole(runner, toy_tokens)
     np.testing.assert_array_equal(run_in_chunks(runner, toy_tokens, lengths)[0], logits)
 

@@ -36,7 +36,7 @@ class Ceilings:
     """What `num_threads` threads reach together, in bytes or multiply-adds per second.
 
     memory: reading a buffer of 512 MiB. weights: reading `weights_bytes` again and again, which a large
-    cache may hold.
+    cache may hold. int8 and float32: vectors; tile: bytes in the tiles of AMX, 0 where there are none.
     """
 
     num_threads: int
@@ -45,9 +45,12 @@ class Ceilings:
     weights_bytes_per_s: float
     int8_macs_per_s: float
     float32_macs_per_s: float
+    tile_macs_per_s: float = 0.0
 
     def peak_of(self, weight_format: WeightFormat) -> tuple[str, float]:
         """The name of the peak that products of such weights can reach, and the peak."""
+        if weight_format == "int8" and self.tile_macs_per_s:
+            return "int8 peak of tiles", self.tile_macs_per_s
         if weight_format in ("int8", "int4"):
             return "int8 peak", self.int8_macs_per_s
         return "float32 peak", self.float32_macs_per_s
@@ -60,6 +63,11 @@ class Ceilings:
             f"(the {self.weights_bytes / 1e6:.1f} MB that one token reads, again and again)",
             f"int8 peak: {self.int8_macs_per_s / 1e9:,.0f} GMAC/s",
             f"float32 peak: {self.float32_macs_per_s / 1e9:,.0f} GMAC/s",
+            *(
+                [f"int8 peak of tiles: {self.tile_macs_per_s / 1e9:,.0f} GMAC/s"]
+                if self.tile_macs_per_s
+                else []
+            ),
         ]
 
     def to_json(self) -> dict[str, Any]:
@@ -69,15 +77,15 @@ class Ceilings:
 
 def measure_ceilings(num_threads: int, weights_bytes: int, memory_bytes: int = MEMORY_BYTES) -> Ceilings:
     """Measure all of them; some seconds. Smaller `memory_bytes` are for tests."""
-    int8 = (tile_turns, TILE_MACS_PER_TURN) if HAS_AMX else (int8_turns, INT8_MACS_PER_TURN)
     with Gang.of(num_threads) as gang:
         return Ceilings(
             num_threads=num_threads,
             memory_bytes_per_s=gang.read_rate(memory_bytes),
             weights_bytes=weights_bytes,
             weights_bytes_per_s=gang.read_rate(weights_bytes),
-            int8_macs_per_s=gang.rate(*int8),
+            int8_macs_per_s=gang.rate(int8_turns, INT8_MACS_PER_TURN),
             float32_macs_per_s=gang.rate(float32_turns, FLOAT32_MACS_PER_TURN),
+            tile_macs_per_s=gang.rate(tile_turns, TILE_MACS_PER_TURN) if HAS_AMX else 0.0,
         )
 
 

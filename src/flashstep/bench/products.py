@@ -12,7 +12,8 @@ from flashstep.bench.figure import Figure
 from flashstep.bench.settings import Settings
 from flashstep.engine.config import WeightFormat
 from flashstep.engine.weights import StorageFormats
-from flashstep.kernels.linear import Operand, Output, linear, prepare_row
+from flashstep.kernels.amx_linear import SLACK_ROWS
+from flashstep.kernels.linear import Operand, Output, linear_alone, prepare_row
 from flashstep.kernels.pack import Packer
 from flashstep.kernels.spmd import Team, new_control
 from flashstep.kernels.tables import Matrix
@@ -66,7 +67,7 @@ class _Product:
         self.weights, matrices = packer.finish()
         self.matrix = Matrix(*(int(value) for value in matrices[number]))
         values = rng.standard_normal(num_rows * depth + _PADDING).astype(np.float32)
-        chars, scales = np.zeros(values.size, np.int8), np.zeros(num_rows, np.float32)
+        chars, scales = np.zeros(values.size + SLACK_ROWS * depth, np.int8), np.zeros(num_rows, np.float32)
         self.rows = np.arange(num_rows, dtype=np.int32)
         self.operand = Operand(values, chars, scales, 0, depth, 0)
         for row in range(num_rows):
@@ -78,7 +79,7 @@ class _Product:
     def run(self, thread: int, repeats: int) -> None:
         """A thread's share of the product, so many times."""
         for _ in range(repeats):
-            linear(
+            linear_alone(
                 self.teams[thread], self.weights, self.matrix, self.operand, self.rows, len(self.rows),
                 self.output,
             )  # fmt: skip

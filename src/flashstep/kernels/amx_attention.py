@@ -144,16 +144,16 @@ def score_in_tiles(pool: Pool, scratch: Scratch, w_at: tuple[int, ...], y_at: tu
 
 
 @inner_kernel
-def stage_values(pool: Pool, scratch: Scratch, lead: int, count: int, num_tokens: int) -> None:
-    """Copy V of the `count` listed pairs behind `lead` pairs of zeros; zeros fill up to `num_tokens`."""
+def stage_values(pool: Pool, scratch: Scratch, zero_pairs: int, count: int, num_tokens: int) -> None:
+    """Copy V of the `count` listed pairs behind `zero_pairs` of zeros; zeros fill up to `num_tokens`."""
     values, width, listed = scratch.values, pool.value_stride, scratch.value_rows
     to = _staged_at(scratch, width)
-    for i in range(to, to + lead * width):
+    for i in range(to, to + zero_pairs * width):
         values[i] = np.float32(0.0)
-    to += lead * width
+    to += zero_pairs * width
     for i in range(count):
         _copy_floats(values, to + i * width, pool.v, listed[i], width)
-    for i in range(to + count * width, to + (num_tokens // 2 - lead) * width):
+    for i in range(to + count * width, to + (num_tokens // 2 - zero_pairs) * width):
         values[i] = np.float32(0.0)
 
 
@@ -170,14 +170,11 @@ def add_staged(pool: Pool, scratch: Scratch, weights: int, num_tokens: int) -> N
     steps = num_tokens // STEP_TOKENS
     staged, results = _staged_at(scratch, width), scratch.base + scratch.num_rows * width
     while n < scratch.num_rows:
-        at, to = weights + n * stride, results + n * width
-        if scratch.num_rows - n >= 2 * TILE:
-            for c in range(0, width, 2 * TILE):
-                w_at, y_at = (staged + c, staged + c + TILE), (to + c, to + c + TILE)
+        at, to, is_double = weights + n * stride, results + n * width, scratch.num_rows - n >= 2 * TILE
+        for c in range(0, width, 2 * TILE):
+            w_at, y_at = (staged + c, staged + c + TILE), (to + c, to + c + TILE)
+            if is_double:
                 _value_2(x, at, stride, x, w_at, width, steps, x, y_at, width)
-            n += 2 * TILE
-        else:
-            for c in range(0, width, 2 * TILE):
-                w_at, y_at = (staged + c, staged + c + TILE), (to + c, to + c + TILE)
+            else:
                 _value_1(x, at, stride, x, w_at, width, steps, x, y_at, width)
-            n += TILE
+        n += 2 * TILE if is_double else TILE

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from flashstep.kernels.attention import Scratch, attention
+from flashstep.kernels.attention import attention
+from flashstep.kernels.attention_scratch import Scratch
 from flashstep.kernels.jit import inner_kernel
 from flashstep.kernels.linear import Operand, Output, linear, prepare_row
 from flashstep.kernels.norm import rms_norm_in_place

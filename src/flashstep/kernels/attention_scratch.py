@@ -1,10 +1,11 @@
 """What one thread of attention writes while it is at a unit of work, and how large that is."""
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
 
 from flashstep.kernels.amx import TILE
 from flashstep.kernels.cpu import HAS_AMX
-from flashstep.kernels.jit import kernel
+from flashstep.kernels.jit import inner_kernel
 from flashstep.kernels.pool import value_stride
 from flashstep.kernels.tables import Float32, Int64
 
@@ -29,26 +30,30 @@ class Scratch(NamedTuple):
     score_stride: int
 
 
-@kernel
+@inner_kernel
 def span_tokens(block_size: int) -> int:
     """Keys between two updates of the running softmax: whole blocks."""
     return max(1, _SPAN_TOKENS // block_size) * block_size
 
 
-@kernel
+@inner_kernel
 def whole_rows(num_queries: int) -> int:
     """`num_queries`, filled up to whole tiles of AMX where there are any."""
     return (num_queries + TILE - 1) // TILE * TILE if HAS_AMX else num_queries
 
 
-@kernel
 def score_stride(block_size: int) -> int:
     """Floats of one row of scores: a span and the slack of the last tile."""
-    return span_tokens(block_size) + _SLACK
+    return _uncompiled(span_tokens)(block_size) + _SLACK
 
 
 def scratch_floats(num_queries: int, head_dim: int, block_size: int) -> int:
     """Size of one thread's scratch for units of `num_queries` query heads."""
     width, scores = value_stride(head_dim), score_stride(block_size)
     copied = scores // 2 * width if HAS_AMX else 0
-    return whole_rows(num_queries) * (2 * width + scores + 2) + copied + _SLACK
+    return _uncompiled(whole_rows)(num_queries) * (2 * width + scores + 2) + copied + _SLACK
+
+
+def _uncompiled(function: Any) -> Callable[[int], int]:
+    """What Python runs: compiling takes longer than anything that is computed here."""
+    return cast(Callable[[int], int], function.py_func)

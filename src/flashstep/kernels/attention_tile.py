@@ -1,10 +1,10 @@
 """The innermost loop of attention: a few queries (or rows of weights) times a few vectors of K (or V).
 
 Of K and V in bfloat16 two neighbours of the depth lie together: two numbers of a head in K, two tokens in V.
-Where the CPU has a fast instruction that multiplies such pairs (cpu.py), queries and weights are rounded to
-bfloat16 as well ("packed": half the width), and it does twice as much as with float32. Elsewhere a pair is
-taken apart, and queries and weights stay float32. Sums run in the order of the depth whatever the number of
-rows.
+Where the CPU multiplies such pairs fast (an instruction or AMX, cpu.py), queries and weights are rounded to
+bfloat16 as well ("packed": half the width); an AMD CPU then does twice as much as with float32, and one with
+AMX comes here only with heads and blocks that fill no tiles. Elsewhere a pair is taken apart, and queries and
+weights stay float32. Sums run in the order of the depth whatever the number of rows.
 """
 
 from typing import Any

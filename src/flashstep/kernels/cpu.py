@@ -15,6 +15,10 @@ from numba.core.codegen import get_host_cpu_features
 _ARCH_PRCTL, _ARCH_REQ_XCOMP_PERM, _XFEATURE_XTILEDATA = 158, 0x1023, 18
 
 
+# AVX-512 BF16 rounds what the tiles multiply.
+_AMX_FEATURES = {"amx-tile", "amx-int8", "amx-bf16", "avx512f", "avx512bf16"}
+
+
 def features() -> frozenset[str]:
     """Names of the instruction sets that compiled code may use, in LLVM's spelling."""
     text = config.CPU_FEATURES
@@ -63,9 +67,9 @@ def has_float_parts() -> bool:
 def has_amx() -> bool:
     """Is there a unit that multiplies tiles of bytes and of bfloat16, and may this process use it?
 
-    Linux gives its registers (8 KiB a thread) to who asks for them; threads started later have them, too.
+    Linux gives its registers (8 KiB a thread) to a process that asks for them; it keeps them through a fork.
     """
-    if not features() >= {"amx-tile", "amx-int8", "amx-bf16", "avx512f"} or sys.platform != "linux":
+    if not features() >= _AMX_FEATURES or sys.platform != "linux":
         return False
     try:
         return ctypes.CDLL(None).syscall(_ARCH_PRCTL, _ARCH_REQ_XCOMP_PERM, _XFEATURE_XTILEDATA) == 0

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from flashstep.kernels.amx import TILE, TILE_BYTES
-from flashstep.kernels.amx_linear import int8_panel_of_tiles
+from flashstep.kernels.amx import TILE_BYTES, close_tiles, open_tiles
+from flashstep.kernels.amx_linear import FEWEST_ROWS, int8_panel_of_tiles
 from flashstep.kernels.cpu import FLOAT_LANES, HAS_AMX, INTEGER_LANES
 from flashstep.kernels.jit import exact_kernel, kernel
 from flashstep.kernels.peak import largest_magnitude
@@ -171,12 +171,15 @@ _int4_panel = _integer_panel(int4_tile, GROUP, (4, 4, 2, 2) if _is_wide else (4,
 
 
 @kernel
+def fits_tiles(m: Matrix, count: int) -> bool:
+    """Whether a matrix meets `count` neighbouring rows in tiles of AMX."""
+    return HAS_AMX and m.format == INT8_PANELS and count >= FEWEST_ROWS and m.depth % TILE_BYTES == 0
+
+
+@kernel
 def is_for_tiles(m: Matrix, rows: Int32, first: int, count: int) -> bool:
-    """Whether an int8 matrix meets the `count` rows numbered `rows[first:]`, which ascend, in tiles of AMX:
-    they are neighbours, and fill a tile."""
-    if not HAS_AMX or count < TILE or m.depth % TILE_BYTES != 0:
-        return False
-    return rows[first + count - 1] - rows[first] == count - 1
+    """Whether a matrix meets the `count` rows numbered `rows[first:]`, which ascend, in tiles of AMX."""
+    return fits_tiles(m, count) and rows[first + count - 1] - rows[first] == count - 1
 
 
 @kernel
@@ -197,7 +200,7 @@ def linear_panel(
     column = panel * PANEL
     scale = m.scale_offset + item * m.num_columns + column
     total = m.sum_offset + item * m.num_columns + column
-    if m.format == INT8_PANELS and is_for_tiles(m, rows, first, count):
+    if is_for_tiles(m, rows, first, count):
         row = np.int64(rows[first])
         int8_panel_of_tiles(
             x.chars, x.base + row * x.stride, x.stride, weights.chars, at, m.depth, weights.sums, total,
@@ -224,3 +227,13 @@ def linear(team: Team, weights: Weights, m: Matrix, x: Operand, rows: Int32, cou
         linear_panel(
             weights, m, np.int64(0), unit // groups, x, rows, first, min(ROW_GROUP, count - first), part
         )
+
+
+@kernel
+def linear_alone(
+    team: Team, weights: Weights, m: Matrix, x: Operand, rows: Int32, count: int, y: Output
+) -> None:
+    """`linear` outside of a step, whose threads have taken the tiles of AMX already."""
+    open_tiles()
+    linear(team, weights, m, x, rows, count, y)
+    close_tiles()

@@ -8,15 +8,13 @@ import numpy as np
 
 from flashstep.kernels.activation import swiglu
 from flashstep.kernels.amx import TILE
-from flashstep.kernels.cpu import HAS_AMX
 from flashstep.kernels.jit import inner_kernel
-from flashstep.kernels.linear import ROW_GROUP, Operand, Output, linear_panel, prepare_row
+from flashstep.kernels.linear import ROW_GROUP, Operand, Output, fits_tiles, linear_panel, prepare_row
 from flashstep.kernels.moe import choose_experts, group_by_expert
 from flashstep.kernels.pointers import advance
 from flashstep.kernels.spmd import barrier, own_range
 from flashstep.kernels.step import Step, add_branch, norm_row, normed_operand
 from flashstep.kernels.tables import (
-    INT8_PANELS,
     PANEL,
     Int32,
     Layer,
@@ -26,8 +24,9 @@ from flashstep.kernels.tables import (
     read_matrix,
 )
 
-# Rows that are multiplied in the time in which a panel is read from memory, about.
-_READING_ROWS = 4
+# Rows that are multiplied in the time in which a panel is read from memory, about, and in that of a tile.
+_READING_ROWS, _TILE_ROWS = 4, 2
+_GATHERED_ROWS = 8  # of some expert: for fewer, copying and waiting for each other costs more than tiles give
 
 
 @inner_kernel
@@ -47,7 +46,10 @@ def route_rows(step: Step, layer: Layer, scalars: LayerScalars, low: int, high: 
 @inner_kernel
 def _cost(matrix: Matrix, count: int) -> int:
     """What a panel costs beside `count` rows, about: reading it takes as long as multiplying some rows."""
-    return matrix.depth * (count + _READING_ROWS) if count > 0 else 0
+    if count == 0:
+        return 0
+    rows = (count + TILE - 1) // TILE * _TILE_ROWS if fits_tiles(matrix, count) else count
+    return matrix.depth * (rows + _READING_ROWS)
 
 
 @inner_kernel
@@ -89,13 +91,11 @@ def mixed_linear(
 
 @inner_kernel
 def _pays_gathering(stack: Matrix, num_experts: int, starts: Int32) -> bool:
-    """Whether some expert's rows fill a tile of AMX, which takes neighbours only."""
-    if not HAS_AMX or stack.format != INT8_PANELS:
-        return False
-    most = 0
+    """Whether some expert has enough rows for tiles of AMX, which take neighbours only."""
+    most = np.int64(0)
     for e in range(num_experts):
-        most = max(most, starts[e + 1] - starts[e])
-    return most >= TILE
+        most = max(most, np.int64(starts[e + 1] - starts[e]))
+    return most >= _GATHERED_ROWS and fits_tiles(stack, most)
 
 
 @inner_kernel
@@ -110,6 +110,7 @@ def _gather_rows(step: Step, x: Operand, rows: Int32, count: int) -> Operand:
         for i in range(width):
             work.routed_chars[to + i] = x.chars[start + i]
     barrier(step.team)
+    # int8 alone comes here, so nobody reads the floats.
     return Operand(work.routed, work.routed_chars, work.routed_scales, 0, width, 0)
 
 

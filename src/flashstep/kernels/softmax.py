@@ -13,13 +13,11 @@ from flashstep.kernels.vectors import FLOAT, INT32, INT64, Loop, Memory, splat
 
 _FLOATS, _INTS = ir.VectorType(FLOAT, FLOAT_LANES), ir.VectorType(INT32, FLOAT_LANES)
 _LOWEST = -126.0  # below it 2**x has no normal float32
-# 2**r within [0, 1) to 8e-8 of it, or to 3e-6: of each degree the least worst error, the first factor of 1.
+# 2**r within [0, 1) to 1e-7 of it, or to 3e-6: of each degree the least worst error, the first factor of 1.
 _SERIES = (1.0, 0.6931513, 0.24016444, 0.055799913, 0.00901703, 0.0018671304)
 _ROUGH_SERIES = (1.0, 0.69304484, 0.24128021, 0.05224247, 0.013426688)
-_TO_FLOOR, _BY_MODE = (
-    9,
-    4,
-)  # operands of AVX-512: what is left over the next whole number; as numbers are rounded now
+# Operands of AVX-512: take off the next lower whole number, without exceptions; round as is usual.
+_TO_FLOOR, _BY_MODE = 9, 4
 
 
 @intrinsic
@@ -125,19 +123,18 @@ class _Row:
 
 
 def power_of_two(builder: ir.IRBuilder, x: ir.Value, *, is_rough: bool) -> ir.Value:
-    """2**x of a float32 vector, x at most about 0: 2**floor(x) times a series in what is left, to 8e-8 of the
+    """2**x of a float32 vector, x at most about 0: 2**floor(x) times a series in what is left, to 1e-7 of the
     result, or to 3e-6. Below -126 next to nothing."""
 
     def number(value: float) -> ir.Constant:
         return ir.Constant(_FLOATS, [value] * FLOAT_LANES)
 
     fma = declare(builder, f"llvm.fmuladd.v{FLOAT_LANES}f32", _FLOATS, [_FLOATS] * 3)
-    floor = declare(builder, f"llvm.floor.v{FLOAT_LANES}f32", _FLOATS, [_FLOATS])
     if HAS_FLOAT_PARTS:
         r = _masked(builder, "reduce", [x, INT32(_TO_FLOOR)])
     else:
         x = builder.select(builder.fcmp_ordered("<", x, number(_LOWEST)), number(_LOWEST), x)
-        n = builder.call(floor, [x])
+        n = builder.call(declare(builder, f"llvm.floor.v{FLOAT_LANES}f32", _FLOATS, [_FLOATS]), [x])
         r = builder.fsub(x, n)
     series = _ROUGH_SERIES if is_rough else _SERIES
     p = number(series[-1])

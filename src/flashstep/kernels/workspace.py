@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from flashstep.kernels.amx_linear import SLACK_ROWS
 from flashstep.kernels.attention import ROWS
 from flashstep.kernels.attention_scratch import score_stride, scratch_floats
 from flashstep.kernels.cpu import HAS_AMX
@@ -136,24 +137,23 @@ def new_workspace(
     def floats(count: int) -> Float32:
         return aligned(count + SLACK, np.float32)
 
-    def chars(count: int) -> Int8:
-        return aligned(count + SLACK, np.int8)
+    def chars(count: int, width: int) -> Int8:
+        return aligned((count + SLACK_ROWS * HAS_AMX) * width + SLACK, np.int8)
 
     def ints(count: int) -> Int32:
         return aligned(count + SLACK, np.int32)
 
     return Workspace(
         residual=floats(rows * d), hidden=floats(rows * d),
-        normed=floats(rows * 2 * d), normed_chars=chars(rows * 2 * d), normed_scales=floats(rows),
+        normed=floats(rows * 2 * d), normed_chars=chars(rows, 2 * d), normed_scales=floats(rows),
         qkv=floats(rows * strides.qkv), gates=floats(rows * strides.gates),
-        context=floats(rows * heads), context_chars=chars(rows * heads), context_scales=floats(rows),
+        context=floats(rows * heads), context_chars=chars(rows, heads), context_scales=floats(rows),
         branch=floats(rows * strides.branch), router=floats(rows * strides.router),
         expert_ids=ints(strides.routed_rows), expert_weights=floats(strides.routed_rows),
-        gated=floats(rows * gated), inner=floats(rows * inner), inner_chars=chars(rows * inner),
+        gated=floats(rows * gated), inner=floats(rows * inner), inner_chars=chars(rows, inner),
         inner_scales=floats(strides.routed_rows + rows),
         routed=floats(strides.routed_rows * strides.branch),
-        routed_chars=chars(strides.routed_rows * d if HAS_AMX else 0),
-        routed_scales=floats(strides.routed_rows),
+        routed_chars=chars(strides.routed_rows * HAS_AMX, d), routed_scales=floats(strides.routed_rows),
         turns=floats(rows * strides.turns),
         scratch=floats(num_threads * strides.scratch),
         value_rows=np.zeros(num_threads * strides.score, np.int64), logits=floats(rows * strides.logits),
