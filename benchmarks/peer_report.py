@@ -120,5 +120,6 @@ def _of_ceiling(work: str, rounds: list[dict[str, float]], ceilings: dict[str, A
         return {name: {"share": share, "ceiling": "memory bandwidth"}}
     if "int8_macs_per_s" not in ceilings:
         return {}
-    share = rate * ceilings["macs_per_prompt_token"] / ceilings["int8_macs_per_s"]
-    return {name: {"share": share, "ceiling": "int8 peak"}}
+    tiles = ceilings.get("tile_macs_per_s", 0.0)  # results of before AMX was used have none
+    share = rate * ceilings["macs_per_prompt_token"] / (tiles or ceilings["int8_macs_per_s"])
+    return {name: {"share": share, "ceiling": "int8 peak of tiles" if tiles else "int8 peak"}}
