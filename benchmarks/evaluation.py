@@ -2,7 +2,8 @@
 
 Wrong answers are not in the result: who writes training wordings must not see questions of the evaluation.
 
-usage: python benchmarks/evaluation.py core tools [--n 200] [--temperature 0.6] [--model FOLDER] [--out FILE]
+usage: python benchmarks/evaluation.py core tools [--n 200] [--temperature 0.6] [--seen] [--model FOLDER]
+           [--out FILE]
 """
 
 import argparse
@@ -27,11 +28,15 @@ def main() -> None:
     parser.add_argument("--long-tokens", type=int, nargs="+", default=[1024])
     parser.add_argument("--temperature", type=float, default=0.0)
     parser.add_argument("--model", type=Path)
+    parser.add_argument(
+        "--seen", action="store_true", help="what training asks, instead of what it never does"
+    )
     parser.add_argument("--out", type=Path, default=RESULTS / "eval.json")
     args = parser.parse_args()
     command = ["eval", *args.suites, "--n", str(args.n), "--temperature", str(args.temperature)]
     for length in args.long_tokens:
         command += ["--long-tokens", str(length)]
+    command += ["--seen"] if args.seen else []
     shown = " ".join(["flashstep", *command])
     command += ["--model", str(args.model)] if args.model else []
     with tempfile.TemporaryDirectory() as folder:

@@ -179,15 +179,15 @@ def nano_world() -> Recipe:
         checkpoint_steps=50,
         phases=(
             Phase(
-                name="world", steps=530, documents_per_step=120, learning_rate=1.8e-3,
+                name="world", steps=445, documents_per_step=120, learning_rate=1.8e-3,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=0.95, mixture="world",
             ),
             Phase(
-                name="polish", steps=50, documents_per_step=200, learning_rate=6e-4,
+                name="polish", steps=45, documents_per_step=200, learning_rate=6e-4,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=1.0, mixture="polish",
             ),
             Phase(
-                name="mtp-3", steps=70, documents_per_step=64, learning_rate=2e-3, mixture="polish",
+                name="mtp-3", steps=60, documents_per_step=64, learning_rate=2e-3, mixture="polish",
                 train_trunk=False, mtp_depth=3, mtp_weight=1.0, warmup_steps=10, decay_fraction=0.7,
             ),
         ),
