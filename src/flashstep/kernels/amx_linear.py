@@ -29,7 +29,8 @@ def int8_block(row_tiles: int, column_tiles: int) -> Any:
 
     y[r, c] = scales[c] * (sums[c] + integer products) * x_scales[r] for `count` neighbouring rows, some of
     them in the last of `row_tiles` tiles, and `column_tiles` times 16 columns of a panel. x: rows with
-    flipped sign bit; w_at: the first column in the first unit of the panel (INT8_PANELS); depth: a multiple of 64.
+    flipped sign bit; w_at: the first column in the first unit of the panel (INT8_PANELS); depth: a multiple
+    of 64.
     """
 
     def codegen(context: Any, builder: ir.IRBuilder, signature: Any, args: Any) -> Any:
