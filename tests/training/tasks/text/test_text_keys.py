@@ -235,8 +235,10 @@ def test_lists_hold_words_of_the_split_only():
     for family in ("extremes", "sorted_words"):
         for _ in range(100):
             example = TEXT_FAMILIES[family].generate(rng, "train")
-            assert set(example.subject.split()) <= set(common_words("train"))
+            assert all(split_of(word) == "train" for word in example.subject.split())
             assert split_of(example.subject) == "train"
+            held_out = TEXT_FAMILIES[family].generate(rng, "eval")
+            assert set(held_out.subject.split()) <= set(common_words("eval"))
 
 
 @pytest.mark.parametrize(
