@@ -10,6 +10,7 @@ from flashstep.kernels.tables import BFLOAT_PANELS, FLOAT_PANELS, INT4_PANELS, I
 
 SHAPES = [(64, 64), (24, 40), (130, 7), (200, 261)]
 ROWS = [[0], [4, 2], [8, 0, 3], [1, 1, 5, 7], [6, 5, 4, 3, 2, 1, 0, 8, 7]]
+NUMS_OF_ROWS = [3, 4, 15, 16, 17, 31, 32, 33, 48, 50, 64, 75]  # tiles of 16 and 32, and what is left of them
 CHILD = """
 import json
 from flashstep.kernels.cpu import FLOAT_LANES, HAS_VNNI, INTEGER_LANES
@@ -39,20 +40,7 @@ def test_float32_and_int8_products_match_numpy(shape):
 def test_int8_products_of_many_rows_have_the_bits_of_numpy(shape, first):
     weights, x = values(shape), values((80, shape[1]), 6)
     exact = int8_twin(weights, x)
-    for count in (
-        3,
-        4,
-        15,
-        16,
-        17,
-        31,
-        32,
-        33,
-        48,
-        50,
-        64,
-        75,
-    ):  # tiles of 16 and 32, and what is left of them
+    for count in NUMS_OF_ROWS:
         neighbours = range(first, first + count)
         scattered = [*range(first, first + count - 1), 79 if first + count < 80 else 78]
         for rows in (list(neighbours), scattered, list(neighbours)[::-1]):

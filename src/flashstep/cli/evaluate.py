@@ -110,13 +110,11 @@ def evaluate(
     }  # fmt: skip
     results = ResultFile(result_file, settings)
     missing = [name for name in families if name not in results]
+    split: Split = "train" if is_seen else "eval"
     if missing:
-        split: Split = "train" if is_seen else "eval"
         _evaluate(folder, config, params, n, seed, split, missing, lengths, results)
-    report, asked = (
-        results.report(families),
-        "questions as training asks" if is_seen else "held-out questions",
-    )
+    report = results.report(families)
+    asked = "questions as training asks" if is_seen else "held-out questions"
     if is_json:
         print(results.to_text(families))
     else:

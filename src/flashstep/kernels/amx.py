@@ -15,7 +15,6 @@ from numba.extending import intrinsic
 
 from flashstep.kernels.cpu import HAS_AMX
 from flashstep.kernels.intrinsics import declare
-from flashstep.kernels.vectors import INT64
 
 TILE = 16  # rows of a tile, and 32-bit columns
 TILE_BYTES = 64  # of a row
@@ -84,11 +83,3 @@ def close_tiles(typing_context: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(), codegen
-
-
-def spread(builder: ir.IRBuilder, address: ir.Value, step: ir.Value | int, count: int) -> list[ir.Value]:
-    """`count` addresses, `step` bytes apart, computed apart from each other."""
-    return [
-        builder.add(address, builder.mul(INT64(i), INT64(step) if isinstance(step, int) else step))
-        for i in range(count)
-    ]

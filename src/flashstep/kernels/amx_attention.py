@@ -13,12 +13,12 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from flashstep.kernels.amx import TILE, Tiles, spread
+from flashstep.kernels.amx import TILE, Tiles
 from flashstep.kernels.attention_scratch import Scratch, span_tokens
 from flashstep.kernels.cpu import HAS_AMX
 from flashstep.kernels.jit import inner_kernel
 from flashstep.kernels.pool import Pool
-from flashstep.kernels.vectors import FLOAT, INT64, Loop, Memory
+from flashstep.kernels.vectors import FLOAT, INT64, Loop, Memory, steps
 
 STEP_TOKENS = 32  # of the depth in one product
 _PARTS = 2
@@ -36,12 +36,12 @@ def _has_tiles(typing_context: Any, cached: Any) -> Any:
 
 
 def bfloat16_block(row_tiles: int, *, accumulate: bool) -> Any:
-    """Make `block(x, x_at, x_stride, w, w_at, w_stride, steps, y, y_at, y_stride)`.
+    """Make `block(x, x_at, x_stride, w, w_at, w_stride, num_steps, y, y_at, y_stride)`.
 
     y[r, c] = (y[r, c] if accumulate) + sum_k x[r, k] * w[k, c] for `row_tiles` times 16 rows and two times 16
     columns. x: bfloat16 in the places of float32 numbers, as x_at and x_stride count; w: pairs of bfloat16;
     w_at and y_at: where the first row of each 16 columns begins; w_stride: from pair to pair of the depth, in
-    elements of w; steps: of 32 over the depth.
+    elements of w; num_steps: of 32 over the depth.
     """
     num_sums = row_tiles * _PARTS
 
@@ -58,7 +58,7 @@ def bfloat16_block(row_tiles: int, *, accumulate: bool) -> Any:
         outputs = [
             address
             for part in range(_PARTS)
-            for address in spread(builder, y.address(builder.extract_value(args[8], part)), y_tile, row_tiles)
+            for address in steps(builder, y.address(builder.extract_value(args[8], part)), y_tile, row_tiles)
         ]
         for number, address in enumerate(outputs):
             if accumulate:
@@ -68,7 +68,7 @@ def bfloat16_block(row_tiles: int, *, accumulate: bool) -> Any:
         loop = Loop(builder, args[6], [])
         x_step = builder.mul(loop.index, INT64(2 * STEP_TOKENS))
         x_tile = builder.mul(x_stride, INT64(TILE))
-        rows = spread(builder, builder.add(x.address(args[1]), x_step), x_tile, row_tiles)
+        rows = steps(builder, builder.add(x.address(args[1]), x_step), x_tile, row_tiles)
         for r, address in enumerate(rows):
             tiles.load(num_sums + r, address, x_stride)
         w_step = builder.mul(loop.index, builder.mul(w_stride, INT64(TILE)))
@@ -85,8 +85,8 @@ def bfloat16_block(row_tiles: int, *, accumulate: bool) -> Any:
 
     @intrinsic
     def block(
-        typing_context: Any, x: Any, x_at: Any, x_stride: Any, w: Any, w_at: Any, w_stride: Any, steps: Any,
-        y: Any, y_at: Any, y_stride: Any,
+        typing_context: Any, x: Any, x_at: Any, x_stride: Any, w: Any, w_at: Any, w_stride: Any,
+        num_steps: Any, y: Any, y_at: Any, y_stride: Any,
     ) -> Any:  # fmt: skip
         i64, starts = types.int64, types.UniTuple(types.int64, _PARTS)
         return types.void(x, i64, i64, w, starts, i64, i64, y, starts, i64), codegen
@@ -132,14 +132,14 @@ def is_in_tiles(pool: Pool) -> bool:
 def score_in_tiles(pool: Pool, scratch: Scratch, w_at: tuple[int, ...], y_at: tuple[int, ...]) -> None:
     """`_score_keys` in tiles."""
     x, stride, width, n = scratch.values, scratch.score_stride, pool.value_stride, 0
-    step, steps = 2 * pool.block_size, pool.key_depth // STEP_TOKENS
+    step, num_steps = 2 * pool.block_size, pool.key_depth // STEP_TOKENS
     while n < scratch.num_rows:
         to = (y_at[0] + n * stride, y_at[1] + n * stride)
         if scratch.num_rows - n >= 2 * TILE:
-            _score_2(x, scratch.base + n * width, width, pool.k, w_at, step, steps, x, to, stride)
+            _score_2(x, scratch.base + n * width, width, pool.k, w_at, step, num_steps, x, to, stride)
             n += 2 * TILE
         else:
-            _score_1(x, scratch.base + n * width, width, pool.k, w_at, step, steps, x, to, stride)
+            _score_1(x, scratch.base + n * width, width, pool.k, w_at, step, num_steps, x, to, stride)
             n += TILE
 
 
@@ -167,14 +167,14 @@ def _staged_at(scratch: Scratch, width: int) -> int:
 def add_staged(pool: Pool, scratch: Scratch, weights: int, num_tokens: int) -> None:
     """results[n] += weights[n] . the copied V of `num_tokens`, in tiles."""
     x, stride, width, n = scratch.values, scratch.score_stride, pool.value_stride, 0
-    steps = num_tokens // STEP_TOKENS
+    num_steps = num_tokens // STEP_TOKENS
     staged, results = _staged_at(scratch, width), scratch.base + scratch.num_rows * width
     while n < scratch.num_rows:
         at, to, is_double = weights + n * stride, results + n * width, scratch.num_rows - n >= 2 * TILE
         for c in range(0, width, 2 * TILE):
             w_at, y_at = (staged + c, staged + c + TILE), (to + c, to + c + TILE)
             if is_double:
-                _value_2(x, at, stride, x, w_at, width, steps, x, y_at, width)
+                _value_2(x, at, stride, x, w_at, width, num_steps, x, y_at, width)
             else:
-                _value_1(x, at, stride, x, w_at, width, steps, x, y_at, width)
+                _value_1(x, at, stride, x, w_at, width, num_steps, x, y_at, width)
         n += 2 * TILE if is_double else TILE

@@ -10,11 +10,11 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from flashstep.kernels.amx import NUM_TILES, TILE, TILE_BYTES, Tiles, spread
+from flashstep.kernels.amx import NUM_TILES, TILE, TILE_BYTES, Tiles
 from flashstep.kernels.cpu import HAS_AMX
 from flashstep.kernels.jit import exact_kernel
 from flashstep.kernels.tables import PANEL, Float32, Int8, Int32
-from flashstep.kernels.vectors import FLOAT, INT32, INT64, Loop, Memory, splat
+from flashstep.kernels.vectors import FLOAT, INT32, INT64, Loop, Memory, splat, steps
 
 FEWEST_ROWS = 4  # fewer rows take a tile longer than they take the vector units
 SLACK_ROWS = TILE - 1  # behind the last row of activations there may be so many that are read and not used
@@ -84,7 +84,7 @@ class _Int8Block:
     def begin(self) -> None:
         """Every row starts with the columns' sums: a stride of zero."""
         start = self.sums.address(self.sum_at)
-        for c, address in enumerate(spread(self.builder, start, TILE_BYTES, self.column_tiles)):
+        for c, address in enumerate(steps(self.builder, start, TILE_BYTES, self.column_tiles)):
             for r in range(self.row_tiles):
                 self.tiles.load(self._sum(r, c), address, INT64(0))
 
@@ -99,12 +99,12 @@ class _Int8Block:
         loop = Loop(builder, builder.sdiv(self.depth, INT64(TILE_BYTES)), [])
         start = builder.add(self.x.address(self.x_at), builder.mul(loop.index, INT64(TILE_BYTES)))
         step = builder.mul(self.x_stride, INT64(TILE))
-        for tile, address in zip(row_tiles, spread(builder, start, step, self.row_tiles), strict=True):
+        for tile, address in zip(row_tiles, steps(builder, start, step, self.row_tiles), strict=True):
             tiles.load(tile, address, self.x_stride)
         start = builder.add(self.w_at, builder.mul(loop.index, INT64(TILE * _UNIT_BYTES)))
-        for unit in spread(builder, start, _UNIT_BYTES, TILE):
-            self.w.ask_ahead(spread(builder, unit, TILE_BYTES, self.column_tiles), TILE_BYTES)
-        for c, address in enumerate(spread(builder, self.w.address(start), TILE_BYTES, self.column_tiles)):
+        for unit in steps(builder, start, _UNIT_BYTES, TILE):
+            self.w.ask_ahead(steps(builder, unit, TILE_BYTES, self.column_tiles), TILE_BYTES)
+        for c, address in enumerate(steps(builder, self.w.address(start), TILE_BYTES, self.column_tiles)):
             tile = column_tiles[c % len(column_tiles)]
             tiles.load(tile, address, INT64(_UNIT_BYTES))
             for r in range(self.row_tiles):
@@ -117,9 +117,9 @@ class _Int8Block:
         room = cgutils.alloca_once(builder, ir.ArrayType(_INTS, num_sums * TILE))
         room.align = TILE_BYTES
         start = builder.ptrtoint(room, INT64)
-        for number, address in enumerate(spread(builder, start, TILE * TILE_BYTES, num_sums)):
+        for number, address in enumerate(steps(builder, start, TILE * TILE_BYTES, num_sums)):
             self.tiles.store(number, address, INT64(TILE_BYTES))
-        columns = spread(builder, self.scale_at, TILE, self.column_tiles)
+        columns = steps(builder, self.scale_at, TILE, self.column_tiles)
         factors = [self.scales.load(column, _FLOATS) for column in columns]
         for r in range(self.row_tiles):
             left = builder.sub(self.count, INT64(r * TILE))

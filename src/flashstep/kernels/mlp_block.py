@@ -14,15 +14,7 @@ from flashstep.kernels.moe import choose_experts, group_by_expert
 from flashstep.kernels.pointers import advance
 from flashstep.kernels.spmd import barrier, own_range
 from flashstep.kernels.step import Step, add_branch, norm_row, normed_operand
-from flashstep.kernels.tables import (
-    PANEL,
-    Int32,
-    Layer,
-    LayerScalars,
-    Matrix,
-    padded,
-    read_matrix,
-)
+from flashstep.kernels.tables import PANEL, Int32, Layer, LayerScalars, Matrix, padded, read_matrix
 
 # Rows that are multiplied in the time in which a panel is read from memory, about, and in that of a tile.
 _READING_ROWS, _TILE_ROWS = 4, 2
