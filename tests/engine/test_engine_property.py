@@ -43,6 +43,7 @@ sizes_st = st.builds(
     num_draft_tokens=st.integers(0, 3),
     max_drafting_sequences=st.sampled_from([None, 1, 2]),
     acceptance=st.sampled_from([0.0, 0.5, 0.9, 1.0]),
+    max_passes=st.sampled_from([1, 2, 4, 8]),
 )
 
 

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from flashstep.engine.processors import processors_for
-from flashstep.engine.sampler import MIN_TEMPERATURE, Sampler
-from flashstep.engine.sequence import Sequence
+from flashstep.engine.sampler import Sampler
+from flashstep.engine.sequence import MIN_TEMPERATURE, Sequence
 from flashstep.kernels.sampling import fill_weights, pick
 from flashstep.types import SamplingParams
 from naive import sample as naive
@@ -21,7 +21,7 @@ def some_logits(seed=0, size=64, scale=3.0) -> np.ndarray:
 def weights(logits: np.ndarray, params: SamplingParams) -> np.ndarray:
     result = np.empty_like(logits)
     scale, min_p = np.float32(1 / max(params.temperature, MIN_TEMPERATURE)), np.float32(params.min_p)
-    fill_weights(logits, scale, params.top_k, params.top_p, min_p, result, np.empty_like(logits))
+    fill_weights(logits, len(logits), scale, params.top_k, params.top_p, min_p, result, np.empty_like(logits))
     return result
 
 
@@ -77,13 +77,14 @@ def test_min_p_is_relative_to_the_best_token():
 def test_pick_returns_every_token_on_its_own_interval_and_never_one_of_weight_zero():
     values = np.array([0.0, 0.25, 0.0, 0.5, 0.25, 0.0], np.float32)
     points = [0.0, 0.2499, 0.25, 0.7499, 0.75, np.nextafter(1.0, 0.0)]
-    assert [pick(values, u) for u in points] == [1, 1, 3, 3, 4, 4]
+    assert [pick(values, len(values), u) for u in points] == [1, 1, 3, 3, 4, 4]
 
 
 @pytest.mark.parametrize("temperature", [1e-30, 1e-9, 1e-6])
 def test_a_temperature_close_to_zero_is_greedy_without_overflow(temperature):
     logits = some_logits()
-    assert pick(weights(logits, SamplingParams(temperature=temperature)), 0.999) == logits.argmax()
+    found = weights(logits, SamplingParams(temperature=temperature))
+    assert pick(found, len(found), 0.999) == logits.argmax()
 
 
 @pytest.mark.parametrize(

@@ -112,7 +112,7 @@ def test_who_joins_a_crowd_that_does_not_draft_does_not_draft_either(toy_config)
 
 
 def test_a_request_that_drafts_goes_on_without_drafts_when_a_second_one_joins(toy_config):
-    engine = make_engine(toy_config, num_draft_tokens=3, max_drafting_sequences=1)
+    engine = make_engine(toy_config, num_draft_tokens=3, max_drafting_sequences=1, max_passes=1)
     requests = [request("a", prompt(9), eos=frozenset()), request("b", prompt(40, 1), eos=frozenset())]
     engine.add(requests[0])
     found = {"a": [], "b": []}

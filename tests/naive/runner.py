@@ -11,8 +11,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from flashstep.engine.batch import Batch, DraftBatch, ForwardResult
+from flashstep.engine.batch import Batch, Continuation, DecodeResult, DraftBatch, ForwardResult
 from flashstep.model.config import ModelConfig
+from naive.decoding import decode
 
 MASK = (1 << 48) - 1
 
@@ -62,7 +63,7 @@ class FakeRunner:
 
     def __init__(
         self, config: ModelConfig, *, block_size=4, num_full_blocks=200, num_sliding_blocks=100,
-        max_batch_tokens=64, max_sequences=8, acceptance=1.0,
+        max_batch_tokens=64, max_sequences=8, acceptance=1.0, max_passes=4,
     ):  # fmt: skip
         self.config = config
         self.block_size = block_size
@@ -72,7 +73,7 @@ class FakeRunner:
         self.max_sequences = max_sequences
         self.max_drafts = len(config.mtp)
         self.window_tokens = next(x.window_tokens for x in config.layers if x.is_sliding)
-        self.acceptance = acceptance
+        self.acceptance, self.max_passes = acceptance, max_passes
         self.is_closed = False
         self.batches: list[Batch] = []
         self.draft_batches: list[DraftBatch] = []
@@ -104,6 +105,9 @@ class FakeRunner:
         logits = [logits_of(contexts[t].hash, vocab) for t in rows]
         num_hidden = len(contexts) if batch.wants_hidden else 0
         return ForwardResult(np.array(logits, np.float32).reshape(-1, vocab), self._hidden[:num_hidden])
+
+    def decode(self, batch: Batch, going_on: Continuation) -> DecodeResult:
+        return decode(self, batch, going_on)
 
     def draft(self, batch: DraftBatch) -> np.ndarray:
         self._check(batch.token_ids_T, batch.positions_T, batch.query_starts_S1)

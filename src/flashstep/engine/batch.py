@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 Int32 = NDArray[np.int32]
 Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,3 +69,40 @@ class ForwardResult:
 
     logits_RV: Float32
     hidden_TD: Float32
+
+
+@dataclass(frozen=True, slots=True)
+class Continuation:
+    """How a batch goes on by itself, pass after pass, when all its sequences decode: with the token that each
+    pass chooses, and with new drafts where the batch has as many of each sequence as there are MTP modules.
+
+    num_passes: trunk passes at most, all of whose positions have blocks; a sequence that meets one of its
+    stop ids ends the job. num_valid_tokens: ids from here on are never chosen. wishes_S4: 1 / temperature (0
+    = greedy), top-k (0 = off), top-p, min-p. stop_ids_SM: filled up with -1. uniforms_SN: a number in [0, 1)
+    for each token that may come. tails_SN: the newest known tokens, the newest last. histories: of sequences
+    that draft, the hidden states of the final rows before the batch, as many as modules may have to compute
+    again.
+    """
+
+    num_passes: int
+    num_valid_tokens: int
+    wishes_S4: Float64
+    stop_ids_SM: Int32
+    uniforms_SN: Float64
+    tails_SN: Int32
+    histories: list[Float32 | None]
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeResult:
+    """What the passes of a continued batch brought.
+
+    token_ids: of each sequence, all chosen tokens. emitted: of each sequence, how many each pass chose.
+    hidden_TD: hidden states of the last pass's rows, as in `ForwardResult`; histories: those of the final
+    rows before it.
+    """
+
+    token_ids: list[list[int]]
+    emitted: list[list[int]]
+    hidden_TD: Float32
+    histories: list[Float32]

@@ -14,6 +14,7 @@ from typing import Any, Literal, get_args
 
 from flashstep.engine.block_manager import min_sliding_blocks
 from flashstep.errors import ConfigError
+from flashstep.kernels.limits import MAX_TOKENS
 from flashstep.model.config import LayerSpec, ModelConfig
 
 WeightFormat = Literal["int4", "int8", "bf16", "float32"]
@@ -169,7 +170,8 @@ class EngineConfig:
 
     def _num_sliding_blocks(self, model: ModelConfig, num_drafts: int, num_stale_rows: int) -> int:
         window = model_window(model)
-        per_sequence = min_sliding_blocks(window + num_drafts, num_stale_rows, self.block_size)
+        most_ahead = max(num_drafts, MAX_TOKENS - 1)  # of a step that makes several passes
+        per_sequence = min_sliding_blocks(window + most_ahead, num_stale_rows, self.block_size)
         chunks = -(-self.max_batch_tokens // self.block_size)
         return self.max_sequences * (per_sequence + 1) + chunks
 

@@ -6,6 +6,8 @@ two steps' worth, and the next ones do not begin for a while, twice as long afte
 is read while requests run: an engine drafts alike for the same requests.
 """
 
+import math
+
 from flashstep.engine.sequence import Sequence
 
 # A request may lose as much as this many verifying steps in which no draft is kept.
@@ -35,6 +37,12 @@ class DraftPolicy:
             return True
         self._pause -= 1
         return False
+
+    def most_steps(self, seq: Sequence) -> float:
+        """How many verifying steps `seq` can make before `keeps` may say that it shall stop: so many, all of
+        whose drafts are wrong, use its account up."""
+        loss = self.step_cost - 1
+        return math.floor((seq.draft_gain + self._allowance) / loss) + 1 if loss > 0 else math.inf
 
     def keeps(self, seq: Sequence, num_accepted: int) -> bool:
         """Enter a verifying step into the account of `seq`; False = it shall stop drafting."""

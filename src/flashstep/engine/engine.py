@@ -8,13 +8,14 @@ an engine (`async_engine.py` is that thread); only `validate` may be called from
 import time
 from collections.abc import Iterable
 
-from flashstep.engine.batch import Float32, ForwardResult
+from flashstep.engine.batch import DecodeResult, Float32, ForwardResult
 from flashstep.engine.batch_builder import Share, build_batch
 from flashstep.engine.block_manager import BlockManager, min_sliding_blocks
 from flashstep.engine.draft_policy import DraftPolicy
 from flashstep.engine.metrics import Metrics
+from flashstep.engine.multi_step import MultiStep
 from flashstep.engine.processors import Grammars, processors_for
-from flashstep.engine.runner_protocol import RunnerProtocol
+from flashstep.engine.runner_protocol import ContinuingRunner, RunnerProtocol
 from flashstep.engine.sampler import Sampler
 from flashstep.engine.scheduler import Scheduler
 from flashstep.engine.sequence import Sequence
@@ -34,15 +35,17 @@ class Engine:
     num_valid_tokens: ids below are real tokens (the tokenizer's size); None = all of them.
     prefix_cache: take over K/V of requests that begin alike.
     grammars: enforces the grammars of requests; None = such requests are refused.
+    max_passes: trunk passes that one step may make (`multi_step.py`); None = as many as the runner can.
     """
 
     def __init__(
         self, runner: RunnerProtocol, *, num_draft_tokens: int = 0,
         max_drafting_sequences: int | None = None, draft_policy: DraftPolicy | None = None,
         num_valid_tokens: int | None = None,
-        grammars: Grammars | None = None, prefix_cache: bool = True,
+        grammars: Grammars | None = None, prefix_cache: bool = True, max_passes: int | None = None,
     ) -> None:  # fmt: skip
         self._runner = runner
+        self._continuing = runner if isinstance(runner, ContinuingRunner) else None
         self._grammars = grammars
         self._num_drafts = min(num_draft_tokens, runner.max_drafts)
         num_stale_rows = runner.max_drafts - 1 if self._num_drafts else 0
@@ -64,6 +67,14 @@ class Engine:
             max_sequences=runner.max_sequences,
             num_stale_rows=num_stale_rows,
             max_drafting_sequences=max_drafting_sequences,
+        )
+        most_passes = self._continuing.max_passes if self._continuing else 1
+        self._multi_step = MultiStep(
+            self._blocks,
+            max_passes=min(most_passes, max_passes or most_passes),
+            num_drafts=runner.max_drafts,
+            num_valid_tokens=self.num_valid_tokens,
+            draft_policy=draft_policy,
         )
         self._sampler = Sampler(self.num_valid_tokens)
         self._draft_policy = draft_policy
@@ -153,7 +164,8 @@ class Engine:
         return TokenOutput((), finish_reason="abort", timings=seq.timings(time.monotonic()))
 
     def step(self) -> list[tuple[str, TokenOutput]]:
-        """Compute one batch; returns (request id, output) for each request that got tokens.
+        """Compute one batch, or several passes over it; returns (request id, output) for each request that
+        got tokens.
 
         Drafting comes first: it reads the hidden states of the step before, but must not delay
         that step's outputs.
@@ -162,8 +174,15 @@ class Engine:
         plan = self._scheduler.schedule(time.monotonic())
         if not plan:
             return []
-        result = self._runner.forward(build_batch(plan))
-        return self._postprocess(plan, result)
+        num_passes, started_s = self._multi_step.num_passes(plan), self._multi_step.now_s()
+        batch = build_batch(plan)
+        if self._continuing is None or num_passes == 1:
+            result = self._runner.forward(batch)
+            self._multi_step.measure(started_s, len(batch.token_ids_T), 1)
+            return self._postprocess(plan, result)
+        decoded = self._continuing.decode(batch, self._multi_step.continuation(plan, num_passes))
+        self._multi_step.measure(started_s, len(batch.token_ids_T), len(decoded.emitted[0]))
+        return self._take_over(plan, decoded)
 
     def check(self) -> None:
         """Assert the block equation of both pools and every sequence's counters (tests, idle)."""
@@ -246,25 +265,59 @@ class Engine:
             chosen.update((row, [token_id]) for row, token_id in zip(rows, token_ids, strict=True))
         return chosen
 
+    def _take_over(self, plan: list[Share], decoded: DecodeResult) -> list[tuple[str, TokenOutput]]:
+        """Append what several passes chose, or a part of it, sequence after sequence."""
+        now_s = time.monotonic()
+        outputs: list[tuple[str, TokenOutput]] = []
+        row = 0
+        for number, share in enumerate(plan):
+            seq, new, emitted = share.sequence, decoded.token_ids[number], decoded.emitted[number]
+            seq.use_uniforms(len(new))
+            if seq.num_drafts:
+                seq.history_TD = decoded.histories[number]
+            output = self._append(seq, new, share.num_drafts, [count - 1 for count in emitted], (), now_s)
+            outputs.append((seq.request_id, output))
+            computed = seq.num_computed_tokens
+            if share.num_drafts:
+                # The modules have seen all passes but the last. It may end here, or stop drafting: what they
+                # computed goes to the prefix cache before.
+                seq.num_computed_tokens = min(computed + len(new) - emitted[-1], seq.num_tokens - 1)
+                self._blocks.release_old(seq)
+            seq.num_computed_tokens = min(computed + len(new), seq.num_tokens)
+            if output.finish_reason is not None:
+                self._finish(seq)
+            else:
+                hidden_TD = decoded.hidden_TD[row : row + emitted[-1]]
+                self._drafter.note(seq, emitted[-1], hidden_TD, emitted[-1] - 1)
+            row += share.query_len
+        self._count_step(row, len(decoded.emitted[0]))
+        return outputs
+
     def _advance(
         self, seq: Sequence, choices: Iterable[int], logits_JV: Float32, now_s: float
     ) -> tuple[TokenOutput, int]:
         """Append what the target chose; returns the output and the number of accepted drafts."""
         drafts = seq.draft_token_ids
         verdict = verify(choices, drafts)
-        seq.draft_token_ids = []
         new = [*drafts[: verdict.num_accepted], verdict.bonus_token_id]
+        output = self._append(seq, new, len(drafts), [verdict.num_accepted], logits_JV, now_s)
+        return output, verdict.num_accepted
+
+    def _append(
+        self, seq: Sequence, new: list[int], num_drafts: int, num_accepted: list[int],
+        logits_JV: Iterable[Float32], now_s: float,
+    ) -> TokenOutput:  # fmt: skip
+        """Append new tokens up to the answer's end; the output. num_accepted: of the `num_drafts` of each
+        pass."""
+        seq.draft_token_ids = []
         new, reason, stop_reason = truncate(seq, new)
         failure = seq.failure if reason == "stop" else None
         is_first = seq.num_generated == 0
-        seq.num_drafted += len(drafts)
-        seq.num_accepted += verdict.num_accepted
-        if drafts and self._draft_policy and not self._draft_policy.keeps(seq, verdict.num_accepted):
-            seq.stop_drafting()
-        self.metrics.count_verification(len(drafts), verdict.num_accepted)
+        if num_drafts:
+            self._count_drafts(seq, num_drafts, num_accepted)
         self.metrics.num_generated_tokens += len(new)
         seq.append(new, now_s)
-        output = TokenOutput(
+        return TokenOutput(
             token_ids=tuple(new),
             logprobs=self._logprobs(seq, new, logits_JV),
             prompt_logprobs=tuple(seq.prompt_logprobs) if is_first else (),
@@ -274,7 +327,15 @@ class Engine:
             timings=seq.timings(now_s if reason else None),
             stop_reason=stop_reason,
         )
-        return output, verdict.num_accepted
+
+    def _count_drafts(self, seq: Sequence, num_drafts: int, num_accepted: list[int]) -> None:
+        """Note what became of the drafts of each pass; who loses by drafting stops."""
+        seq.num_drafted += num_drafts * len(num_accepted)
+        seq.num_accepted += sum(num_accepted)
+        for accepted in num_accepted:
+            self.metrics.count_verification(num_drafts, accepted)
+            if self._draft_policy and seq.num_drafts and not self._draft_policy.keeps(seq, accepted):
+                seq.stop_drafting()
 
     def _score_prompt(self, seq: Sequence, positions: range, logits_RV: Float32) -> None:
         """Row p of the prompt says how likely token p + 1 was."""
@@ -283,7 +344,9 @@ class Engine:
             next_id = seq.token_ids[position + 1]
             seq.prompt_logprobs.append(self._sampler.logprob(row_V, next_id, num_top))
 
-    def _logprobs(self, seq: Sequence, new: list[int], logits_JV: Float32) -> tuple[TokenLogprob, ...]:
+    def _logprobs(
+        self, seq: Sequence, new: list[int], logits_JV: Iterable[Float32]
+    ) -> tuple[TokenLogprob, ...]:
         num_top = seq.params.logprobs
         if num_top is None:
             return ()
@@ -294,9 +357,9 @@ class Engine:
         self._scheduler.finish(seq)
         del self._sequences[seq.request_id]
 
-    def _count_step(self, num_rows: int) -> None:
-        self.metrics.num_steps += 1
-        self.metrics.num_batch_tokens += num_rows
+    def _count_step(self, num_rows: int, num_passes: int = 1) -> None:
+        self.metrics.num_steps += num_passes
+        self.metrics.num_batch_tokens += num_rows * num_passes
         self.metrics.num_preemptions = self._scheduler.num_preemptions
         self.metrics.num_cached_tokens = self._blocks.num_hit_tokens
 

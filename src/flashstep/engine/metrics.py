@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 class Metrics:
     """What has been computed.
 
-    num_batch_tokens: rows of all trunk passes. num_prompt_tokens: of all requests added, computed or not.
+    num_steps: trunk passes; num_batch_tokens: rows of them all. num_prompt_tokens: of all requests added,
+    computed or not.
     num_cached_tokens: those of them that were found in the prefix cache.
     num_drafted_by_position[i]: drafts i places behind a known token that were verified;
     num_accepted_by_position[i]: those that were kept. num_verifications: steps of a sequence

@@ -10,12 +10,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from flashstep.engine.batch import Batch, DraftBatch, ForwardResult
+from flashstep.engine.batch import Batch, Continuation, DecodeResult, DraftBatch, ForwardResult
 from flashstep.engine.config import WeightFormat, bytes_per_cached_number
 from flashstep.engine.kv_cache import new_caches
 from flashstep.engine.runner_protocol import check_fits, check_sizes
 from flashstep.engine.weights import PackedModel, StorageFormats, pack
-from flashstep.kernels.entry import DRAFT, TRUNK
+from flashstep.kernels.decoding import (
+    DRAFT,
+    HAS_FAILED,
+    NEXT,
+    PASSES,
+    PASSES_MADE,
+    TRUNK,
+    Decoding,
+    new_decoding,
+)
+from flashstep.kernels.limits import MAX_PASSES, MAX_TOKENS, TAIL
 from flashstep.kernels.tables import Inputs, Sizes
 from flashstep.kernels.team import Workers
 from flashstep.kernels.workspace import Workspace, new_inputs, new_workspace
@@ -28,8 +38,10 @@ class Runner:
 
     config: the model; max_drafts: number of MTP modules; window_tokens: widest sliding window
     (1 when there are only full layers). Pools hold `num_full_blocks` / `num_sliding_blocks` blocks of float32
-    (4 bytes a number) or bfloat16 (2).
+    (4 bytes a number) or bfloat16 (2). max_passes: most trunk passes of one `decode`.
     """
+
+    max_passes = MAX_PASSES
 
     def __init__(
         self,
@@ -68,7 +80,14 @@ class Runner:
         widest_rope = max(2, 2 * int(model.ropes[:, 1].max()))
         work = new_workspace(sizes, layers, max(heads), widest_rope, max_sequences, num_threads)
         inputs = new_inputs(max_batch_tokens, max_sequences, sizes.table_stride, sizes.num_drafts)
-        self._buffers: tuple[Workspace, Inputs] | None = (work, inputs)  # None once closed
+        decoding = new_decoding(
+            max_sequences, self._num_stale_rows, sizes.d_model, sizes.vocab_size, num_threads
+        )
+        self._buffers: tuple[Workspace, Inputs, Decoding] | None = (
+            work,
+            inputs,
+            decoding,
+        )  # None once closed
         caches = new_caches(config, block_size, num_full_blocks, num_sliding_blocks, bytes_per_cached_number)
         limits = [
             config.vocab_size, sizes.block_size, sizes.num_full_blocks, sizes.num_sliding_blocks,
@@ -76,7 +95,7 @@ class Runner:
         ]  # fmt: skip
         tables = model.tables(sizes, config.norm_eps)
         self._workers = Workers(
-            num_threads, model.weights, tables, caches, work, inputs, np.array(limits, np.int64)
+            num_threads, model.weights, tables, caches, work, inputs, decoding, np.array(limits, np.int64)
         )
 
     @classmethod
@@ -101,26 +120,65 @@ class Runner:
 
         Raises ValueError for a batch that does not fit (rows, sequences, block ids, token ids).
         """
-        work, inputs = self._opened()
-        rows, wanted = len(batch.token_ids_T), len(batch.logit_rows_R)
-        self._stage(inputs, TRUNK, batch, wanted)
-        inputs.counts[4] = self._stage_table(inputs.full_table, batch.full_table_SM)
-        inputs.counts[6] = batch.wants_hidden
-        inputs.logit_rows[:wanted] = batch.logit_rows_R
+        work, _, decoding = self._opened()
+        decoding.counts[PASSES] = 0
+        self._stage_trunk(batch)
         self._workers.run()
-        d, v = self.config.d_model, self.config.vocab_size
-        stride = self._logit_stride
+        wanted, v, stride = len(batch.logit_rows_R), self.config.vocab_size, self._logit_stride
         logits = work.logits[: wanted * stride].reshape(wanted, stride)[:, :v]
-        num_hidden = rows if batch.wants_hidden else 0
-        hidden = work.hidden[: num_hidden * d].reshape(num_hidden, d)
-        return ForwardResult(np.ascontiguousarray(logits), hidden)
+        return ForwardResult(np.ascontiguousarray(logits), self._hidden(work, batch))
+
+    def decode(self, batch: Batch, going_on: Continuation) -> DecodeResult:
+        """Run the trunk over sequences that all decode, choose their tokens, and go on.
+
+        Raises ValueError for what does not fit, FloatingPointError for a row without a finite best logit.
+        """
+        work, inputs, decoding = self._opened()
+        count, rows_each = len(going_on.tails_SN), int(batch.query_starts_S1[1])
+        if not 0 < going_on.num_passes <= min(MAX_PASSES, MAX_TOKENS // rows_each):
+            raise ValueError(
+                f"{going_on.num_passes} passes of {rows_each} rows for each sequence are too many"
+            )
+        self._stage_trunk(batch)
+        decoding.counts[:NEXT] = going_on.num_passes, going_on.num_valid_tokens, self._num_stale_rows, 0, 0, 0
+        decoding.stop_ids[:count] = going_on.stop_ids_SM
+        decoding.wishes[:count] = going_on.wishes_S4
+        decoding.uniforms[:count, : going_on.uniforms_SN.shape[1]] = going_on.uniforms_SN
+        decoding.tokens[:count, :TAIL] = going_on.tails_SN
+        decoding.totals[:count] = decoding.history_rows[:count] = 0
+        for s, rows in enumerate(going_on.histories):
+            if rows is not None:
+                decoding.history[s, : len(rows)] = rows
+                decoding.history_rows[s] = len(rows)
+        self._workers.run()
+        if decoding.counts[HAS_FAILED]:
+            raise FloatingPointError("the model's best logit is not finite; its weights may be damaged")
+        return self._decoded(work, decoding, batch, count)
+
+    def _decoded(self, work: Workspace, decoding: Decoding, batch: Batch, count: int) -> DecodeResult:
+        made = int(decoding.counts[PASSES_MADE])
+        tokens, totals = decoding.tokens[:count, TAIL:].tolist(), decoding.totals[:count].tolist()
+        emitted = decoding.emitted.reshape(-1)[: made * count].reshape(made, count)
+        num_rows = decoding.history_rows[:count].tolist() if batch.wants_hidden else []
+        return DecodeResult(
+            token_ids=[row[:total] for row, total in zip(tokens, totals, strict=True)],
+            emitted=emitted.T.tolist(),
+            hidden_TD=self._hidden(work, batch),
+            histories=[decoding.history[s, :n].copy() for s, n in enumerate(num_rows)],
+        )
+
+    def _hidden(self, work: Workspace, batch: Batch) -> NDArray[np.float32]:
+        """Hidden states of the last trunk pass, which had as many rows as `batch`."""
+        d, rows = self.config.d_model, len(batch.token_ids_T) if batch.wants_hidden else 0
+        return work.hidden[: rows * d].reshape(rows, d)
 
     def draft(self, batch: DraftBatch) -> NDArray[np.int32]:
         """Run all MTP modules; returns their best tokens at each sequence's last row, int32 [S, J]."""
-        work, inputs = self._opened()
+        work, inputs, decoding = self._opened()
         rows, sequences = len(batch.token_ids_T), len(batch.query_starts_S1) - 1
         if self.max_drafts == 0:
             return np.zeros((sequences, 0), np.int32)
+        decoding.counts[PASSES] = 0
         self._stage(inputs, DRAFT, batch, 0)
         inputs.append_token_ids[:sequences, : self.max_drafts] = batch.append_token_ids_SJ
         d = self.config.d_model
@@ -136,7 +194,7 @@ class Runner:
         self._workers.close()
         self._buffers = None
 
-    def _opened(self) -> tuple[Workspace, Inputs]:
+    def _opened(self) -> tuple[Workspace, Inputs, Decoding]:
         if self._buffers is None:
             raise ValueError("this runner is closed; load the model again")
         return self._buffers
@@ -144,6 +202,18 @@ class Runner:
     @property
     def _logit_stride(self) -> int:
         return -(-self.config.vocab_size // 64) * 64
+
+    @property
+    def _num_stale_rows(self) -> int:
+        return max(0, self.max_drafts - 1)
+
+    def _stage_trunk(self, batch: Batch) -> None:
+        _, inputs, _ = self._opened()
+        wanted = len(batch.logit_rows_R)
+        self._stage(inputs, TRUNK, batch, wanted)
+        inputs.counts[4] = self._stage_table(inputs.full_table, batch.full_table_SM)
+        inputs.counts[6] = batch.wants_hidden
+        inputs.logit_rows[:wanted] = batch.logit_rows_R
 
     def _stage(self, inputs: Inputs, job: int, batch: Batch | DraftBatch, wanted: int) -> None:
         """Copy what both kinds of batches have into the staging arrays."""

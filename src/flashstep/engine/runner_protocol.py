@@ -4,9 +4,9 @@ The CPU runner is one; anything with these attributes and methods can be schedul
 calls a runner from one thread only and never looks inside a batch's results beyond their shapes.
 """
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
-from flashstep.engine.batch import Batch, DraftBatch, ForwardResult, Int32
+from flashstep.engine.batch import Batch, Continuation, DecodeResult, DraftBatch, ForwardResult, Int32
 from flashstep.errors import ConfigError
 from flashstep.model.config import ModelConfig
 
@@ -64,6 +64,20 @@ class RunnerProtocol(Protocol):
 
     def close(self) -> None:
         """Give threads and memory back; no call may follow."""
+        ...
+
+
+@runtime_checkable
+class ContinuingRunner(RunnerProtocol, Protocol):
+    """A runner that can go on by itself while sequences decode."""
+
+    @property
+    def max_passes(self) -> int:
+        """Most trunk passes of one `decode`."""
+        ...
+
+    def decode(self, batch: Batch, going_on: Continuation) -> DecodeResult:
+        """Several passes, each over the tokens that the one before chose; views as from `forward`."""
         ...
 
 

@@ -17,9 +17,6 @@ from flashstep.engine.sequence import Sequence
 from flashstep.kernels.sampling import sample_rows
 from flashstep.types import TokenLogprob
 
-# Colder than this float32 logits cannot tell from greedy, and the division stays finite.
-MIN_TEMPERATURE = 1e-6
-
 
 class Sampler:
     """The target's own choices; remembers nothing of one for the next."""
@@ -47,21 +44,23 @@ class Sampler:
 
     def _sample(self, sequences: list[Sequence], rows: list[int], logits_RV: Float32) -> list[int]:
         """A token from each row, -1 where there is no finite best logit."""
-        each = [seq.params for seq in sequences]
-        uniforms = [seq.rng.random() for seq in sequences if seq.rng is not None]
+        uniforms = [seq.next_uniforms(1)[0] for seq in sequences]
+        scales, top_k, top_p, min_p = zip(*(seq.wishes for seq in sequences), strict=True)
         chosen = np.empty(len(rows), np.int64)
         sample_rows(
             logits_RV,
             np.array(rows, np.int64),
-            np.array([1.0 / max(p.temperature, MIN_TEMPERATURE) for p in each], np.float32),
-            np.array([p.top_k for p in each], np.int64),
-            np.array([p.top_p for p in each], np.float64),
-            np.array([p.min_p for p in each], np.float32),
+            np.array(scales, np.float32),
+            np.array(top_k, np.int64),
+            np.array(top_p, np.float64),
+            np.array(min_p, np.float32),
             np.array(uniforms, np.float64),
             self._weights_V,
             self._candidates_V,
             chosen,
         )
+        for seq in sequences:
+            seq.use_uniforms(1)
         token_ids: list[int] = chosen.tolist()
         return token_ids
 

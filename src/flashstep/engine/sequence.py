@@ -12,7 +12,10 @@ import numpy as np
 from flashstep.engine.batch import Float32
 from flashstep.engine.block_table import BlockTable
 from flashstep.engine.processors import LogitsProcessor
-from flashstep.types import Request, Timings, TokenLogprob
+from flashstep.types import Request, SamplingParams, Timings, TokenLogprob
+
+# Colder than this float32 logits cannot tell from greedy, and the division stays finite.
+MIN_TEMPERATURE = 1e-6
 
 
 class SequenceStatus(enum.Enum):
@@ -28,7 +31,7 @@ class Sequence:
 
     max_total_tokens: prompt and answer together end here at the latest.
     num_drafts: most drafts a step may propose for it; 0 = never drafts.
-    processors: steer the choice of its tokens, in this order.
+    processors: steer the choice of its tokens, in this order. wishes: see `wishes_of`.
     num_cached_tokens: prompt tokens whose K/V an earlier request had computed.
     prompt_logprobs: of the prompt's tokens but the first, as far as they were asked for and computed.
     draft_gain: plain steps that drafting has saved it so far, negative = cost it.
@@ -36,12 +39,12 @@ class Sequence:
     """
 
     __slots__ = (
-        "_admitted_s", "_first_token_s", "_timings", "arrived_s", "block_keys", "draft_gain",
+        "_admitted_s", "_first_token_s", "_timings", "_uniforms", "arrived_s", "block_keys", "draft_gain",
         "draft_token_ids", "full_table", "has_unknown_prefix", "history_TD", "is_guarded",
         "is_plain_greedy", "is_plain_sampled", "max_total_tokens", "num_accepted", "num_cached_tokens",
         "num_computed_tokens", "num_drafted", "num_drafts", "num_prompt_tokens", "params",
         "processors", "prompt_logprobs", "request", "request_id", "rng", "sliding_table", "status",
-        "stop_token_ids", "token_ids",
+        "stop_token_ids", "token_ids", "wishes",
     )  # fmt: skip
 
     def __init__(
@@ -71,6 +74,8 @@ class Sequence:
         self.processors = processors
         self.prompt_logprobs: list[TokenLogprob] = []
         self.rng = None if params.is_greedy else generator(params.seed)
+        self._uniforms: list[float] = []  # drawn and not used yet
+        self.wishes = wishes_of(params)
         self.is_guarded = params.repetition_guard and not params.ignore_eos
         self.is_plain_greedy = params.is_greedy and not processors
         self.is_plain_sampled = not params.is_greedy and not processors
@@ -128,6 +133,19 @@ class Sequence:
             self._first_token_s = now_s - self.arrived_s
         self.token_ids.extend(token_ids)
 
+    def next_uniforms(self, count: int) -> list[float]:
+        """Numbers in [0, 1) for its next tokens; the same ones again until `use_uniforms`. Zeros when
+        greedy."""
+        if self.rng is None:
+            return [0.0] * count
+        if count > len(self._uniforms):
+            self._uniforms += self.rng.random(count - len(self._uniforms)).tolist()
+        return self._uniforms[:count]
+
+    def use_uniforms(self, count: int) -> None:
+        """So many tokens were chosen."""
+        del self._uniforms[:count]
+
     @property
     def failure(self) -> str | None:
         """Why its answer cannot become what was asked for; None = it can."""
@@ -169,6 +187,12 @@ def stop_token_ids(request: Request) -> frozenset[int]:
     """The ids that end this request; `ignore_eos` drops the checkpoint's, not the caller's own."""
     own = frozenset(request.params.stop_token_ids)
     return own if request.params.ignore_eos else own | request.eos_token_ids
+
+
+def wishes_of(params: SamplingParams) -> tuple[float, int, float, float]:
+    """1 / temperature, 0 = greedy; top-k, 0 = off; top-p; min-p."""
+    scale = 0.0 if params.is_greedy else 1.0 / max(params.temperature, MIN_TEMPERATURE)
+    return scale, params.top_k, params.top_p, params.min_p
 
 
 def generator(seed: int | None) -> np.random.Generator:

@@ -10,7 +10,8 @@ from flashstep.kernels.forward import compute_angles, decoder_layer, output_head
 from flashstep.kernels.jit import inner_kernel, stage_kernel
 from flashstep.kernels.linear import Output, linear, prepare_row
 from flashstep.kernels.norm import rms_norm
-from flashstep.kernels.peak import largest
+from flashstep.kernels.peak import lowest_largest
+from flashstep.kernels.pointers import advance
 from flashstep.kernels.spmd import barrier, own_range
 from flashstep.kernels.step import Step, normed_operand
 from flashstep.kernels.tables import Draft, Matrix, read_draft, read_matrix
@@ -24,17 +25,6 @@ def join_row(step: Step, draft: Draft, joint: Matrix, row: int) -> None:
     rms_norm(floats, start, d, floats, draft.embedding_norm, step.eps, step.work.normed, to)
     rms_norm(step.work.residual, row * d, d, floats, draft.hidden_norm, step.eps, step.work.normed, to + d)
     prepare_row(normed_operand(step), row, 2 * d, joint)
-
-
-@inner_kernel
-def best_token(step: Step, s: int) -> int:
-    """The lowest token id with the largest of the logits in row `s`."""
-    start, logits = s * step.strides.logits, step.work.logits
-    peak = largest(logits, start, start + step.sizes.vocab_size, logits[start])
-    for i in range(step.sizes.vocab_size):
-        if logits[start + i] == peak:
-            return i
-    return 0
 
 
 @inner_kernel
@@ -72,7 +62,8 @@ def mtp_module(step: Step, depth: int) -> None:
     output_head(step, rows, num_sequences, draft.norm, read_matrix(step.tables, draft.head))
     first, end = own_range(team, num_sequences)
     for s in range(first, end):
-        step.inputs.drafts[s * step.sizes.num_drafts + depth] = best_token(step, s)
+        best = lowest_largest(advance(work.logits, s * step.strides.logits), step.sizes.vocab_size)
+        step.inputs.drafts[s * step.sizes.num_drafts + depth] = max(0, best)
         shift_tokens(step, s, depth)
     barrier(team)
 

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from flashstep.kernels.amx import close_tiles, open_tiles
+from flashstep.kernels.decoding import NOTHING, PASSES, TRUNK, Decoding, next_job
 from flashstep.kernels.draft import draft_chain
 from flashstep.kernels.forward import trunk
 from flashstep.kernels.jit import entry_point, inner_kernel, source_stamp, stage_kernel
@@ -30,7 +31,6 @@ from flashstep.kernels.tables import Caches, Inputs, Int32, Int64, Tables, Weigh
 from flashstep.kernels.workspace import Workspace
 
 ANNOUNCE = -1  # as a thread's number
-TRUNK, DRAFT = 0, 1  # values of counts[0]
 BAD_TOKEN, BAD_POSITION, BAD_BLOCK, BAD_ROW = -1, -2, -3, -4
 REASONS = {
     BAD_TOKEN: "a token id outside the vocabulary",
@@ -50,7 +50,7 @@ class Crew(NamedTuple):
 
 
 # What `run` reads, in this order.
-RECORDS = (Crew, Weights, Tables, Caches, Workspace, Inputs)
+RECORDS = (Crew, Weights, Tables, Caches, Workspace, Inputs, Decoding)
 
 
 @inner_kernel
@@ -62,8 +62,8 @@ def _check_table(table: Int32, first: int, last: int, num_blocks: int) -> bool:
 
 
 @inner_kernel
-def _check_sequence(inputs: Inputs, sizes: Int64, s: int) -> int:
-    """0, or what is wrong with sequence `s`.
+def _check_sequence(inputs: Inputs, sizes: Int64, num_further: int, s: int) -> int:
+    """0, or what is wrong with sequence `s`, whose rows are followed by those of `num_further` passes.
 
     sizes: [vocabulary, block size, full blocks, sliding blocks, window, entries per table row].
     """
@@ -76,6 +76,7 @@ def _check_sequence(inputs: Inputs, sizes: Int64, s: int) -> int:
             return BAD_POSITION
         if inputs.token_ids[t] < 0 or inputs.token_ids[t] >= sizes[0]:
             return BAD_TOKEN
+    last += num_further * (end - start)
     is_trunk = inputs.counts[0] == TRUNK
     if last // size >= inputs.counts[5] or (is_trunk and last // size >= inputs.counts[4]):
         return BAD_POSITION
@@ -90,16 +91,16 @@ def _check_sequence(inputs: Inputs, sizes: Int64, s: int) -> int:
 
 
 @inner_kernel
-def _check(inputs: Inputs, sizes: Int64) -> int:
+def _check(inputs: Inputs, decoding: Decoding, sizes: Int64) -> int:
     """0, or the first reason why this batch cannot run."""
-    rows, sequences = inputs.counts[1], inputs.counts[2]
+    rows, sequences, num_further = inputs.counts[1], inputs.counts[2], max(0, decoding.counts[PASSES] - 1)
     if inputs.query_starts[0] != 0 or inputs.query_starts[sequences] != rows:
         return BAD_ROW
     for s in range(sequences):
         if inputs.query_starts[s + 1] <= inputs.query_starts[s]:
             return BAD_ROW
     for s in range(sequences):
-        reason = _check_sequence(inputs, sizes, s)
+        reason = _check_sequence(inputs, sizes, num_further, s)
         if reason < 0:
             return reason
     for i in range(inputs.counts[3]):
@@ -110,14 +111,18 @@ def _check(inputs: Inputs, sizes: Int64) -> int:
 
 @stage_kernel
 def _execute(
-    team: Team, weights: Weights, tables: Tables, caches: Caches, work: Workspace, inputs: Inputs
-) -> None:
-    step = new_step(team, weights, tables, caches, work, inputs)
+    team: Team, weights: Weights, tables: Tables, caches: Caches, work: Workspace, inputs: Inputs,
+    decoding: Decoding,
+) -> None:  # fmt: skip
     open_tiles()
-    if inputs.counts[0] == TRUNK:
-        trunk(step)
-    else:
-        draft_chain(step)
+    job = inputs.counts[0]
+    while job != NOTHING:
+        step = new_step(team, weights, tables, caches, work, inputs)
+        if job == TRUNK:
+            trunk(step)
+        else:
+            draft_chain(step)
+        job = next_job(step, decoding, job)
     close_tiles()
     barrier(team)
 
@@ -130,7 +135,7 @@ def _readers() -> list[Any]:
     return made
 
 
-_read_crew, _read_weights, _read_tables, _read_caches, _read_work, _read_inputs = _readers()
+_read_crew, _read_weights, _read_tables, _read_caches, _read_work, _read_inputs, _read_decoding = _readers()
 
 
 def _make_run(stamp: int) -> Callable[..., int]:
@@ -143,9 +148,10 @@ def _make_run(stamp: int) -> Callable[..., int]:
         it has carried out the job as thread 0. Others carry out jobs until asleep or stopped, and return 0.
         """
         crew, inputs = Crew(*_read_crew(addresses, cached)), Inputs(*_read_inputs(addresses, cached))
+        decoding = Decoding(*_read_decoding(addresses, cached))
         if thread == ANNOUNCE:
             # The stamp must be used, or the cached code would not depend on it.
-            reason = _check(inputs, crew.limits) if stamp else 0
+            reason = _check(inputs, decoding, crew.limits) if stamp else 0
             if reason < 0:
                 return reason
             num_sleepers = claim_sleepers(crew.control, num_threads, crew.sleepers)
@@ -161,7 +167,7 @@ def _make_run(stamp: int) -> Callable[..., int]:
                 crew.control[done] += 1
                 if atomic_load(crew.control, np.int64(STOP)) == 1:
                     break
-            _execute(team, weights, tables, caches, work, inputs)
+            _execute(team, weights, tables, caches, work, inputs, decoding)
             if thread == 0:
                 crew.sleepers[num_threads - 1] = 0
                 break

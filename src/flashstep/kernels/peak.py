@@ -8,7 +8,7 @@ from numba import types
 from numba.extending import intrinsic
 
 from flashstep.kernels.intrinsics import declare
-from flashstep.kernels.jit import nan_free_kernel
+from flashstep.kernels.jit import kernel, nan_free_kernel
 from flashstep.kernels.tables import Float32
 
 
@@ -39,3 +39,18 @@ def largest_magnitude(values: Float32, start: int, stop: int, floor: np.float32)
     for i in range(start, stop):
         peak = _larger(peak, abs(values[i]))
     return peak
+
+
+@kernel
+def lowest_largest(values: Float32, count: int) -> int:
+    """Which of the first `count` values is the largest, the first of several; -1 when one of them is NaN or
+    infinite, or all are -infinity."""
+    num_odd = 0
+    for i in range(count):
+        num_odd += not values[i] < np.float32(np.inf)
+    peak = largest(values, 0, count, np.float32(-np.inf))
+    if num_odd == 0 and peak > np.float32(-np.inf):
+        for i in range(count):
+            if values[i] == peak:
+                return i
+    return -1

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from flashstep.kernels.decoding import Decoding
 from flashstep.kernels.entry import ANNOUNCE, REASONS, Crew, run
 from flashstep.kernels.pointers import addresses
 from flashstep.kernels.spmd import FIRST_WORKER, JOB, LINE, STOP, new_control
@@ -22,13 +23,13 @@ class Workers:
 
     def __init__(
         self, num_threads: int, weights: Weights, tables: Tables, caches: Caches, work: Workspace,
-        inputs: Inputs, limits: Int64,
+        inputs: Inputs, decoding: Decoding, limits: Int64,
     ) -> None:  # fmt: skip
         """limits: see `Crew`."""
         crew = Crew(new_control(num_threads), limits, np.zeros(num_threads, np.int64))
         self._control, self._sleepers, self._num_threads = crew.control, crew.sleepers, num_threads
         # Whoever runs holds the arrays, not their addresses alone.
-        self._arrays: Any = (crew, weights, tables, caches, work, inputs)
+        self._arrays: Any = (crew, weights, tables, caches, work, inputs, decoding)
         self._addresses, self._cached = addresses(self._arrays), caches.full_k.dtype.type(0)
         # A worker that has not arrived yet counts as asleep.
         self._control[FIRST_WORKER + LINE :: LINE] = 1

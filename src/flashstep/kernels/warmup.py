@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from flashstep.kernels.decoding import Decoding, new_decoding
 from flashstep.kernels.pack import Packer
 from flashstep.kernels.pool import value_stride
 from flashstep.kernels.sampling import sample_rows
@@ -37,7 +38,9 @@ def compile_all(progress: Callable[[str, int, int], None], bytes_per_cached_numb
     progress("ready", 2, 2)
 
 
-def _tiny_model(bytes_per_cached_number: int) -> tuple[Weights, Tables, Caches, Workspace, Inputs]:
+def _tiny_model(
+    bytes_per_cached_number: int,
+) -> tuple[Weights, Tables, Caches, Workspace, Inputs, Decoding]:
     """One full-attention dense layer with zero weights and a batch of one token."""
     packer = Packer()
 
@@ -72,4 +75,5 @@ def _tiny_model(bytes_per_cached_number: int) -> tuple[Weights, Tables, Caches, 
     inputs.counts[:7] = 0, 1, 1, 1, 1, 1, 1
     inputs.query_starts[1] = 1
     work = new_workspace(sizes, [layer], 3 * width, HEAD_DIM, 1, 1)
-    return weights, tables, Caches(cache, cache, cache, cache), work, inputs
+    decoding = new_decoding(1, 0, D, VOCAB, 1)
+    return weights, tables, Caches(cache, cache, cache, cache), work, inputs, decoding
