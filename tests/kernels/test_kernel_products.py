@@ -8,7 +8,7 @@ from products import digests, int4_twin, int8_twin, multiply
 from flashstep.kernels.quantise import from_bfloat16, to_bfloat16, to_int4, to_int8
 from flashstep.kernels.tables import BFLOAT_PANELS, FLOAT_PANELS, INT4_PANELS, INT8_PANELS
 
-SHAPES = [(64, 64), (24, 40), (130, 7), (200, 261)]
+SHAPES = [(64, 64), (24, 40), (130, 7), (200, 261), (6, 64), (16, 33), (48, 20), (49, 12)]
 ROWS = [[0], [4, 2], [8, 0, 3], [1, 1, 5, 7], [6, 5, 4, 3, 2, 1, 0, 8, 7]]
 NUMS_OF_ROWS = [3, 4, 15, 16, 17, 31, 32, 33, 48, 50, 64, 75]  # tiles of 16 and 32, and what is left of them
 CHILD = """

@@ -18,8 +18,8 @@ from flashstep.engine.draft_policy import DraftPolicy
 from flashstep.engine.sequence import Sequence
 from flashstep.kernels.limits import MAX_STOP_IDS, MAX_TOKENS, TAIL
 
-# A step of several passes takes about so long at most, with one stream and with more: who arrives waits for its
-# end, and a stream gets its pieces no more often anyway (outbox.py).
+# A step of several passes takes about so long at most, with one stream and with more: who arrives waits for
+# its end, and a stream gets its pieces no more often anyway (outbox.py).
 _ALONE_S, _LONGEST_S = 0.01, 0.02
 
 

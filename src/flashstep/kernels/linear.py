@@ -18,10 +18,11 @@ from flashstep.kernels.jit import exact_kernel, kernel
 from flashstep.kernels.peak import largest_magnitude
 from flashstep.kernels.spmd import Team, own_range
 from flashstep.kernels.tables import (
-    FLOAT_PANELS,
+    BFLOAT_PANELS,
     GROUP,
     INT4_PANELS,
     INT8_PANELS,
+    NARROW,
     PANEL,
     Float32,
     Int8,
@@ -38,6 +39,7 @@ _FLOAT_COLUMNS = 4 * FLOAT_LANES
 _float_1 = float_tile(1, 4)
 _float_2 = float_tile(2, 4)
 _float_4 = float_tile(4, _FLOAT_COLUMNS_4 // FLOAT_LANES)
+_narrow_1, _narrow_2, _narrow_4 = (float_tile(rows, NARROW // FLOAT_LANES) for rows in (1, 2, 4))
 
 
 class Operand(NamedTuple):
@@ -79,34 +81,45 @@ def prepare_row(x: Operand, row: int, length: int, matrix: Matrix) -> None:
         quantise_row(x, row, length)
 
 
-@kernel
-def _float_panel(
-    w: Float32 | Int8, unit: int, depth: int, at: int,
-    x: Operand, rows: Int32, first: int, count: int, y: Output, column: int,
-) -> None:  # fmt: skip
-    """`w`: float32 values (`unit` 1), or the bytes of bfloat16 values (`unit` 2)."""
-    v, step = x.values, PANEL * unit
-    i = 0
-    while i < count:
-        left, r = count - i, first + i
-        out = y.base + i * y.stride + column
-        a = x.base + np.int64(rows[r]) * x.stride
-        if left >= 4:
-            b = x.base + np.int64(rows[r + 1]) * x.stride
-            c = x.base + np.int64(rows[r + 2]) * x.stride
-            d = x.base + np.int64(rows[r + 3]) * x.stride
-            for n in range(0, PANEL, _FLOAT_COLUMNS_4):
-                _float_4(v, (a, b, c, d), w, at + n * unit, step, depth, y.values, out + n, y.stride)
-            i += 4
-        elif left >= 2:
-            b = x.base + np.int64(rows[r + 1]) * x.stride
-            for n in range(0, PANEL, _FLOAT_COLUMNS):
-                _float_2(v, (a, b), w, at + n * unit, step, depth, y.values, out + n, y.stride)
-            i += 2
-        else:
-            for n in range(0, PANEL, _FLOAT_COLUMNS):
-                _float_1(v, (a,), w, at + n * unit, step, depth, y.values, out + n, y.stride)
-            i += 1
+def _floats_panel(tiles: tuple[Any, Any, Any], columns: tuple[int, int, int]) -> Any:
+    """A panel of float weights, from tiles of one, two and four rows and so many columns each."""
+    tile_1, tile_2, tile_4 = tiles
+    columns_1, columns_2, columns_4 = columns
+
+    def float_panel(
+        w: Float32 | Int8, unit: int, width: int, depth: int, at: int,
+        x: Operand, rows: Int32, first: int, count: int, y: Output, column: int,
+    ) -> None:  # fmt: skip
+        """`w`: `width` columns of float32 values (`unit` 1), or of bfloat16 values as bytes (`unit` 2)."""
+        v, step = x.values, width * unit
+        i = 0
+        while i < count:
+            left, r = count - i, first + i
+            out = y.base + i * y.stride + column
+            a = x.base + np.int64(rows[r]) * x.stride
+            if left >= 4:
+                b = x.base + np.int64(rows[r + 1]) * x.stride
+                c = x.base + np.int64(rows[r + 2]) * x.stride
+                d = x.base + np.int64(rows[r + 3]) * x.stride
+                for n in range(0, width, columns_4):
+                    tile_4(v, (a, b, c, d), w, at + n * unit, step, depth, y.values, out + n, y.stride)
+                i += 4
+            elif left >= 2:
+                b = x.base + np.int64(rows[r + 1]) * x.stride
+                for n in range(0, width, columns_2):
+                    tile_2(v, (a, b), w, at + n * unit, step, depth, y.values, out + n, y.stride)
+                i += 2
+            else:
+                for n in range(0, width, columns_1):
+                    tile_1(v, (a,), w, at + n * unit, step, depth, y.values, out + n, y.stride)
+                i += 1
+
+    return kernel(float_panel)
+
+
+_wide_columns = (_FLOAT_COLUMNS, _FLOAT_COLUMNS, _FLOAT_COLUMNS_4)
+_wide_panel = _floats_panel((_float_1, _float_2, _float_4), _wide_columns)
+_narrow_panel = _floats_panel((_narrow_1, _narrow_2, _narrow_4), (NARROW, NARROW, NARROW))
 
 
 def _integer_panel(make_tile: Callable[..., Any], unit: int, widths: tuple[int, int, int, int]) -> Any:
@@ -210,10 +223,13 @@ def linear_panel(
         _int8_panel(weights, m, at, scale, total, x, rows, first, count, y, column)
     elif m.format == INT4_PANELS:
         _int4_panel(weights, m, at, scale, total, x, rows, first, count, y, column)
-    elif m.format == FLOAT_PANELS:
-        _float_panel(weights.floats, 1, m.depth, at, x, rows, first, count, y, column)
+    elif m.format == BFLOAT_PANELS:
+        _wide_panel(weights.chars, 2, PANEL, m.depth, at, x, rows, first, count, y, column)
+    elif m.panel_stride == m.depth * PANEL:
+        _wide_panel(weights.floats, 1, PANEL, m.depth, at, x, rows, first, count, y, column)
     else:
-        _float_panel(weights.chars, 2, m.depth, at, x, rows, first, count, y, column)
+        width = m.panel_stride // m.depth
+        _narrow_panel(weights.floats, 1, width, m.depth, at, x, rows, first, count, y, column)
 
 
 @kernel

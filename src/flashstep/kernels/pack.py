@@ -1,10 +1,11 @@
 """Turns float32 weights into the flat arrays that the kernels read: padding, panels, number formats.
 
 Output channels are padded with zeros to panels of 64, inputs to whole groups (4 for int8, 32 for int4).
-Layouts of one item: FLOAT_PANELS, BFLOAT_PANELS [panel, depth, 64]; INT8_PANELS [panel, depth / 4, 64, 4];
-INT4_PANELS [panel, depth / 32] of 1152 bytes: 64 bfloat16 scales, then 4 x 64 channels x 4 bytes, in which
-byte j of quarter q holds inputs 8q + j (low half) and 8q + 4 + j (high half). The scales of int4 are already
-divided by 16, because the kernels read a code as the upper half of a byte.
+Layouts of one item: FLOAT_PANELS, BFLOAT_PANELS [panel, depth, 64], where float32 that fills less than one
+panel keeps only its columns, rounded up to 16; INT8_PANELS [panel, depth / 4, 64, 4]; INT4_PANELS [panel,
+depth / 32] of 1152 bytes: 64 bfloat16 scales, then 4 x 64 channels x 4 bytes, in which byte j of quarter q
+holds inputs 8q + j (low half) and 8q + 4 + j (high half). The scales of int4 are already divided by 16,
+because the kernels read a code as the upper half of a byte.
 """
 
 from typing import Any
@@ -19,6 +20,7 @@ from flashstep.kernels.tables import (
     GROUP,
     INT4_PANELS,
     INT8_PANELS,
+    NARROW,
     PANEL,
     Float32,
     Int8,
@@ -66,7 +68,8 @@ class Packer:
         depth = -(-stacks[0].shape[2] // unit) * unit
         padded = [_pad(stack, depth) for stack in stacks]
         whole = np.concatenate(padded, axis=1) if len(padded) > 1 else padded[0]
-        self._matrices.append(self._stored(whole, format_))
+        num_used = -(-stacks[0].shape[1] // NARROW) * NARROW if len(parts) == 1 else whole.shape[1]
+        self._matrices.append(self._stored(whole, format_, num_used))
         return len(self._matrices) - 1
 
     def finish(self) -> tuple[Weights, Int64]:
@@ -76,9 +79,12 @@ class Packer:
         )
         return weights, np.array(self._matrices, np.int64)
 
-    def _stored(self, weights: Float32, format_: int) -> Matrix:
+    def _stored(self, weights: Float32, format_: int, num_used: int) -> Matrix:
+        """num_used: rows of the padded `weights` that are not all zeros, rounded up to NARROW."""
         if format_ == FLOAT_PANELS:
-            return _record(weights, format_, self.vector(panels(weights, 1)), weights[0].size, 0, 0)
+            kept = weights[:, :num_used] if num_used < PANEL else weights
+            data = np.ascontiguousarray(kept.transpose(0, 2, 1)) if num_used < PANEL else panels(weights, 1)
+            return _record(weights, format_, self.vector(data), kept[0].size, 0, 0)
         if format_ == BFLOAT_PANELS:
             data, scale_offset, sum_offset = panels(to_bfloat16(weights), 1), 0, 0
         elif format_ == INT8_PANELS:

@@ -21,6 +21,7 @@ Int8 = NDArray[np.int8]
 Cached = NDArray[np.float32 | np.int16]  # K and V: float32, or bfloat16 in its 16 bits
 
 PANEL = 64  # output channels of every matrix are padded to whole panels
+NARROW = 16  # and those of a float32 matrix that fills less than a panel are kept in multiples of this
 GROUP = 32  # inputs that share a scale in int4
 # Storage formats of a matrix; see pack.py.
 FLOAT_PANELS, BFLOAT_PANELS, INT8_PANELS, INT4_PANELS = range(4)
@@ -40,8 +41,9 @@ class Matrix(NamedTuple):
 
     `num_columns` output channels (padded), `depth` inputs (padded to 4 for int8, to 32 for int4). Item e
     starts `e * stride` behind `offset` (in the floats for FLOAT_PANELS, else in the chars), its panels
-    `panel_stride` apart; its scales and sums lie `e * num_columns` behind `scale_offset` and `sum_offset`.
-    int4 has the start of its float sums at `scale_offset` instead of scales.
+    `panel_stride` apart (of float32, `depth` times the columns that are kept of a panel); its scales and sums
+    lie `e * num_columns` behind `scale_offset` and `sum_offset`. int4 has the start of its float sums at
+    `scale_offset` instead of scales.
     """
 
     format: int
