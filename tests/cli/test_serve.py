@@ -90,10 +90,10 @@ def test_the_start_says_how_many_tokens_fit_and_a_longer_prompt_is_refused_with_
     log = tmp_path / "stderr"
     with (
         log.open("w") as stderr,
-        served(speaking_checkpoint, "--no-prefix-cache", "--kv-memory-mib", "9", stderr=stderr) as (_, url),
+        served(speaking_checkpoint, "--no-prefix-cache", "--kv-memory-mib", "11", stderr=stderr) as (_, url),
         httpx.Client(trust_env=False) as client,
     ):
-        told = re.search(r"9 MiB for the KV cache: .* may have (\d+) tokens together", log.read_text())
+        told = re.search(r"11 MiB for the KV cache: .* may have (\d+) tokens together", log.read_text())
         assert told
         entry = client.get(f"{url}/models").raise_for_status().json()["data"][0]
         assert int(told[1]) == entry["context_length"] < 8192

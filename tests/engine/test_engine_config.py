@@ -178,6 +178,14 @@ def test_sizes_that_contradict_each_other_are_refused_with_numbers(options, word
     assert asdict(config) == before
 
 
+@pytest.mark.parametrize(("name", "num_mib"), [("toy", 1024), ("nano", 1024), ("step35_flash", 5369)])
+def test_by_default_there_is_memory_for_a_context_of_use(name, num_mib):
+    model, config = ModelConfig.from_hf(getattr(presets, name)()), EngineConfig()
+    assert config.memory_bytes(model) == num_mib << 20
+    assert config.resolve(model).num_full_blocks * config.block_size >= 4096
+    assert EngineConfig(kv_memory_bytes=77).memory_bytes(model) == 77
+
+
 @pytest.mark.parametrize("num_sequences", [1, 64, 85, 86, 1000])
 def test_a_step_has_room_for_as_many_sequences_as_are_asked_for(num_sequences):
     config = EngineConfig.from_options({"max_sequences": num_sequences, "kv_memory_bytes": 4 << 30})

@@ -74,13 +74,14 @@ def running_server(settings: Settings) -> Iterator[str]:
 def _command(settings: Settings, folder: Path) -> list[str]:
     engine = settings.engine
     device = ["--device", engine.device] if engine.device else []
+    memory = ["--kv-memory-mib", str(engine.kv_memory_bytes >> 20)] if engine.kv_memory_bytes else []
     return [
         sys.executable, "-m", "flashstep", "serve", "--port", "0", "--quiet",
         "--model", str(settings.folder),
         "--threads", str(settings.sizes.num_threads),
         "--runner", engine.runner, *device,
         "--weight-format", engine.weight_format,
-        "--kv-memory-mib", str(engine.kv_memory_bytes >> 20),
+        *memory,
         "--drafts" if settings.is_drafting else "--no-drafts",
         "--trace-store", str(folder / "traces.db"),
     ]  # fmt: skip

@@ -52,7 +52,7 @@ KvMemory = Annotated[
     typer.Option(
         "--kv-memory-mib",
         min=1,
-        help="MiB for the KV cache, 1024 when not given; it bounds the context.",
+        help="MiB for the KV cache, which bound the context; when not given, 1024 or what 4096 tokens take.",
         show_default=False,
     ),
 ]

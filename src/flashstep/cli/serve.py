@@ -117,6 +117,7 @@ def serve(
         device=device,
     )
     from flashstep.backends.allocator import fix_thresholds
+    from flashstep.model.config import ModelConfig
     from flashstep.server.file_limit import raise_file_limit
     from flashstep.server.serve import bind, run
 
@@ -132,9 +133,10 @@ def serve(
 
         def announce(url: str) -> None:
             names = (chat_model.model_name, *settings.aliases)
+            memory_bytes = config.memory_bytes(ModelConfig.load(folder))
             typer.echo(
-                f"{config.kv_memory_bytes >> 20} MiB for the KV cache: prompt and answer of one request may "
-                f"have {chat_model.context_length} tokens together",
+                f"{memory_bytes >> 20} MiB for the KV cache: prompt and answer of one request may have "
+                f"{chat_model.context_length} tokens together",
                 err=True,
             )
             typer.echo(f"{' and '.join(names)} on {url}")

@@ -28,10 +28,11 @@ _DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 _KEY_LANES, _VALUE_LANES = 2, 32
 _BATCH_TOKENS = 512
 _ROWS_PER_SEQUENCE = 8  # of a step; three drafts and the rows that they make anew are six
+_MEMORY_BYTES = 1 << 30
 _ARRAYS_BYTES = 4096  # slack and alignment of the four arrays behind the pools
 _SLIDING_CACHE_SHARE = 0.25
 _LEAST_CONTEXT_TOKENS = 256  # less holds no conversation, and is refused
-_USEFUL_CONTEXT_TOKENS = 4096  # what the refusal recommends memory for
+_USEFUL_CONTEXT_TOKENS = 4096  # there is memory for by default; what a refusal recommends
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +48,8 @@ class EngineConfig:
     block_size: tokens per cache block, an even number beside integer weights.
     max_batch_tokens: most rows of one step; longer prompts are computed in chunks.
     max_sequences: most requests computed at once; others wait.
-    kv_memory_bytes: memory for the K/V caches of all requests; it bounds the context length.
+    kv_memory_bytes: memory for the K/V caches of all requests; it bounds the context length. None = 1 GiB, or
+        what a context of 4096 tokens takes where that is more.
     num_draft_tokens: tokens the MTP modules draft per step; 0 = off.
     max_drafting_sequences: when more requests than these run at once, each of them takes one token per step
         from then on, to its end, because computing the drafts of many costs more than it saves.
@@ -65,7 +67,7 @@ class EngineConfig:
     block_size: int = 16
     max_batch_tokens: int = _BATCH_TOKENS
     max_sequences: int = 64
-    kv_memory_bytes: int = 1 << 30
+    kv_memory_bytes: int | None = None
     num_draft_tokens: int = 3
     max_drafting_sequences: int = 2
     adaptive_drafting: bool = True
@@ -73,8 +75,10 @@ class EngineConfig:
     max_waiting: int = 256
 
     def __post_init__(self) -> None:
-        for name in ("block_size", "max_batch_tokens", "max_sequences", "kv_memory_bytes", "max_waiting"):
+        for name in ("block_size", "max_batch_tokens", "max_sequences", "max_waiting"):
             _at_least(name, getattr(self, name), 1)
+        if self.kv_memory_bytes is not None:
+            _at_least("kv_memory_bytes", self.kv_memory_bytes, 1)
         for name in ("num_draft_tokens", "max_drafting_sequences"):
             _at_least(name, getattr(self, name), 0)
         if self.num_threads is not None:
@@ -122,18 +126,33 @@ class EngineConfig:
         not more than every sequence could use. With a prefix cache a quarter of the rest goes to
         sliding blocks that outlive their request.
         """
-        num_drafts = min(self.num_draft_tokens, len(model.mtp))
-        num_stale_rows = max(0, len(model.mtp) - 1) if num_drafts else 0
+        num_drafts, num_stale_rows = self._drafting(model)
         self._check_budget(num_drafts, num_stale_rows)
-        pools = _Pools(self, model, self._num_sliding_blocks(model, num_drafts, num_stale_rows))
-        self._check_memory(pools, model.max_positions)
-        num_full, num_sliding = pools.num_blocks(self.kv_memory_bytes)
+        pools, memory_bytes = self._pools(model), self.memory_bytes(model)
+        self._check_memory(pools, memory_bytes, model.max_positions)
+        num_full, num_sliding = pools.num_blocks(memory_bytes)
         return ResolvedConfig(
             num_threads=self.num_threads or usable_cores(),
             num_draft_tokens=num_drafts,
             num_full_blocks=num_full,
             num_sliding_blocks=num_sliding,
         )
+
+    def memory_bytes(self, model: ModelConfig) -> int:
+        """`kv_memory_bytes`, or what stands for it when `model` is loaded."""
+        if self.kv_memory_bytes is not None:
+            return self.kv_memory_bytes
+        useful_tokens = min(model.max_positions, _USEFUL_CONTEXT_TOKENS)
+        needed_mib = -(-self._pools(model).needed_bytes(useful_tokens) // 2**20)
+        return max(_MEMORY_BYTES, needed_mib << 20)
+
+    def _drafting(self, model: ModelConfig) -> tuple[int, int]:
+        """Drafts a step, and the rows that modules may compute again."""
+        num_drafts = min(self.num_draft_tokens, len(model.mtp))
+        return num_drafts, max(0, len(model.mtp) - 1) if num_drafts else 0
+
+    def _pools(self, model: ModelConfig) -> "_Pools":
+        return _Pools(self, model, self._num_sliding_blocks(model, *self._drafting(model)))
 
     @property
     def is_on_cpu(self) -> bool:
@@ -155,14 +174,14 @@ class EngineConfig:
                 f"{num_drafts} drafts each need {needed} per step; raise it or lower max_sequences"
             )
 
-    def _check_memory(self, pools: "_Pools", max_positions: int) -> None:
+    def _check_memory(self, pools: "_Pools", memory_bytes: int, max_positions: int) -> None:
         """ConfigError when prompt and answer could have too few tokens together to be of use."""
-        context = pools.context_tokens(self.kv_memory_bytes)
+        context = pools.context_tokens(memory_bytes)
         if context >= min(max_positions, _LEAST_CONTEXT_TOKENS):
             return
         needed_mib = -(-pools.needed_bytes(min(max_positions, _USEFUL_CONTEXT_TOKENS)) // 2**20)
         raise ConfigError(
-            f"kv_memory_bytes is {self.kv_memory_bytes}, which with max_sequences={self.max_sequences} and "
+            f"kv_memory_bytes is {memory_bytes}, which with max_sequences={self.max_sequences} and "
             f"max_batch_tokens={self.max_batch_tokens} leaves this model a context of {context} tokens; "
             f"raise kv_memory_bytes to {needed_mib << 20} (--kv-memory-mib {needed_mib}) for a context of "
             f"{pools.context_tokens(needed_mib << 20)}, or lower max_sequences (serve --max-sequences)"

@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 # With one chunk for each stream in this time, times the streams, sending takes 1% of a fast core and 5% of a
 # slow one; the threads that compute lose several times that, since they wait for each other ...
 _SECONDS_PER_STREAM = 0.01
-# ... and 20 chunks a second still read as a flow of text.
-_LONGEST_S = 0.05
+# ... and 10 chunks a second still read as a flow of text.
+_LONGEST_S = 0.1
+_SLOW_STEP_S = 0.05
 
 
 def interval_s(num_streams: int) -> float:
-    """Seconds between two pieces of one stream while so many are open: 10 ms for one, 50 ms from 5 on."""
+    """Seconds between two pieces of one stream while so many are open: 10 ms for one, 100 ms from 10 on."""
     return min(_LONGEST_S, _SECONDS_PER_STREAM * num_streams)
 
 
@@ -52,10 +53,13 @@ class Outbox:
         """
         now_s, last_s = self._clock(), self._called_s
         self._called_s = now_s
-        latest_s = now_s if now_s - last_s >= _LONGEST_S else now_s - interval_s(num_streams)
+        latest_s = now_s if now_s - last_s >= _SLOW_STEP_S else now_s - interval_s(num_streams)
+        # All together where it is time for one: what sends them is then in the caches but for the first.
+        is_time = any(self._sent_s.get(stream, now_s) <= latest_s for stream in self._held)
         due = [
-            stream for stream, outputs in self._held.items() if self._is_due(stream, outputs[-1], latest_s)
-        ]
+            stream for stream, outputs in self._held.items()
+            if is_time or stream not in self._sent_s or outputs[-1].finish_reason is not None
+        ]  # fmt: skip
         ready = {stream: joined(self._held.pop(stream)) for stream in due}
         for stream, output in ready.items():
             if output.finish_reason is None:
@@ -66,12 +70,6 @@ class Outbox:
         for stream in lost:
             self._sent_s.pop(stream, None)
         return lost
-
-    def _is_due(self, stream: "TokenStream", newest: TokenOutput, latest_s: float) -> bool:
-        if newest.finish_reason is not None:
-            return True
-        sent_s = self._sent_s.get(stream)
-        return sent_s is None or sent_s <= latest_s
 
 
 def joined(outputs: Sequence[TokenOutput]) -> TokenOutput:
