@@ -86,8 +86,9 @@ class Growing:
             if outputs and not steps:
                 cached = outputs[0][1].cached_tokens
             held = engine.num_sliding_blocks_owned * BLOCK_SIZE
-            if rows == 1:
-                steps.append(seconds)
+            num_tokens = sum(len(output.token_ids) for _, output in outputs)
+            if rows == num_tokens:  # each pass of a decode step has one row
+                steps += [seconds / num_tokens] * num_tokens
                 sliding_in_decode = max(sliding_in_decode, held)
             else:
                 chunks.append(seconds)
@@ -129,9 +130,11 @@ def measure_stall(engine: Engine, num_streams: int, prompt_tokens: int) -> dict[
 
 
 def _timed_step(engine: Engine) -> tuple[float, set[str]]:
+    """Seconds for each token that a stream got, and who got some."""
     start = time.perf_counter()
     outputs = engine.step()
-    return time.perf_counter() - start, {name for name, _ in outputs}
+    most_tokens = max((len(output.token_ids) for _, output in outputs), default=1)
+    return (time.perf_counter() - start) / most_tokens, {name for name, _ in outputs}
 
 
 def plot(rows: list[dict[str, Any]], file: Path) -> None:

@@ -121,6 +121,22 @@ def test_a_stop_id_ends_the_loop_for_all(toy_checkpoint):
     runner.close()
 
 
+def test_a_stop_id_among_accepted_drafts_ends_the_loop(toy_checkpoint):
+    fast, slow = (toy_runner(toy_checkpoint) for _ in range(2))
+    texts, hidden = computed(fast)
+    computed(slow)
+    newest = [[text[-1]] for text in texts]
+    chosen = slow.decode(batch_of(newest, LENGTH, "all"), continuation(texts, hidden, 4)).token_ids
+    batch = batch_of([[*n, *c[:3]] for n, c in zip(newest, chosen, strict=True)], LENGTH, "all")
+    going_on = continuation(texts, hidden, 4, stop_ids=(chosen[2][1],))
+    found = fast.decode(batch, going_on)
+    assert_same(found, decode(slow, batch, going_on))
+    assert len(found.emitted[0]) == 1
+    assert found.emitted[2][0] == 4, "what stands behind the stop id is cut by the engine"
+    fast.close()
+    slow.close()
+
+
 def test_what_cannot_run_is_refused(toy_checkpoint, toy_config):
     runner = toy_runner(toy_checkpoint)
     texts, hidden = computed(runner)
@@ -128,6 +144,11 @@ def test_what_cannot_run_is_refused(toy_checkpoint, toy_config):
     for num_passes in (0, 9):
         with pytest.raises(ValueError, match=f"{num_passes} passes"):
             runner.decode(batch, continuation(texts, hidden, num_passes))
+    uneven = [[text[-1], 30] for text in texts]  # one draft, three modules
+    with pytest.raises(ValueError, match="alone or with 3 drafts"):
+        runner.decode(batch_of(uneven, LENGTH, "all"), continuation(texts, hidden, 2))
+    with pytest.raises(ValueError, match="logits of all rows"):
+        runner.decode(replace(batch, logit_rows_R=batch.logit_rows_R[1:]), continuation(texts, hidden, 2))
     bare = batch.full_table_SM.copy()
     bare[1, (LENGTH + 7) // BLOCK] = -1  # the eighth pass would write there
     with pytest.raises(ValueError, match="no valid block"):
@@ -154,19 +175,25 @@ def test_a_row_without_a_finite_best_logit_is_an_error(toy_config, toy_tensors, 
 @pytest.mark.parametrize("num_drafts", [0, 3])
 @pytest.mark.parametrize("wishes", [{"temperature": 0.0}, {"temperature": 1.0, "top_p": 0.9}])
 def test_the_built_in_model_answers_the_same_in_one_pass_and_in_several(
-    built_in_prompts, num_streams, num_drafts, wishes
+    built_in_prompts, monkeypatch, num_streams, num_drafts, wishes
 ):
     prompts = built_in_prompts(num_streams, seed=4)
     params = [SamplingParams(max_tokens=120, seed=i, **wishes) for i in range(num_streams)]
+    monkeypatch.setattr("flashstep.engine.multi_step._ALONE_S", 100.0)  # however slow the machine is
+    monkeypatch.setattr("flashstep.engine.multi_step._LONGEST_S", 100.0)
+    passes, decode_them = [], Runner.decode
+    monkeypatch.setattr(
+        Runner, "decode", lambda self, *args: passes.append(args[1].num_passes) or decode_them(self, *args)
+    )
     found = []
-    for max_passes in (1, None):
+    for max_passes in (1, 8):
+        monkeypatch.setattr(Runner, "max_passes", max_passes)
         options = {"num_draft_tokens": num_drafts, "max_drafting_sequences": 8, "adaptive_drafting": False}
         with LLM.load(resolve_model_path(None), num_threads=2, prefix_cache=False, **options) as llm:
-            if max_passes:
-                llm.engine._multi_step._max_passes = 1
             answers = llm.generate(prompts, params)
             metrics = llm.engine.metrics
         found.append(([(a.token_ids, a.finish_reason) for a in answers], metrics.num_accepted_by_position))
+        assert (max(passes, default=1) > 1) == (max_passes > 1)
     assert found[0] == found[1]
     assert sum(found[0][1]) > 0 or num_drafts == 0
 
@@ -178,7 +205,8 @@ def decoding(prompt_length=5, num_drafts=0, **params) -> Share:
         asked, max_total_tokens=prompt_length + asked.params.max_tokens, num_drafts=num_drafts, arrived_s=0.0,
         processors=processors_for(asked, 384, None),
     )  # fmt: skip
-    seq.num_computed_tokens = prompt_length - 1
+    seq.append([9], now_s=0.0)
+    seq.num_computed_tokens = prompt_length
     return Share(seq, 1 + num_drafts, num_drafts, wants_logits=True)
 
 
@@ -199,7 +227,7 @@ def multi_step(pass_s=0.001, num_blocks=100, policy=None) -> MultiStep:
     )  # fmt: skip
     watch = Watch()
     made = MultiStep(
-        blocks, max_passes=8, num_drafts=3, num_valid_tokens=384, draft_policy=policy, clock=watch
+        blocks, max_passes=8, num_modules=3, num_valid_tokens=384, draft_policy=policy, clock=watch
     )
     watch.now_s = pass_s
     made.measure(0.0, 1, 1)
@@ -207,12 +235,12 @@ def multi_step(pass_s=0.001, num_blocks=100, policy=None) -> MultiStep:
 
 
 def test_a_step_makes_as_many_passes_as_fit_into_its_time():
-    assert multi_step(0.001).num_passes([decoding()]) == 8
-    assert multi_step(0.003).num_passes([decoding()]) == 3
-    assert multi_step(0.02).num_passes([decoding()]) == 1
+    assert multi_step(0.001).plan_passes([decoding()]) == 8
+    assert multi_step(0.003).plan_passes([decoding()]) == 3
+    assert multi_step(0.02).plan_passes([decoding()]) == 1
     # Four rows may take four times as long as one; with several streams there is twice the time.
-    assert multi_step(0.001).num_passes([decoding() for _ in range(4)]) == 5
-    assert multi_step(0.0001).num_passes([decoding(num_drafts=3)]) == MAX_TOKENS // 4
+    assert multi_step(0.001).plan_passes([decoding() for _ in range(4)]) == 5
+    assert multi_step(0.0001).plan_passes([decoding(num_drafts=3)]) == MAX_TOKENS // 4
 
 
 @pytest.mark.parametrize(
@@ -224,28 +252,42 @@ def test_a_step_makes_as_many_passes_as_fit_into_its_time():
     ids=lambda wishes: next(iter(wishes)),
 )  # fmt: skip
 def test_what_needs_the_engine_between_two_tokens_gets_single_passes(wishes):
-    assert multi_step().num_passes([decoding(), decoding(**wishes)]) == 1
+    assert multi_step().plan_passes([decoding(), decoding(**wishes)]) == 1
 
 
 def test_sequences_of_a_kind_go_on_together():
-    assert multi_step().num_passes([decoding(), decoding(num_drafts=3)]) == 1
+    assert multi_step().plan_passes([decoding(), decoding(num_drafts=3)]) == 1
     few = decoding(num_drafts=3)
-    assert multi_step(0.0).num_passes([replace(few, query_len=3, num_drafts=2)]) == 1
+    assert multi_step(0.0).plan_passes([replace(few, query_len=3, num_drafts=2)]) == 1
     beginning = decoding(prompt_length=9)
     beginning.sequence.num_computed_tokens = 0
-    assert multi_step().num_passes([replace(beginning, query_len=9)]) == 1
-    assert multi_step().num_passes([replace(beginning, query_len=4, wants_logits=False)]) == 1
+    assert multi_step(0.0).plan_passes([replace(beginning, query_len=10)]) == 1
+    assert multi_step(0.0).plan_passes([replace(beginning, query_len=4, wants_logits=False)]) == 1
+
+
+def test_a_first_token_comes_alone():
+    first = decoding()
+    del first.sequence.token_ids[-1]
+    first.sequence.num_computed_tokens -= 1
+    assert multi_step(0.0).plan_passes([first]) == 1
+    assert multi_step(0.0).plan_passes([decoding()]) == 8
+
+
+def test_ids_that_no_token_has_are_no_stop_ids():
+    share = decoding(stop_token_ids=(384, 1 << 40, -5, 12))
+    ids = multi_step().continuation([share], 2).stop_ids_SM
+    assert sorted(ids[0].tolist()) == [-1, -1, -1, -1, 1, 2, 7, 12]
 
 
 def test_passes_end_where_tokens_blocks_or_the_account_of_drafts_may_end():
-    assert multi_step().num_passes([decoding(), decoding(max_tokens=3)]) == 3
-    assert multi_step(num_blocks=2).num_passes([decoding()]) == 4  # 8 tokens, 4 of which are there
-    assert multi_step(num_blocks=1).num_passes([decoding()]) == 1
+    assert multi_step().plan_passes([decoding(), decoding(max_tokens=4)]) == 3
+    assert multi_step(num_blocks=2).plan_passes([decoding()]) == 4  # 8 tokens, 4 of which are there
+    assert multi_step(num_blocks=1).plan_passes([decoding()]) == 1
     policy = DraftPolicy(2.6)
     share = decoding(num_drafts=3)
-    assert multi_step(0.0, policy=policy).num_passes([share]) == 3
+    assert multi_step(0.0, policy=policy).plan_passes([share]) == 3
     assert all(policy.keeps(share.sequence, 0) for _ in range(2))
-    assert multi_step(0.0, policy=policy).num_passes([share]) == 1
+    assert multi_step(0.0, policy=policy).plan_passes([share]) == 1
     assert not policy.keeps(share.sequence, 0)
 
 

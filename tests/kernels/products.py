@@ -9,7 +9,7 @@ from flashstep.kernels.linear import Operand, Output, linear_alone, prepare_row
 from flashstep.kernels.pack import Packer
 from flashstep.kernels.quantise import from_bfloat16, to_bfloat16, to_int4, to_int8
 from flashstep.kernels.spmd import Team, new_control
-from flashstep.kernels.tables import BFLOAT_PANELS, GROUP, INT4_PANELS, INT8_PANELS, Matrix
+from flashstep.kernels.tables import BFLOAT_PANELS, FLOAT_PANELS, GROUP, INT4_PANELS, INT8_PANELS, Matrix
 
 
 def multiply(weights, x, format_, rows, num_threads=1):
@@ -74,5 +74,9 @@ def digests():
         "int8 of many rows": multiply(np.tile(weights, 2), np.tile(x, (4, 2)), INT8_PANELS, range(36)),
         "int4": multiply(weights, x, INT4_PANELS, range(9)),
         "bf16": multiply(weights, np.rint(4 * x), BFLOAT_PANELS, range(9)),
+        **{
+            f"float32, {rows} columns": multiply(weights[:rows], np.rint(4 * x), FLOAT_PANELS, range(9))
+            for rows in (6, 16, 48)
+        },
     }
     return {name: hashlib.sha256(values.tobytes()).hexdigest() for name, values in products.items()}

@@ -52,7 +52,8 @@ KvMemory = Annotated[
     typer.Option(
         "--kv-memory-mib",
         min=1,
-        help="MiB for the KV cache, which bound the context; when not given, 1024 or what 4096 tokens take.",
+        help="MiB for the KV cache, which bound the context; when not given, 1024, or what 4096 tokens take "
+        "if that is more.",
         show_default=False,
     ),
 ]

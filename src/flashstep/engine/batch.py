@@ -81,7 +81,7 @@ class Continuation:
     = greedy), top-k (0 = off), top-p, min-p. stop_ids_SM: filled up with -1. uniforms_SN: a number in [0, 1)
     for each token that may come. tails_SN: the newest known tokens, the newest last. histories: of sequences
     that draft, the hidden states of the final rows before the batch, as many as modules may have to compute
-    again.
+    again; None for others.
     """
 
     num_passes: int

@@ -189,7 +189,8 @@ class EngineConfig:
 
     def _num_sliding_blocks(self, model: ModelConfig, num_drafts: int, num_stale_rows: int) -> int:
         window = model_window(model)
-        most_ahead = max(num_drafts, MAX_TOKENS - 1)  # of a step that makes several passes
+        # The compiled kernels make several passes in a step.
+        most_ahead = max(num_drafts, MAX_TOKENS - 1) if self.runner == "cpu" else num_drafts
         per_sequence = min_sliding_blocks(window + most_ahead, num_stale_rows, self.block_size)
         chunks = -(-self.max_batch_tokens // self.block_size)
         return self.max_sequences * (per_sequence + 1) + chunks

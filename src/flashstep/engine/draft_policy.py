@@ -3,7 +3,8 @@
 A verifying step costs more than a plain one and brings one token more for each draft it keeps. So each
 request has an account in plain steps: one with drafts that are rarely right stops for good once it has lost
 two steps' worth, and the next ones do not begin for a while, twice as long after each further loss. No clock
-is read while requests run: an engine drafts alike for the same requests.
+is read here; but how many steps of a request are entered together depends on the time that they take
+(multi_step.py), so where several requests draft, which of them are the next ones may vary. Answers do not.
 """
 
 import math
@@ -39,8 +40,8 @@ class DraftPolicy:
         return False
 
     def most_steps(self, seq: Sequence) -> float:
-        """How many verifying steps `seq` can make before `keeps` may say that it shall stop: so many, all of
-        whose drafts are wrong, use its account up."""
+        """How many verifying steps `seq` can make up to and including the first after which `keeps` may say
+        that it shall stop: so many, all of whose drafts are wrong, use its account up."""
         loss = self.step_cost - 1
         return math.floor((seq.draft_gain + self._allowance) / loss) + 1 if loss > 0 else math.inf
 

@@ -6,7 +6,8 @@ an engine (`async_engine.py` is that thread); only `validate` may be called from
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from itertools import accumulate
 
 from flashstep.engine.batch import DecodeResult, Float32, ForwardResult
 from flashstep.engine.batch_builder import Share, build_batch
@@ -36,6 +37,8 @@ class Engine:
     prefix_cache: take over K/V of requests that begin alike.
     grammars: enforces the grammars of requests; None = such requests are refused.
     max_passes: trunk passes that one step may make (`multi_step.py`); None = as many as the runner can.
+    clock: times
+        them.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Engine:
         max_drafting_sequences: int | None = None, draft_policy: DraftPolicy | None = None,
         num_valid_tokens: int | None = None,
         grammars: Grammars | None = None, prefix_cache: bool = True, max_passes: int | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:  # fmt: skip
         self._runner = runner
         self._continuing = runner if isinstance(runner, ContinuingRunner) else None
@@ -71,10 +75,11 @@ class Engine:
         most_passes = self._continuing.max_passes if self._continuing else 1
         self._multi_step = MultiStep(
             self._blocks,
-            max_passes=min(most_passes, max_passes or most_passes),
-            num_drafts=runner.max_drafts,
+            max_passes=most_passes if max_passes is None else min(most_passes, max_passes),
+            num_modules=runner.max_drafts,
             num_valid_tokens=self.num_valid_tokens,
             draft_policy=draft_policy,
+            clock=clock,
         )
         self._sampler = Sampler(self.num_valid_tokens)
         self._draft_policy = draft_policy
@@ -174,7 +179,7 @@ class Engine:
         plan = self._scheduler.schedule(time.monotonic())
         if not plan:
             return []
-        num_passes, started_s = self._multi_step.num_passes(plan), self._multi_step.now_s()
+        num_passes, started_s = self._multi_step.plan_passes(plan), self._multi_step.now_s()
         batch = build_batch(plan)
         if self._continuing is None or num_passes == 1:
             result = self._runner.forward(batch)
@@ -279,8 +284,8 @@ class Engine:
             outputs.append((seq.request_id, output))
             computed = seq.num_computed_tokens
             if share.num_drafts:
-                # The modules have seen all passes but the last. It may end here, or stop drafting: what they
-                # computed goes to the prefix cache before.
+                # The modules have seen all passes but the last. The sequence may end here, or have no use for
+                # further drafts: what they computed goes to the prefix cache before.
                 seq.num_computed_tokens = min(computed + len(new) - emitted[-1], seq.num_tokens - 1)
                 self._blocks.release_old(seq)
             seq.num_computed_tokens = min(computed + len(new), seq.num_tokens)
@@ -314,7 +319,7 @@ class Engine:
         failure = seq.failure if reason == "stop" else None
         is_first = seq.num_generated == 0
         if num_drafts:
-            self._count_drafts(seq, num_drafts, num_accepted)
+            self._count_drafts(seq, num_drafts, _up_to_end(num_accepted, len(new)))
         self.metrics.num_generated_tokens += len(new)
         seq.append(new, now_s)
         return TokenOutput(
@@ -362,6 +367,13 @@ class Engine:
         self.metrics.num_batch_tokens += num_rows * num_passes
         self.metrics.num_preemptions = self._scheduler.num_preemptions
         self.metrics.num_cached_tokens = self._blocks.num_hit_tokens
+
+
+def _up_to_end(num_accepted: list[int], num_tokens: int) -> list[int]:
+    """Of passes that each brought a token more than they accepted, those that the first `num_tokens` came
+    from."""
+    starts = accumulate((accepted + 1 for accepted in num_accepted), initial=0)
+    return [accepted for accepted, start in zip(num_accepted, starts, strict=False) if start < num_tokens]
 
 
 def _check_sizes(runner: RunnerProtocol, num_drafts: int, num_stale_rows: int) -> None:

@@ -26,14 +26,14 @@ _ALONE_S, _LONGEST_S = 0.01, 0.02
 class MultiStep:
     """Decides how many passes a step makes.
 
-    max_passes: the most; num_drafts: MTP modules of the runner; draft_policy: see `Engine`.
+    max_passes: the most; num_modules: MTP modules of the runner; draft_policy: see `Engine`.
     """
 
     def __init__(
-        self, blocks: BlockManager, *, max_passes: int, num_drafts: int, num_valid_tokens: int,
+        self, blocks: BlockManager, *, max_passes: int, num_modules: int, num_valid_tokens: int,
         draft_policy: DraftPolicy | None = None, clock: Callable[[], float] = time.perf_counter,
     ) -> None:  # fmt: skip
-        self._blocks, self._max_passes, self._num_drafts = blocks, max_passes, num_drafts
+        self._blocks, self._max_passes, self._num_modules = blocks, max_passes, num_modules
         self._num_valid_tokens, self._draft_policy = num_valid_tokens, draft_policy
         self._clock = clock
         self._pass_s, self._pass_rows = float("inf"), 1  # how long the last pass took, with how many rows
@@ -46,7 +46,7 @@ class MultiStep:
         """The clock that `measure` reads."""
         return self._clock()
 
-    def num_passes(self, plan: list[Share]) -> int:
+    def plan_passes(self, plan: list[Share]) -> int:
         """How many passes the step of `plan` makes; takes the blocks of the tokens that they may bring."""
         rows_each = plan[0].query_len
         if self._max_passes == 1 or not all(self._is_suited(share, rows_each) for share in plan):
@@ -65,7 +65,7 @@ class MultiStep:
             num_passes=num_passes,
             num_valid_tokens=self._num_valid_tokens,
             wishes_S4=np.array([seq.wishes for seq in sequences], np.float64),
-            stop_ids_SM=np.array([_filled(sorted(seq.stop_token_ids)) for seq in sequences], np.int32),
+            stop_ids_SM=np.array([self._stop_ids(seq) for seq in sequences], np.int32),
             uniforms_SN=np.array([seq.next_uniforms(most_tokens) for seq in sequences], np.float64),
             tails_SN=np.array([_tail(seq) for seq in sequences], np.int32),
             histories=[seq.history_TD for seq in sequences],
@@ -77,8 +77,15 @@ class MultiStep:
         seq = share.sequence
         if not _is_plain(seq) or share.query_len != rows_each or not share.wants_logits:
             return False
-        drafts_whole = share.num_drafts == self._num_drafts if seq.num_drafts else True
+        if seq.num_generated == 0:  # the first token is waited for
+            return False
+        drafts_whole = share.num_drafts == self._num_modules if seq.num_drafts else True
         return drafts_whole and rows_each == 1 + share.num_drafts and rows_each <= TAIL
+
+    def _stop_ids(self, seq: Sequence) -> list[int]:
+        """Those that can be chosen, filled up with -1."""
+        ids = [token_id for token_id in seq.stop_token_ids if 0 <= token_id < self._num_valid_tokens]
+        return ids + [-1] * (MAX_STOP_IDS - len(ids))
 
     def _most_passes(self, share: Share) -> int:
         """Passes until a sequence may end, or stop drafting."""
@@ -98,10 +105,6 @@ def _is_plain(seq: Sequence) -> bool:
     """Whether a runner can choose the tokens of a sequence: nothing steers them, nobody asks how likely they
     were."""
     return not seq.processors and seq.params.logprobs is None and len(seq.stop_token_ids) <= MAX_STOP_IDS
-
-
-def _filled(ids: list[int]) -> list[int]:
-    return ids + [-1] * (MAX_STOP_IDS - len(ids))
 
 
 def _tail(seq: Sequence) -> list[int]:

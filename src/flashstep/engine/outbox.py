@@ -53,7 +53,10 @@ class Outbox:
         """
         now_s, last_s = self._clock(), self._called_s
         self._called_s = now_s
-        latest_s = now_s if now_s - last_s >= _SLOW_STEP_S else now_s - interval_s(num_streams)
+        latest_s = now_s
+        if now_s - last_s < _SLOW_STEP_S:
+            # What is due in half a step is sent now: behind the next step it would be late.
+            latest_s = now_s - interval_s(num_streams) + (now_s - last_s) / 2
         # All together where it is time for one: what sends them is then in the caches but for the first.
         is_time = any(self._sent_s.get(stream, now_s) <= latest_s for stream in self._held)
         due = [

@@ -83,11 +83,8 @@ class Runner:
         decoding = new_decoding(
             max_sequences, self._num_stale_rows, sizes.d_model, sizes.vocab_size, num_threads
         )
-        self._buffers: tuple[Workspace, Inputs, Decoding] | None = (
-            work,
-            inputs,
-            decoding,
-        )  # None once closed
+        # None once closed.
+        self._buffers: tuple[Workspace, Inputs, Decoding] | None = (work, inputs, decoding)
         caches = new_caches(config, block_size, num_full_blocks, num_sliding_blocks, bytes_per_cached_number)
         limits = [
             config.vocab_size, sizes.block_size, sizes.num_full_blocks, sizes.num_sliding_blocks,
@@ -120,9 +117,9 @@ class Runner:
 
         Raises ValueError for a batch that does not fit (rows, sequences, block ids, token ids).
         """
-        work, _, decoding = self._opened()
+        work, inputs, decoding = self._opened()
         decoding.counts[PASSES] = 0
-        self._stage_trunk(batch)
+        self._stage_trunk(inputs, batch)
         self._workers.run()
         wanted, v, stride = len(batch.logit_rows_R), self.config.vocab_size, self._logit_stride
         logits = work.logits[: wanted * stride].reshape(wanted, stride)[:, :v]
@@ -134,12 +131,9 @@ class Runner:
         Raises ValueError for what does not fit, FloatingPointError for a row without a finite best logit.
         """
         work, inputs, decoding = self._opened()
-        count, rows_each = len(going_on.tails_SN), int(batch.query_starts_S1[1])
-        if not 0 < going_on.num_passes <= min(MAX_PASSES, MAX_TOKENS // rows_each):
-            raise ValueError(
-                f"{going_on.num_passes} passes of {rows_each} rows for each sequence are too many"
-            )
-        self._stage_trunk(batch)
+        count = len(going_on.tails_SN)
+        self._check_decode(batch, count, going_on.num_passes)
+        self._stage_trunk(inputs, batch)
         decoding.counts[:NEXT] = going_on.num_passes, going_on.num_valid_tokens, self._num_stale_rows, 0, 0, 0
         decoding.stop_ids[:count] = going_on.stop_ids_SM
         decoding.wishes[:count] = going_on.wishes_S4
@@ -154,6 +148,19 @@ class Runner:
         if decoding.counts[HAS_FAILED]:
             raise FloatingPointError("the model's best logit is not finite; its weights may be damaged")
         return self._decoded(work, decoding, batch, count)
+
+    def _check_decode(self, batch: Batch, count: int, num_passes: int) -> None:
+        rows, rows_each = len(batch.token_ids_T), len(batch.token_ids_T) // max(1, count)
+        if not 0 < num_passes <= min(MAX_PASSES, MAX_TOKENS // max(1, rows_each)):
+            raise ValueError(f"{num_passes} passes of {rows_each} rows for each sequence cannot be made")
+        is_even = np.array_equal(batch.query_starts_S1, np.arange(count + 1) * rows_each)
+        is_scored = np.array_equal(batch.logit_rows_R, np.arange(rows))
+        has_drafts = rows_each == 1 + self.max_drafts <= TAIL and batch.wants_hidden
+        if not is_even or not is_scored or not (rows_each == 1 or has_drafts):
+            raise ValueError(
+                f"decode takes the newest token of each of {count} sequences, alone or with {self.max_drafts} "
+                f"drafts (and hidden states), and logits of all rows"
+            )
 
     def _decoded(self, work: Workspace, decoding: Decoding, batch: Batch, count: int) -> DecodeResult:
         made = int(decoding.counts[PASSES_MADE])
@@ -207,8 +214,7 @@ class Runner:
     def _num_stale_rows(self) -> int:
         return max(0, self.max_drafts - 1)
 
-    def _stage_trunk(self, batch: Batch) -> None:
-        _, inputs, _ = self._opened()
+    def _stage_trunk(self, inputs: Inputs, batch: Batch) -> None:
         wanted = len(batch.logit_rows_R)
         self._stage(inputs, TRUNK, batch, wanted)
         inputs.counts[4] = self._stage_table(inputs.full_table, batch.full_table_SM)

@@ -77,7 +77,11 @@ class ContinuingRunner(RunnerProtocol, Protocol):
         ...
 
     def decode(self, batch: Batch, going_on: Continuation) -> DecodeResult:
-        """Several passes, each over the tokens that the one before chose; views as from `forward`."""
+        """Several passes, each over the tokens that the one before chose; views as from `forward`.
+
+        The batch has the newest token of each sequence, of all alone or of all with a draft for each MTP
+        module, and wants the logits of all rows.
+        """
         ...
 
 

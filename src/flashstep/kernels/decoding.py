@@ -34,7 +34,8 @@ class Decoding(NamedTuple):
     MAX_STOP_IDS], -1 behind the last. wishes [S, 4]: 1 / temperature (0 = greedy), top-k, top-p, min-p.
     uniforms [S, MAX_TOKENS]: a number for each token. history [S, stale rows, D]: hidden states of the last
     final rows, of which `history_rows` [S] are there. tokens [S, TAIL + MAX_TOKENS]: the known ones, then the
-    chosen ones, `totals` [S] of them. emitted [passes, S]: tokens by pass. scratch [threads, 2, V].
+    chosen ones, `totals` [S] of them. emitted [passes, S]: tokens by pass. scratch [threads, 2, V padded like
+    the logits].
     """
 
     counts: Int64

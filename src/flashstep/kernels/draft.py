@@ -63,7 +63,7 @@ def mtp_module(step: Step, depth: int) -> None:
     first, end = own_range(team, num_sequences)
     for s in range(first, end):
         best = lowest_largest(advance(work.logits, s * step.strides.logits), step.sizes.vocab_size)
-        step.inputs.drafts[s * step.sizes.num_drafts + depth] = max(0, best)
+        step.inputs.drafts[s * step.sizes.num_drafts + depth] = max(0, best)  # any guess where none is best
         shift_tokens(step, s, depth)
     barrier(team)
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from flashstep.kernels.amx import close_tiles, open_tiles
-from flashstep.kernels.decoding import NOTHING, PASSES, TRUNK, Decoding, next_job
+from flashstep.kernels.decoding import NOTHING, PASSES, STALE_ROWS, TRUNK, Decoding, next_job
 from flashstep.kernels.draft import draft_chain
 from flashstep.kernels.forward import trunk
 from flashstep.kernels.jit import entry_point, inner_kernel, source_stamp, stage_kernel
@@ -62,8 +62,9 @@ def _check_table(table: Int32, first: int, last: int, num_blocks: int) -> bool:
 
 
 @inner_kernel
-def _check_sequence(inputs: Inputs, sizes: Int64, num_further: int, s: int) -> int:
-    """0, or what is wrong with sequence `s`, whose rows are followed by those of `num_further` passes.
+def _check_sequence(inputs: Inputs, sizes: Int64, num_further: int, num_earlier: int, s: int) -> int:
+    """0, or what is wrong with sequence `s`, whose rows are followed by those of `num_further` passes, in
+    which modules compute as many as `num_earlier` rows before.
 
     sizes: [vocabulary, block size, full blocks, sliding blocks, window, entries per table row].
     """
@@ -80,7 +81,7 @@ def _check_sequence(inputs: Inputs, sizes: Int64, num_further: int, s: int) -> i
     is_trunk = inputs.counts[0] == TRUNK
     if last // size >= inputs.counts[5] or (is_trunk and last // size >= inputs.counts[4]):
         return BAD_POSITION
-    oldest = max(0, first - sizes[4] + 1) // size
+    oldest = max(0, first - num_earlier - sizes[4] + 1) // size
     if not _check_table(advance(inputs.sliding_table, s * sizes[5]), oldest, last // size, sizes[3]):
         return BAD_BLOCK
     if is_trunk and not _check_table(
@@ -94,13 +95,14 @@ def _check_sequence(inputs: Inputs, sizes: Int64, num_further: int, s: int) -> i
 def _check(inputs: Inputs, decoding: Decoding, sizes: Int64) -> int:
     """0, or the first reason why this batch cannot run."""
     rows, sequences, num_further = inputs.counts[1], inputs.counts[2], max(0, decoding.counts[PASSES] - 1)
+    num_earlier = decoding.counts[STALE_ROWS] if num_further > 0 and rows > sequences else 0
     if inputs.query_starts[0] != 0 or inputs.query_starts[sequences] != rows:
         return BAD_ROW
     for s in range(sequences):
         if inputs.query_starts[s + 1] <= inputs.query_starts[s]:
             return BAD_ROW
     for s in range(sequences):
-        reason = _check_sequence(inputs, sizes, num_further, s)
+        reason = _check_sequence(inputs, sizes, num_further, num_earlier, s)
         if reason < 0:
             return reason
     for i in range(inputs.counts[3]):

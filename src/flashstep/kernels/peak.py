@@ -1,4 +1,5 @@
-"""Largest values, in a form that vectorises: NaN is assumed away (with NaN the result is some number)."""
+"""Largest values, in a form that vectorises. But for `lowest_largest`, NaN is assumed away (with NaN the result
+is some number)."""
 
 from typing import Any
 
@@ -44,7 +45,7 @@ def largest_magnitude(values: Float32, start: int, stop: int, floor: np.float32)
 @kernel
 def lowest_largest(values: Float32, count: int) -> int:
     """Which of the first `count` values is the largest, the first of several; -1 when one of them is NaN or
-    infinite, or all are -infinity."""
+    +infinity, or all are -infinity."""
     num_odd = 0
     for i in range(count):
         num_odd += not values[i] < np.float32(np.inf)

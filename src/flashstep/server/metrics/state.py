@@ -42,7 +42,7 @@ class StateCollector(Collector):
         )
         yield from _counters(
             labels,
-            engine_steps=("Steps of the engine.", stats.num_steps),
+            engine_steps=("Passes of the model's layers.", stats.num_steps),
             engine_restarts=("Engines started because the one before died.", stats.num_restarts),
             num_preemptions=(
                 "Sequences that lost their KV blocks and were computed anew.",
