@@ -158,8 +158,8 @@ class Runner:
         has_drafts = rows_each == 1 + self.max_drafts <= TAIL and batch.wants_hidden
         if not is_even or not is_scored or not (rows_each == 1 or has_drafts):
             raise ValueError(
-                f"decode takes the newest token of each of {count} sequences, alone or with {self.max_drafts} "
-                f"drafts (and hidden states), and logits of all rows"
+                f"decode takes the newest token of each of {count} sequences, alone or with "
+                f"{self.max_drafts} drafts (and hidden states), and logits of all rows"
             )
 
     def _decoded(self, work: Workspace, decoding: Decoding, batch: Batch, count: int) -> DecodeResult:

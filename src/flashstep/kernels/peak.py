@@ -1,5 +1,5 @@
-"""Largest values, in a form that vectorises. But for `lowest_largest`, NaN is assumed away (with NaN the result
-is some number)."""
+"""Largest values, in a form that vectorises. NaN is assumed away (with NaN the result is some number) but in
+`lowest_largest`."""
 
 from typing import Any
 
