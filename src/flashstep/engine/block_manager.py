@@ -150,10 +150,9 @@ class BlockManager:
         if needed > seq.sliding_table.num_blocks:
             seq.sliding_table.append(self.sliding.take(needed - seq.sliding_table.num_blocks))
 
-    def reserve(self, sequences: Iterable[Sequence], num_tokens: int) -> bool:
+    def reserve(self, seqs: list[Sequence], num_tokens: int) -> bool:
         """Take what so many tokens behind the computed ones need, for all of the sequences; False, and
         nothing taken, when that is more than there is."""
-        seqs = list(sequences)
         ends = [self._blocks(seq.num_computed_tokens + num_tokens) for seq in seqs]
         full = sum(max(0, end - seq.full_table.num_blocks) for seq, end in zip(seqs, ends, strict=True))
         sliding = sum(max(0, end - seq.sliding_table.num_blocks) for seq, end in zip(seqs, ends, strict=True))

@@ -237,11 +237,9 @@ class Engine:
                 logit_row = end
             # A stop may lie in front of drafts that were accepted.
             seq.num_computed_tokens = min(seq.num_computed_tokens + num_final, seq.num_tokens)
-            if reason is not None:
-                self._finish(seq)  # only now, so that the prefix cache gets what this step computed
-            else:
-                hidden_TD = result.hidden_TD[row : row + num_final]
-                self._drafter.note(seq, num_final, hidden_TD, num_accepted)
+            self._finish_or_note(
+                seq, reason, num_final, result.hidden_TD[row : row + num_final], num_accepted
+            )
             row += share.query_len
         self._count_step(row)
         return outputs
@@ -289,11 +287,8 @@ class Engine:
                 seq.num_computed_tokens = min(computed + len(new) - emitted[-1], seq.num_tokens - 1)
                 self._blocks.release_old(seq)
             seq.num_computed_tokens = min(computed + len(new), seq.num_tokens)
-            if output.finish_reason is not None:
-                self._finish(seq)
-            else:
-                hidden_TD = decoded.hidden_TD[row : row + emitted[-1]]
-                self._drafter.note(seq, emitted[-1], hidden_TD, emitted[-1] - 1)
+            hidden_TD = decoded.hidden_TD[row : row + emitted[-1]]
+            self._finish_or_note(seq, output.finish_reason, emitted[-1], hidden_TD, emitted[-1] - 1)
             row += share.query_len
         self._count_step(row, len(decoded.emitted[0]))
         return outputs
@@ -357,6 +352,16 @@ class Engine:
             return ()
         rows = zip(new, logits_JV, strict=False)  # rows behind the accepted drafts have no token
         return tuple(self._sampler.logprob(row_V, token_id, num_top) for token_id, row_V in rows)
+
+    def _finish_or_note(
+        self, seq: Sequence, reason: FinishReason | None, num_rows: int, hidden_TD: Float32, num_accepted: int
+    ) -> None:
+        """What comes last of a sequence's part in a step: only when its computed tokens are counted does the
+        prefix cache get them, and do the modules get its final rows."""
+        if reason is not None:
+            self._finish(seq)
+        else:
+            self._drafter.note(seq, num_rows, hidden_TD, num_accepted)
 
     def _finish(self, seq: Sequence) -> None:
         self._scheduler.finish(seq)

@@ -53,7 +53,8 @@ class MultiStep:
             return 1
         affordable = self._affordable(_ALONE_S if len(plan) == 1 else _LONGEST_S, rows_each * len(plan))
         most = min(self._max_passes, MAX_TOKENS // rows_each, affordable, *map(self._most_passes, plan))
-        while most > 1 and not self._blocks.reserve([share.sequence for share in plan], most * rows_each):
+        sequences = [share.sequence for share in plan]
+        while most > 1 and not self._blocks.reserve(sequences, most * rows_each):
             most //= 2
         return max(1, most)
 

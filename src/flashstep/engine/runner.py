@@ -81,7 +81,7 @@ class Runner:
         work = new_workspace(sizes, layers, max(heads), widest_rope, max_sequences, num_threads)
         inputs = new_inputs(max_batch_tokens, max_sequences, sizes.table_stride, sizes.num_drafts)
         decoding = new_decoding(
-            max_sequences, self._num_stale_rows, sizes.d_model, sizes.vocab_size, num_threads
+            max_sequences, self._num_stale_rows, sizes.d_model, self._logit_stride, num_threads
         )
         # None once closed.
         self._buffers: tuple[Workspace, Inputs, Decoding] | None = (work, inputs, decoding)

@@ -18,7 +18,7 @@ from flashstep.kernels.pointers import advance
 from flashstep.kernels.sampling import Float64, fill_weights, pick
 from flashstep.kernels.spmd import barrier, own_range
 from flashstep.kernels.step import Step
-from flashstep.kernels.tables import PANEL, Float32, Int32, Int64
+from flashstep.kernels.tables import Float32, Int32, Int64
 
 TRUNK, DRAFT, NOTHING = 0, 1, 2  # what a job does next; the first two are values of Inputs.counts[0]
 _SPAN = TAIL + MAX_TOKENS
@@ -51,20 +51,19 @@ class Decoding(NamedTuple):
 
 
 def new_decoding(
-    max_sequences: int, num_stale_rows: int, d_model: int, vocab_size: int, num_threads: int
+    max_sequences: int, num_stale_rows: int, d_model: int, logit_stride: int, num_threads: int
 ) -> Decoding:
-    """Arrays for at most so many sequences."""
+    """Arrays for at most so many sequences. logit_stride: from row to row of the workspace's logits."""
 
     def ints(*shape: int) -> Int32:
         return np.zeros(shape, np.int32)
 
-    padded_vocab = -(-vocab_size // PANEL) * PANEL
     return Decoding(
         counts=np.zeros(NEXT + 1, np.int64), stop_ids=ints(max_sequences, MAX_STOP_IDS),
         wishes=np.zeros((max_sequences, 4)), uniforms=np.zeros((max_sequences, MAX_TOKENS)),
         history=np.zeros((max_sequences, max(1, num_stale_rows), d_model), np.float32),
         history_rows=ints(max_sequences), tokens=ints(max_sequences, _SPAN), totals=ints(max_sequences),
-        emitted=ints(MAX_PASSES, max_sequences), scratch=np.zeros((num_threads, 2, padded_vocab), np.float32),
+        emitted=ints(MAX_PASSES, max_sequences), scratch=np.zeros((num_threads, 2, logit_stride), np.float32),
     )  # fmt: skip
 
 

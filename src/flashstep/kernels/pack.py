@@ -34,10 +34,10 @@ from flashstep.kernels.workspace import SLACK, Scalar, aligned
 _DEPTH_UNIT = {FLOAT_PANELS: 1, BFLOAT_PANELS: 1, INT8_PANELS: 4, INT4_PANELS: GROUP}
 
 
-def panels(weights: NDArray[Scalar], group: int) -> NDArray[Scalar]:
-    """[E, out, in] -> flat [E, out / 64, in / group, 64, group]; out and in are whole multiples."""
+def panels(weights: NDArray[Scalar], group: int, width: int = PANEL) -> NDArray[Scalar]:
+    """[E, out, in] -> flat [E, out / width, in / group, width, group]; out and in are whole multiples."""
     items, rows, depth = weights.shape
-    split = weights.reshape(items, rows // PANEL, PANEL, depth // group, group)
+    split = weights.reshape(items, rows // width, width, depth // group, group)
     return np.ascontiguousarray(split.transpose(0, 1, 3, 2, 4)).reshape(-1)
 
 
@@ -68,8 +68,8 @@ class Packer:
         depth = -(-stacks[0].shape[2] // unit) * unit
         padded = [_pad(stack, depth) for stack in stacks]
         whole = np.concatenate(padded, axis=1) if len(padded) > 1 else padded[0]
-        num_used = -(-stacks[0].shape[1] // NARROW) * NARROW if len(parts) == 1 else whole.shape[1]
-        self._matrices.append(self._stored(whole, format_, num_used))
+        width = min(PANEL, -(-stacks[0].shape[1] // NARROW) * NARROW) if len(parts) == 1 else PANEL
+        self._matrices.append(self._stored(whole, format_, width))
         return len(self._matrices) - 1
 
     def finish(self) -> tuple[Weights, Int64]:
@@ -79,12 +79,11 @@ class Packer:
         )
         return weights, np.array(self._matrices, np.int64)
 
-    def _stored(self, weights: Float32, format_: int, num_used: int) -> Matrix:
-        """num_used: rows of the padded `weights` that are not all zeros, rounded up to NARROW."""
+    def _stored(self, weights: Float32, format_: int, width: int) -> Matrix:
+        """width: channels that float32 keeps of a panel; less than all of them where there is but one."""
         if format_ == FLOAT_PANELS:
-            kept = weights[:, :num_used] if num_used < PANEL else weights
-            data = np.ascontiguousarray(kept.transpose(0, 2, 1)) if num_used < PANEL else panels(weights, 1)
-            return _record(weights, format_, self.vector(data), kept[0].size, 0, 0)
+            kept = weights if width == PANEL else weights[:, :width]
+            return _record(weights, format_, self.vector(panels(kept, 1, width)), kept[0].size, 0, 0)
         if format_ == BFLOAT_PANELS:
             data, scale_offset, sum_offset = panels(to_bfloat16(weights), 1), 0, 0
         elif format_ == INT8_PANELS:
