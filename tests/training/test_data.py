@@ -7,7 +7,7 @@ from itertools import islice
 import pytest
 
 from flashstep.errors import ConfigError
-from flashstep.training.data import alike, document, documents, long_document
+from flashstep.training.data import alike, document, documents, long_dialogues
 from flashstep.training.tasks.base import split_of
 from flashstep.training.tasks.long_context.families import LONG_CONTEXT_FAMILIES
 from flashstep.training.tasks.mixture import MIXTURES
@@ -29,12 +29,16 @@ def test_long_documents_have_the_lengths_that_are_asked_for():
     def count_words(text):
         return len(text.split())
 
-    sizes = []
-    for index in range(40):
-        dialogue = long_document(0, index, (300, 3000), count_words)
-        assert dialogue == long_document(0, index, (300, 3000), count_words)
-        sizes.append(sum(count_words(message.content) for message in dialogue.messages))
-    assert min(sizes) < 600 < 1500 < max(sizes) <= 3000
+    sizes, numbers = [], set()
+    for index in range(80):
+        dialogues = long_dialogues(0, index, (300, 3000), count_words)
+        assert dialogues == long_dialogues(0, index, (300, 3000), count_words)
+        words = [sum(count_words(message.content) for message in d.messages) for d in dialogues]
+        assert max(words) <= 3000
+        sizes.append(max(words))
+        numbers.add(len(dialogues))
+    assert min(sizes) < 600 < 1500 < max(sizes)
+    assert {1, 2, 3, 4} <= numbers <= set(range(1, 7))
 
 
 @pytest.mark.parametrize("mixture", MIXTURES)

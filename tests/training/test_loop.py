@@ -60,13 +60,42 @@ def test_a_phase_for_long_context_has_its_share_of_long_texts(tmp_path):
     long_phase = replace(smoke().phases[0], long_share=0.5, long_tokens=(600, 700))
     recipe = replace(smoke(), phases=(long_phase,), row_tokens=(256, 512, 1024))
     batches = make_trainer(recipe, tmp_path).batches
-    dialogues = [dialogue for [dialogue] in batches.dialogues(1)]
-    assert len(dialogues) == 4
-    assert all(dialogue.family in LONG_CONTEXT_FAMILIES for dialogue in dialogues[:2])
-    assert dialogues[2:] == [document(0, 6), document(0, 7)]
-    for dialogue in dialogues[:2]:
+    groups = batches.dialogues(1)
+    assert len(groups) == 4
+    assert groups[2:] == [[document(0, 6)], [document(0, 7)]]
+    for dialogue in (dialogue for group in groups[:2] for dialogue in group):
+        assert dialogue.family in LONG_CONTEXT_FAMILIES
         [encoded] = encode_dialogue(dialogue, batches.template, batches.tokenizer)
         assert 400 < len(encoded.token_ids) <= 750
+
+
+def _with_long_texts(share, widest_row):
+    phase = replace(smoke().phases[0], long_share=share, long_tokens=(700, 900), widest_row=widest_row)
+    return replace(smoke(), phases=(phase,), row_tokens=(256, 512, 1024))
+
+
+def test_a_phase_may_leave_out_what_there_are_rows_for(tmp_path):
+    widths = [
+        {rows.tokens_BT.shape[1] for rows in make_trainer(_with_long_texts(0.5, widest), tmp_path).batches[0]}
+        for widest in (512, 1024)
+    ]
+    assert 1024 not in widths[0]
+    assert 1024 in widths[1]
+
+
+@pytest.mark.parametrize("widest_row", [100, 512])
+def test_a_step_without_any_document_says_so(tmp_path, widest_row):
+    batches = make_trainer(_with_long_texts(1.0, widest_row), tmp_path).batches
+    with pytest.raises(ConfigError, match="step 0: none of its documents fits"):
+        batches[0]
+
+
+def test_long_rows_are_computed_a_few_at_a_time_on_a_cpu(tmp_path):
+    trainer = make_trainer(smoke(), tmp_path)
+    [rows] = pack([Document(tuple(range(10, 300)) * 30, 1)] * 3, (8704,))
+    assert [part.tokens_BT.shape[0] for part in trainer._parts(rows)] == [1, 1, 1]
+    trainer.compute = replace(trainer.compute, device=torch.device("cuda"))
+    assert [part.tokens_BT.shape[0] for part in trainer._parts(rows)] == [3]
 
 
 def test_a_scaled_recipe_keeps_its_phases_and_numbers_its_documents_without_a_gap():

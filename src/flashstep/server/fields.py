@@ -90,8 +90,8 @@ def refuse_unsupported(
 
 
 def _is_off(value: object, off_values: tuple[Any, ...]) -> bool:
-    # By type too, since True == 1 in Python and n: true is a mistake.
-    return any(type(value) is type(off) and value == off for off in off_values)
+    # True == 1 in Python, and n: true is a mistake.
+    return any(isinstance(value, bool) == isinstance(off, bool) and value == off for off in off_values)
 
 
 def log_unknown(names: set[str]) -> None:

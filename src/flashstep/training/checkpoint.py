@@ -21,8 +21,8 @@ def save_state(
     """Write weights, optimizer state, the type of matrix products and how many steps and tokens are done into
     folder `path`.
 
-    Nothing else is needed to resume to the bit: batches are a function of (seed, step) and
-    training draws no random numbers.
+    Nothing else is needed to resume to the bit: batches are no state (`batches.py`) and training draws no
+    random numbers.
     """
     state = {
         "recipe": asdict(recipe),

@@ -10,11 +10,7 @@ from collections.abc import Callable, Iterator
 from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.dialogue import Dialogue
 from flashstep.training.tasks.gym.dialogues import gym_set
-from flashstep.training.tasks.long_context.families import (
-    LONG_CONTEXT_FAMILIES,
-    LONG_GENERATORS,
-    long_set,
-)
+from flashstep.training.tasks.long_context.families import about_one_text, long_set
 from flashstep.training.tasks.long_context.haystack import CountTokens
 from flashstep.training.tasks.mixture import get_mixture
 from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, FAMILIES
@@ -43,18 +39,15 @@ def documents(seed: int, split: Split = "train", start: int = 0) -> Iterator[Dia
     return (document(seed, index, split) for index in itertools.count(start))
 
 
-def long_document(
+def long_dialogues(
     seed: int, index: int, lengths: tuple[int, int], count_tokens: CountTokens, split: Split = "train"
-) -> Dialogue:
-    """Look-up number `index` in a long text; how many tokens it has at most is drawn between the two lengths,
-    evenly on a logarithmic scale."""
+) -> list[Dialogue]:
+    """Number `index` of the look-ups in long texts: several questions about one text. How many tokens the
+    text and a question have at most is drawn between the two lengths, evenly on a logarithmic scale."""
     rng = random.Random(f"{seed}:long:{split}:{index}")
-    weights = [family.weight for family in LONG_CONTEXT_FAMILIES.values()]
-    name = rng.choices(list(LONG_CONTEXT_FAMILIES), weights)[0]
     shortest, longest = lengths
-    return LONG_GENERATORS[name](
-        rng, split, round(shortest * (longest / shortest) ** rng.random()), count_tokens
-    )
+    num_tokens = round(shortest * (longest / shortest) ** rng.random())
+    return about_one_text(rng, split, num_tokens, count_tokens)
 
 
 def document(seed: int, index: int, split: Split = "train", mixture: str = "all") -> Dialogue:

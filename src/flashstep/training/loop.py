@@ -1,7 +1,7 @@
 """The training loop: one step is build batch, forward, backward, update, balance the routers.
 
-Resumes from `checkpoint.py`'s file, on the CPU to the bit: every batch is a function of (seed, step). A GPU
-sums gradients in any order.
+Resumes from `checkpoint.py`'s file, on the CPU to the bit: every batch is a function of the recipe,
+the step and, at most, the first weights (`batches.py`). A GPU sums gradients in any order.
 """
 
 import time
@@ -27,8 +27,9 @@ from flashstep.training.recipe import Phase, Recipe
 from flashstep.training.stopping import Stop
 
 Report = Callable[[dict[str, Any]], None]
-# In one forward pass.
-_MOST_TOKENS = 65_536
+# In one forward pass: tokens, and on a CPU, which keeps all scores, pairs of a query and a key on a layer of
+# full attention.
+_MOST_TOKENS, _MOST_PAIRS = 65_536, 1 << 26
 
 
 class Trainer:
@@ -123,7 +124,7 @@ class Trainer:
         activations find room; the loss and the shares of hits."""
         num_targets = sum(int(rows.mask_BT.sum()) for rows in batch)
         total: dict[str, float] = {}
-        for rows in (part for whole in batch for part in whole.parts(_MOST_TOKENS)):
+        for rows in (part for whole in batch for part in self._parts(whole)):
             share = int(rows.mask_BT.sum()) / num_targets
             if not share:
                 continue
@@ -133,6 +134,12 @@ class Trainer:
             for name, value in {"loss": loss.item(), **figures}.items():
                 total[name] = total.get(name, 0.0) + share * value
         return total
+
+    def _parts(self, rows: Rows) -> Iterator[Rows]:
+        """As many rows at a time as there is room for."""
+        if self.compute.device.type != "cpu":
+            return rows.parts(_MOST_TOKENS)
+        return rows.parts(min(_MOST_TOKENS, _MOST_PAIRS // rows.tokens_BT.shape[1]))
 
     def _loss(self, phase: Phase, rows: Rows) -> tuple[torch.Tensor, dict[str, float]]:
         with torch.set_grad_enabled(phase.train_trunk):

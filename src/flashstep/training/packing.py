@@ -1,7 +1,7 @@
 """Conversations to token rows: render, mask, pack.
 
-A step's batch is a pure function of (seed, step): resuming needs no loader state. The loss mask is 1
-on what the model must produce (reasoning, answer, calls, end of turn), 0 on everything it is given.
+The loss mask is 1 on what the model must produce (reasoning, answer, calls, end of turn), 0 on everything it
+is given.
 Shapes: B rows, T tokens a row.
 """
 

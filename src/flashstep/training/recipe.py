@@ -17,8 +17,11 @@ class Phase:
     learning_rate is Muon's (RMS-matched to AdamW); AdamW parameters use it times `adam_scale`.
     The rate warms up over `warmup_steps`, stays, and falls linearly to 0 over the last
     `decay_fraction` of the phase. mixture: what documents are drawn from (`tasks/mixture.py`). long_share: of
-    the documents, look-ups in long texts of `long_tokens` tokens (shortest, longest), whatever the mixture
-    says; 0 = as it says.
+    the draws (`documents_per_step`), texts of `long_tokens` tokens (shortest, longest) with up to ten
+    questions, whatever the mixture says; 0 = as it says. widest_row: of the recipe's rows (tokens); longer
+    documents are left out, as they must be with MTP modules, for which no text is shared. known_share: of the
+    documents that the weights which the run began with know by heart, the share that is trained on
+    (`selection.py`), so that fewer are than were drawn; 1 = all, and none is judged.
     """
 
     name: str
@@ -36,6 +39,8 @@ class Phase:
     mixture: str = "all"
     long_share: float = 0.0
     long_tokens: tuple[int, int] = (1024, 1024)
+    widest_row: int = 1 << 20
+    known_share: float = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +73,11 @@ class Recipe:
     def total_steps(self) -> int:
         """Steps of all phases."""
         return sum(p.steps for p in self.phases)
+
+    @property
+    def selects(self) -> bool:
+        """Whether a phase leaves documents out that are known by heart."""
+        return any(p.known_share < 1 for p in self.phases)
 
     def locate(self, step: int) -> tuple[Phase, int]:
         """The phase that global `step` lies in, and the step within it."""
@@ -151,7 +161,7 @@ def nano_gpu() -> Recipe:
             Phase(
                 name="long-context", steps=300, documents_per_step=160, learning_rate=1e-3,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=1.0,
-                long_share=0.15, long_tokens=(1024, 16384),
+                long_share=5 / 160, long_tokens=(1024, 15360),
             ),
             Phase(
                 name="mtp-1", steps=100, documents_per_step=320, learning_rate=3e-3,
@@ -170,25 +180,31 @@ def nano_gpu() -> Recipe:
 
 
 def nano_world() -> Recipe:
-    """The last part of an edition, two hours on two cores, begun (`--from`) with weights that know some of
-    it; then the MTP modules, which begin with what they were for those weights."""
+    """The last part of an edition, two hours on two cores, begun (`--from`) with weights that know most of
+    it: what they do not know, and long texts; then some of everything; then the MTP modules, which begin with
+    what they were for those weights. Rows from 2560 on are multiples of the window: sliding layers then
+    attend block by block."""
     return Recipe(
         name="nano-world",
         preset="nano",
-        seed=149,
+        row_tokens=(128, 256, 640, 896, 1152, 1664, 2560, 4096, 6144, 8704),
+        seed=157,
         checkpoint_steps=50,
         phases=(
             Phase(
-                name="world", steps=445, documents_per_step=120, learning_rate=1.8e-3,
-                adam_scale=0.75, warmup_steps=10, decay_fraction=0.95, mixture="world",
+                name="world", steps=325, documents_per_step=260, learning_rate=1.8e-3, adam_scale=0.75,
+                warmup_steps=10, decay_fraction=0.95, mixture="world", known_share=0.05,
+                long_share=5 / 260, long_tokens=(512, 8192),
             ),
             Phase(
-                name="polish", steps=45, documents_per_step=200, learning_rate=6e-4,
+                name="polish", steps=36, documents_per_step=200, learning_rate=6e-4,
                 adam_scale=0.75, warmup_steps=10, decay_fraction=1.0, mixture="polish",
+                long_share=2 / 200, long_tokens=(512, 8192),
             ),
             Phase(
-                name="mtp-3", steps=60, documents_per_step=64, learning_rate=2e-3, mixture="polish",
+                name="mtp-3", steps=50, documents_per_step=64, learning_rate=2e-3, mixture="polish",
                 train_trunk=False, mtp_depth=3, mtp_weight=1.0, warmup_steps=10, decay_fraction=0.7,
+                widest_row=1664,
             ),
         ),
     )  # fmt: skip

@@ -20,6 +20,7 @@ from flashstep.model.init import init_weights
 from flashstep.model.mlp import MLP
 from flashstep.model.transformer import Transformer
 from flashstep.model.weights import save_weights
+from flashstep.training.batches import JUDGE_FOLDER
 from flashstep.training.checkpoint import FILE as STATE_FILE
 from flashstep.training.compute import Compute, find_compute
 from flashstep.training.curves import FILE as RECORD_FILE
@@ -40,13 +41,14 @@ def train_command(
     """Run `recipe` into folder `out`; True when its end was reached.
 
     The folder ends up a loadable checkpoint (config, weights, tokenizer, template) beside the
-    run's records (training.pt, metrics.jsonl, curves.png, report.md). `resume` False starts over.
+    run's records (training.pt, metrics.jsonl, curves.png, report.md, and, where a phase selects by them, the
+    first weights as the checkpoint `judge`). `resume` False starts over.
     `minutes` stops early, resumable; 0 trains no step. `threads` None = torch's default. start: the
     checkpoint folder whose weights a new run begins with. compiles: layers are compiled first, which needs a
     C++ compiler. num_workers: processes that make batches ahead. ConfigError, and nothing discarded, for a
     `start` that cannot be used.
     """
-    # oneDNN compiles a kernel for each shape; rows of six widths have more shapes than it keeps by default.
+    # oneDNN compiles a kernel for each shape; rows of many widths have more shapes than it keeps by default.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "8192")
     if threads is not None:
         torch.set_num_threads(threads)
@@ -56,11 +58,14 @@ def train_command(
         check_start(start, out, recipe.model_config)
         for name in (STATE_FILE, RECORD_FILE, "tokenizer.json"):
             (out / name).unlink(missing_ok=True)
+        shutil.rmtree(out / JUDGE_FOLDER, ignore_errors=True)
     if start is not None:
         _take_tokenizer(start, out, recipe)
     trainer = make_trainer(recipe, out, compute)
     if start is not None and not (out / STATE_FILE).exists():
         start_from(start, trainer.model, trainer.batches.tokenizer)
+    if recipe.selects:
+        _keep_first_weights(trainer, out)
     trainer.resume()
     if compiles:
         compile_layers(trainer.model)
@@ -69,6 +74,17 @@ def train_command(
     save_weights(trainer.model, out)
     write_report(out)
     return finished
+
+
+def _keep_first_weights(trainer: Trainer, out: Path) -> None:
+    """The weights of a new run as the checkpoint by which it selects; those of an old one must be there."""
+    if not (out / STATE_FILE).exists():
+        save_weights(trainer.model, out / JUDGE_FOLDER)
+    elif not (out / JUDGE_FOLDER).exists():
+        raise ConfigError(
+            f"{out / JUDGE_FOLDER} is missing, the weights that this run began with and by which it selects "
+            "documents; put it back, or begin again with --start-over"
+        )
 
 
 def make_trainer(recipe: Recipe, out: Path, compute: Compute | None = None) -> Trainer:

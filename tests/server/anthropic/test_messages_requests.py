@@ -112,6 +112,47 @@ def test_unknown_and_foreign_fields_are_ignored_and_unknown_ones_logged(server, 
     assert "metadata" not in line
 
 
+@pytest.mark.parametrize(
+    ("field", "value", "advice"),
+    [
+        ("seed", 7, "/v1/chat/completions"),
+        ("n", 2, "/v1/chat/completions"),
+        ("frequency_penalty", 0.5, "/v1/chat/completions"),
+        ("logit_bias", {"5": -100}, "/v1/chat/completions"),
+        ("stop", "END", "stop_sequences"),
+        ("response_format", {"type": "json_object"}, "output_config.format"),
+        ("guided_json", {}, "output_config.format"),
+        ("max_completion_tokens", 5, "max_tokens"),
+        ("thinking_token_budget", 5, "budget_tokens"),
+        ("bad_words", ["x"], "leave it out"),
+    ],
+)
+def test_fields_of_other_forms_are_refused_and_not_ignored(server, field, value, advice):
+    message = refused(server, **{field: value})
+    assert message.startswith(f"{field}: ")
+    assert advice in message
+
+
+def test_values_of_such_fields_that_ask_for_nothing_are_taken(server, caplog):
+    with caplog.at_level(logging.INFO, logger="flashstep.server"):
+        asked(
+            server,
+            seed=None,
+            n=1,
+            stop=[],
+            presence_penalty=0.0,
+            frequency_penalty=0,
+            response_format={"type": "text"},
+        )
+    assert not [r for r in caplog.records if "unknown request fields" in r.getMessage()]
+
+
+def test_an_effort_is_said_to_change_nothing(server):
+    response = server.post(ask(output_config={"effort": "high"}), "/v1/messages")
+    assert response.status_code == 200
+    assert "output_config.effort has no effect" in response.headers[WARNING]
+
+
 def test_the_system_prompt_is_a_text_or_blocks(server):
     assert asked(server, system="Be brief.").messages[0] == Message("system", "Be brief.")
     blocks = [text("You are A."), text("Be brief.", cache_control={"type": "ephemeral"})]

@@ -267,6 +267,12 @@ def test_thinking_can_be_hidden_and_bounded(server):
     assert call_for(server, reasoning={"effort": "low"}).params.thinking_token_budget is None
 
 
+def test_a_verbosity_is_said_to_change_nothing(server):
+    response = server.post(ask(text={"verbosity": "low"}), path=PATH)
+    assert response.status_code == 200
+    assert "text.verbosity has no effect" in response.headers["X-Flashstep-Warning"]
+
+
 @pytest.mark.parametrize(
     ("text_format", "schema"),
     [

@@ -17,7 +17,12 @@ from dialogue_checks import (
 
 from flashstep.training.packing import encode_dialogue
 from flashstep.training.tasks.long_context import haystack, prose
-from flashstep.training.tasks.long_context.families import LONG_CONTEXT_FAMILIES, LONG_GENERATORS, long_set
+from flashstep.training.tasks.long_context.families import (
+    LONG_CONTEXT_FAMILIES,
+    LONG_GENERATORS,
+    about_one_text,
+    long_set,
+)
 from flashstep.types import Message
 
 SPLITS = ("train", "eval")
@@ -175,17 +180,43 @@ def test_the_same_seed_gives_the_same_dialogue(family):
     assert len({str(dialogue) for dialogue in some(family, num=50)}) == 50
 
 
-def test_questions_about_one_text_begin_with_it_and_are_right():
+def _about_one(seed):
+    return about_one_text(random.Random(seed), "train", 2500, haystack.estimated_tokens)
+
+
+@pytest.mark.parametrize(
+    ("make", "count"),
+    [(lambda seed: long_set(random.Random(seed), "train", 4), 4), (_about_one, 5)],
+    ids=["set", "about one text"],
+)
+def test_questions_about_one_text_begin_with_it_and_are_right(make, count):
     families = set()
     for seed in range(100):
-        dialogues = long_set(random.Random(seed), "train", 4)
+        dialogues = make(seed)
+        if len(dialogues) == 1:
+            continue
         family = LONG_CONTEXT_FAMILIES[dialogues[0].family]
         texts = [dialogue.messages[0].content.rpartition("\n\n")[0] for dialogue in dialogues]
         assert len(set(texts)) == 1
-        assert len({dialogue.subjects for dialogue in dialogues}) == 4
+        assert len({dialogue.subjects for dialogue in dialogues}) == count
         for dialogue in dialogues:
             assert family.check_trace(dialogue, 1, dialogue.messages[1])
             assert family.verify(dialogue, 1, dialogue.messages[1])
             check_split(dialogue, "train")
         families.add(dialogues[0].family)
     assert families == set(LONG_CONTEXT_FAMILIES)
+
+
+def test_the_longer_a_text_the_more_questions_up_to_ten_and_some_stand_before_theirs():
+    numbers, begins_with_text = {}, set()
+    for num_tokens in (600, 2500, 12_000):
+        made = [
+            about_one_text(random.Random(seed), "train", num_tokens, haystack.estimated_tokens)
+            for seed in range(40)
+        ]
+        numbers[num_tokens] = {len(group) for group in made}
+        for group in made:
+            first, _, _ = group[0].messages[0].content.partition("\n\n")
+            begins_with_text.add((len(group) == 1, len(first) > 300))
+    assert numbers == {600: {1, 2}, 2500: {1, 5}, 12_000: {1, 10}}
+    assert begins_with_text == {(False, True), (True, True), (True, False)}

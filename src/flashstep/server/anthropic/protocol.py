@@ -2,10 +2,11 @@
 
 Every error is an InvalidRequest that names the field (`messages[2].content[0].text`), its value and what
 was expected; ranges of sampling fields live in `SamplingParams`. null means "not given" everywhere.
-Fields that are not named here (metadata, cache_control, betas, service_tier, context_management, ...) are
-ignored, those that nobody knows with a log line. Form: Anthropic's MessageCreateParams.
+Bookkeeping (metadata, cache_control, betas, service_tier, context_management, ...) is ignored, what nobody
+knows with a log line; what other forms call otherwise is refused. Form: Anthropic's MessageCreateParams.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -23,14 +24,48 @@ from flashstep.server.anthropic.thinking import Display, ThinkingWish, display_o
 from flashstep.server.anthropic.tools import Choice, ToolChoice, WireTool, choose
 from flashstep.server.chat_completions.thinking import hidden_thinking_budget
 from flashstep.server.chat_completions.tool_choice import with_schema
-from flashstep.server.fields import log_ignored
+from flashstep.server.fields import (
+    GUIDED,
+    UNKNOWN_TO_THE_ENGINE,
+    Refusal,
+    log_ignored,
+    refuse_unsupported,
+)
 from flashstep.server.generation import Generation
 from flashstep.server.settings import ServerSettings
 from flashstep.server.validation import Integer, ListOf, complaint, invalid_request
 from flashstep.types import Message, SamplingParams, Tool
 
-# Bookkeeping that cannot change an answer.
 _FORMAT = "output_config.format"
+_CHAT_ONLY = "this form has no such field; send the request to /v1/chat/completions"
+_NAMED_FORMAT = Refusal(({"type": "text"},), f"here it is called {_FORMAT}")
+_LIMIT = Refusal((), "here it is called max_tokens")
+_THINKING = Refusal((), "send thinking: {'type': 'enabled', 'budget_tokens': ...}")
+# Fields of the other forms; ignoring one of these would change the answer behind the caller's back.
+REFUSED: Mapping[str, Refusal] = {
+    "max_completion_tokens": _LIMIT,
+    "max_output_tokens": _LIMIT,
+    "stop": Refusal(([],), "here it is called stop_sequences"),
+    "response_format": _NAMED_FORMAT,
+    **{name: _NAMED_FORMAT for name in GUIDED},
+    "functions": Refusal(([],), "send tools instead"),
+    "function_call": Refusal(("auto", "none"), "send tools and tool_choice instead"),
+    "parallel_tool_calls": Refusal((True,), "send tool_choice.disable_parallel_tool_use"),
+    "reasoning_effort": _THINKING,
+    "thinking_token_budget": _THINKING,
+    "n": Refusal((1,), _CHAT_ONLY),
+    "seed": Refusal((), _CHAT_ONLY),
+    "min_p": Refusal((0,), _CHAT_ONLY),
+    "frequency_penalty": Refusal((0,), _CHAT_ONLY),
+    "presence_penalty": Refusal((0,), _CHAT_ONLY),
+    "repetition_penalty": Refusal((1,), _CHAT_ONLY),
+    "logit_bias": Refusal(({},), _CHAT_ONLY),
+    "logprobs": Refusal((False,), _CHAT_ONLY),
+    "ignore_eos": Refusal((False,), _CHAT_ONLY),
+    "min_tokens": Refusal((0,), "leave it out"),
+    **{name: Refusal(each.off_values, "leave it out") for name, each in UNKNOWN_TO_THE_ENGINE.items()},
+}
+# Bookkeeping that cannot change an answer.
 _HARMLESS = frozenset(
     {
         "betas",
@@ -62,6 +97,11 @@ class OutputConfig(BaseModel):
 
     effort: str | None = None
     format: OutputFormat | None = None
+
+    def warnings(self) -> tuple[str, ...]:
+        """What is taken but changes nothing."""
+        told = "output_config.effort has no effect: this model has no levels of effort"
+        return () if self.effort is None else (told,)
 
 
 class CountRequest(BaseModel):
@@ -149,8 +189,9 @@ class CountWish:
 
 def parse_messages(raw: dict[str, Any], settings: ServerSettings) -> MessagesWish:
     """Check a request body. Raises InvalidRequest naming the field."""
+    refuse_unsupported(raw, REFUSED, by="/v1/messages")
     request = _validated(MessagesRequest, raw)
-    log_ignored(set(request.model_extra or ()) - _HARMLESS)
+    log_ignored(set(request.model_extra or ()) - _HARMLESS - REFUSED.keys())
     choice = _choice(request)
     messages = conversation(request.system, request.messages)
     check_open_turn(request.messages)
@@ -164,9 +205,9 @@ def parse_messages(raw: dict[str, Any], settings: ServerSettings) -> MessagesWis
         stream=bool(request.stream),
         id_prefix="msg_",
     )
-    return MessagesWish(
-        generation, display_of(request.thinking), (*warnings_of(request.thinking), *choice.warnings)
-    )
+    effort = request.output_config.warnings() if request.output_config else ()
+    warnings = (*warnings_of(request.thinking), *effort, *choice.warnings)
+    return MessagesWish(generation, display_of(request.thinking), warnings)
 
 
 def parse_count(raw: dict[str, Any]) -> CountWish:

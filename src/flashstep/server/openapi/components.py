@@ -33,7 +33,7 @@ COMPLETIONS: Mapping[Model, Completion] = {
     messages.WireTool: chat_forms.complete_tool,
     response_format.ResponseFormat: chat_forms.complete_response_format,
     anthropic.CountRequest: neighbour_forms.complete_system,
-    anthropic.MessagesRequest: neighbour_forms.complete_system,
+    anthropic.MessagesRequest: neighbour_forms.complete_messages,
     anthropic.OutputConfig: neighbour_forms.complete_output_config,
     conversation.WireMessage: neighbour_forms.complete_blocks,
     blocks.ToolResultBlock: neighbour_forms.complete_tool_result,

@@ -1,5 +1,6 @@
 """Forms of the Messages and Responses formats beyond the types of their models."""
 
+from flashstep.server.anthropic.protocol import REFUSED as REFUSED_IN_MESSAGES
 from flashstep.server.openapi.chat_forms import tell_refused
 from flashstep.server.openapi.forms import NULL, TEXT, TEXT_PART, Offer, Schema, list_of, one_of
 from flashstep.server.responses.protocol import REFUSED
@@ -13,6 +14,12 @@ def complete_system(schema: Schema, offer: Offer) -> None:
     fields = schema["properties"]
     fields["system"] = one_of(TEXT, list_of(TEXT_PART), NULL)
     fields["mcp_servers"] = {"enum": [None, []]}
+
+
+def complete_messages(schema: Schema, offer: Offer) -> None:
+    """The same, and what is refused."""
+    complete_system(schema, offer)
+    tell_refused(schema["properties"], REFUSED_IN_MESSAGES)
 
 
 def complete_blocks(schema: Schema, offer: Offer) -> None:

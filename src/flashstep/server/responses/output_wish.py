@@ -107,6 +107,11 @@ class TextWish(BaseModel):
     format: Annotated[TextFormat, BeforeValidator(_or_text)] = Field(default_factory=TextFormat)
     verbosity: Literal["low", "medium", "high"] | None = None
 
+    def warnings(self) -> tuple[str, ...]:
+        """What is taken but changes nothing."""
+        told = "text.verbosity has no effect: this model has no levels of it"
+        return () if self.verbosity is None else (told,)
+
     def echo(self) -> dict[str, Any]:
         """The form in which a response repeats it."""
         return {"format": self.format.echo(), "verbosity": self.verbosity or "medium"}

@@ -148,7 +148,8 @@ def parse_response(raw: dict[str, Any], settings: ServerSettings, vocab_size: in
     tools, rule = read_choice(request.tool_choice).apply(
         declared.tools, is_parallel=request.parallel_tool_calls is not False
     )
-    schema = (request.text or TextWish()).format.json_schema(settings.json_mode)
+    text = request.text or TextWish()
+    schema = text.format.json_schema(settings.json_mode)
     generation = Generation(
         endpoint="responses",
         model=request.model,
@@ -168,7 +169,7 @@ def parse_response(raw: dict[str, Any], settings: ServerSettings, vocab_size: in
         style=ResponseStyle(
             shows_reasoning, declared.custom_names, _echo(request, declared, generation.params)
         ),
-        warnings=(*declared.warnings, *reasoning.warnings(), *_truncation_warning(raw)),
+        warnings=(*declared.warnings, *reasoning.warnings(), *text.warnings(), *_truncation_warning(raw)),
     )
 
 

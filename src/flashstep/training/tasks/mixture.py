@@ -1,9 +1,10 @@
 """Which families a stretch of training draws its documents from, and how often each; by name.
 
 "world" has every family, in numbers that follow how long each took to learn: of families with many shapes
-(letters, edits, tools) more than of those with one, and little of long texts, which cost most. "polish" ends a run: letter
-by letter for more of the documents, which everything with words begins with, and fewer long ones. "tools",
-"everyday_tools", "long_texts" and "gym" are sets: each draw is several conversations that begin alike (`data.py`).
+(letters, edits) more than of those with one, of tools less than of others, since more of them are selected, and
+little of long texts, which a phase adds (`recipe.py`). "polish" ends a run: letter by letter for more of the
+documents, which everything with words begins with, and fewer long ones. "tools", "everyday_tools", "long_texts" and
+"gym" are sets: each draw is several conversations that begin alike (`data.py`).
 """
 
 from flashstep.errors import ConfigError
@@ -29,7 +30,7 @@ _WORLD = {
     "letters": 4.2, "spelling": 3.1, "backwards": 3.8, "comparison": 1.2, "sums": 2.8, "identity": 1.3,
     "outside": 5.0, "repeat": 2.3, "nth_letter": 3.3, "letter_positions": 3.0, "vowels": 2.3, "word_length": 2.1,
     "edits": 4.2, "talk_follow_up": 4.0, "talk_form": 2.2, "talk_correction": 1.1, "talk_persona": 1.6,
-    "talk_memory": 2.4, "talk_manners": 1.0, "tools": 10.0, "everyday_tools": 6.5, "long_texts": 1.0,
+    "talk_memory": 2.4, "talk_manners": 1.0, "tools": 5.0, "everyday_tools": 2.0, "long_texts": 1.0,
     "gym": 3.4, **_FURTHER,
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.dialogue import Dialogue, DialogueFamily
 from flashstep.training.tasks.long_context import code, items, logs, prose, records
 from flashstep.training.tasks.long_context.haystack import (
+    CountTokens,
     Generate,
     Make,
     asked_one,
@@ -17,6 +18,8 @@ from flashstep.training.tasks.tools.judge import says
 from flashstep.types import Message
 
 _SET_TOKENS = (300, 1500)
+# Of long texts: how many have one question only, and for how many tokens the others have one more.
+_ALONE_SHARE, _MOST_QUESTIONS, _TOKENS_A_QUESTION = 0.2, 10, 700
 
 MAKERS: dict[str, Make] = {
     "long_fact": prose.fact,
@@ -49,7 +52,22 @@ LONG_CONTEXT_FAMILIES: dict[str, DialogueFamily] = {
 
 def long_set(rng: random.Random, split: Split, num: int) -> list[Dialogue]:
     """`num` questions about one text, which is short enough for a row of training with all of them."""
-    name = rng.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]
-    num_tokens = rng.randint(*_SET_TOKENS)
-    haystack = MAKERS[name](rng, split, num, num_tokens, estimated_tokens)
+    name = _draw(rng)
+    haystack = MAKERS[name](rng, split, num, rng.randint(*_SET_TOKENS), estimated_tokens)
     return asked_several(rng, split, name, haystack)
+
+
+def about_one_text(
+    rng: random.Random, split: Split, num_tokens: int, count_tokens: CountTokens
+) -> list[Dialogue]:
+    """The more questions, the longer their text is, so that reading it is worth it. One text in five has a single
+    question, which may stand before it; several cannot, since they share the text as their beginning."""
+    name = _draw(rng)
+    if rng.random() < _ALONE_SHARE:
+        return [LONG_GENERATORS[name](rng, split, num_tokens, count_tokens)]
+    num = min(_MOST_QUESTIONS, 2 + num_tokens // _TOKENS_A_QUESTION)
+    return asked_several(rng, split, name, MAKERS[name](rng, split, num, num_tokens, count_tokens))
+
+
+def _draw(rng: random.Random) -> str:
+    return rng.choices(list(_WEIGHTS), list(_WEIGHTS.values()))[0]

@@ -1,4 +1,4 @@
-"""Long texts of a wanted length with a few lines in them that matter, and the question about them.
+"""Long texts of a wanted length with a few lines in them that matter, and the questions about them.
 
 The reasoning quotes what was found from the words on that were looked for: these are copied from the question, and
 what stands behind them in the text is the next thing to be written. From the beginning of its line on, the
