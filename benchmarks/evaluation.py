@@ -11,9 +11,12 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 
 from provenance import provenance
+
+from flashstep.training.evaluation.report import FamilyResult, Report
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -45,7 +48,13 @@ def main() -> None:
         subprocess.run([sys.executable, "-m", "flashstep", *command], check=True)
         found = json.loads(file.read_text())
     families = {label: row for entry in found["families"].values() for label, row in entry["results"].items()}
-    result = provenance() | {"command": shown, "settings": found["settings"], "families": families}
+    report = Report({label: FamilyResult(**row) for label, row in families.items()}, ())
+    result = provenance() | {
+        "command": shown,
+        "settings": found["settings"],
+        "mean": asdict(report.mean),
+        "families": families,
+    }
     args.out.parent.mkdir(parents=True, exist_ok=True)
     args.out.write_text(json.dumps(result, indent=1) + "\n")
     print(f"written to {args.out}")

@@ -27,7 +27,9 @@ def served(
         try:
             assert process.stdout is not None
             line = process.stdout.readline()
-            match = re.fullmatch(r"toy and step-3\.5-flash on (http://127\.0\.0\.1:\d+/v1)\n", line)
+            match = re.fullmatch(
+                r"toy(?: and [\w.-]+)* and step-3\.5-flash on (http://127\.0\.0\.1:\d+/v1)\n", line
+            )
             assert match, line
             yield process, match[1]
         finally:
@@ -56,6 +58,15 @@ def test_a_server_announces_its_address_answers_and_stops(
         assert process.wait(timeout=60) == 0
         assert process.stdout is not None
         assert process.stdout.read() == "", "quiet means the address alone"
+
+
+def test_a_model_answers_to_further_names(speaking_checkpoint: Path) -> None:
+    with (
+        served(speaking_checkpoint, "--quiet", "--alias", "step-3.5-flash-2603") as (_, url),
+        httpx.Client(trust_env=False) as client,
+    ):
+        ids = [entry["id"] for entry in client.get(f"{url}/models").raise_for_status().json()["data"]]
+    assert ids == ["toy", "step-3.5-flash-2603", "step-3.5-flash"]
 
 
 def test_keys_given_on_the_command_line_are_asked_for(speaking_checkpoint: Path) -> None:

@@ -6,9 +6,10 @@ import pytest
 from driving import request
 
 from flashstep.cli.model_path import resolve_model_path
-from flashstep.engine.config import EngineConfig
+from flashstep.engine.config import EngineConfig, model_window
 from flashstep.engine.engine import Engine
 from flashstep.engine.loading import load_engine
+from flashstep.model.config import ModelConfig
 
 BLOCK = 16
 
@@ -52,4 +53,5 @@ def test_a_toy_prompt_of_many_windows_holds_one_window(toy_checkpoint):
 
 @pytest.mark.slow
 def test_a_prompt_of_32768_tokens_on_the_built_in_model():
-    check_long_prompt(resolve_model_path(None), window=128, length=32768)
+    folder = resolve_model_path(None)
+    check_long_prompt(folder, window=model_window(ModelConfig.load(folder)), length=32768)

@@ -97,6 +97,21 @@ def test_an_evicted_block_is_forgotten_and_its_chain_ends_there():
     full.check(taken)
 
 
+def test_the_prompt_that_was_used_longest_ago_goes_first(toy_config):
+    engine = make_engine(toy_config, block_size=SIZE, num_full_blocks=8, num_sliding_blocks=100)
+
+    def taken_over(name: str, salt: int) -> int:
+        before = engine.metrics.num_cached_tokens
+        run(engine, [request(name, prompt(3 * SIZE + 1, salt), eos=frozenset(), max_tokens=2)])
+        return engine.metrics.num_cached_tokens - before
+
+    assert taken_over("one", 1) == taken_over("two", 2) == 0
+    assert taken_over("one again", 1) == 3 * SIZE
+    assert taken_over("three", 3) == 0, "finds no room but by two blocks of others"
+    assert taken_over("one once more", 1) == 3 * SIZE
+    assert taken_over("two again", 2) == SIZE
+
+
 @pytest.mark.parametrize("num_draft_tokens", [0, 3])
 @pytest.mark.parametrize("block_size", [1, 4, 16])
 def test_a_second_request_with_the_same_beginning_computes_less_and_answers_the_same(

@@ -17,7 +17,13 @@ def test_head_is_get_without_the_body(server, path):
     assert head.headers["content-length"] == whole.headers["content-length"]
 
 
-@pytest.mark.parametrize("path", ["/v1/chat/completions/", "/v1//chat/completions", "//v1/chat/completions"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/chat/completions/", "/v1//chat/completions", "//v1/chat/completions", "/v1/v1/chat/completions",
+        "/step_plan/v1/v1/chat/completions",
+    ],
+)  # fmt: skip
 def test_a_careless_slash_is_no_other_path(server, path):
     assert server.post(ask(), path=path).status_code == 200
 

@@ -87,6 +87,15 @@ def test_a_program_that_reads_reasoning_then_content_of_every_chunk_works(server
     assert content == "There are 3."
 
 
+def test_a_program_that_asks_every_delta_for_its_reasoning_works(server):
+    """The guide's other way, without asking whether the member is there."""
+    reasoning = ""
+    for chunk in server.openai().chat.completions.create(**ask(), stream=True):
+        if chunk.choices[0].delta.reasoning:
+            reasoning += chunk.choices[0].delta.reasoning
+    assert reasoning == "s-t-r-a-w-b-e-r-r-y: three r."
+
+
 def test_the_streaming_helper_accumulates_the_whole_answer(server):
     with server.openai().chat.completions.stream(**ask()) as stream:
         final = stream.get_final_completion()

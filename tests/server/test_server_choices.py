@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from flashstep.server.chat_completions.openai_wire import OpenAIWriter
+from flashstep.server.chat_completions.wire import AnswerStyle
+from flashstep.server.service import Answer
 from flashstep.server.settings import ServerSettings
 from flashstep.types import Finish, LogprobsDelta, ReasoningDelta, ScoredToken, TextDelta, TokenText, Usage
 from server.running_server import USAGE, ask, serving
@@ -121,6 +124,39 @@ def test_streamed_scores_are_those_of_the_whole_answer():
     assert [t.token for t in folded.choices[0].logprobs.content] == [t["token"] for t in whole["content"]]
 
 
+@pytest.mark.parametrize("tokens_per_output", [1, 3])
+def test_streamed_text_and_its_scores_come_together(tokens_per_output):
+    model, _ = scripted(ANSWER, tokens_per_output=tokens_per_output)
+    with serving(model, ServerSettings()) as server:
+        chunks = frames(server.post(ask(logprobs=True, stream=True)))
+    for choice in (chunk["choices"][0] for chunk in chunks[1:-1]):
+        scores, delta = choice["logprobs"], choice["delta"]
+        text = "".join(token["token"] for token in scores.get("reasoning", []))
+        assert (delta["reasoning"] or "") in text
+        text = "".join(token["token"] for token in scores["content"])
+        assert delta.get("content", "") in text
+
+
+def test_text_without_scores_is_not_lost():
+    writer = OpenAIWriter(
+        Answer("chatcmpl-1", "0" * 32, 1, "m", "fp", events=None), AnswerStyle(has_logprobs=True)
+    )
+    token = ScoredToken(TokenText(1, "c", b"c", -1.0))
+    events = [ReasoningDelta("a"), TextDelta("b"), TextDelta("c"), LogprobsDelta((token,)), TextDelta("d")]
+    written = b"".join(writer.delta(0, event) for event in events) + writer.finish(0, Finish("stop"))
+    deltas = [
+        (choice["delta"], bool(choice["logprobs"]))
+        for line in written.decode().split("\n\n")[:-1]
+        for choice in json.loads(line[6:])["choices"]
+    ]
+    assert deltas == [
+        ({"reasoning": "a"}, False),
+        ({"reasoning": None, "content": "bc"}, True),
+        ({"reasoning": None, "content": "d"}, False),
+        ({"reasoning": None}, False),
+    ]
+
+
 def test_scores_of_hidden_thinking_are_hidden_too(server):
     token = ScoredToken(TokenText(1, "a", b"a", -1.0))
     server.model.script = [
@@ -179,5 +215,5 @@ def test_the_operator_chooses_the_reasoning_field_and_the_request_may_overrule(f
     assert {message[name] for name in names} == {"One, two."}
     deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
     for name in names:
-        assert "".join(delta.get(name, "") for delta in deltas) == "One, two."
+        assert "".join(delta[name] or "" for delta in deltas) == "One, two."
     assert {name for name in overruled if "reasoning" in name} == {"reasoning_content"}

@@ -273,14 +273,15 @@ def test_the_bytes_of_a_stream_are_these():
     written = writer.opening(0) + b"".join(writer.delta(0, event) for event in events)
     written += writer.finish(0, Finish("stop")) + writer.closing()
     assert written.decode() == (
-        chunk('{"role":"assistant","content":""}')
+        chunk('{"reasoning":null,"role":"assistant","content":""}')
         + chunk('{"reasoning":"a\\nb"}')
-        + chunk('{"content":"\\"ü\\" 1"}')
+        + chunk('{"reasoning":null,"content":"\\"ü\\" 1"}')
         + chunk(
-            '{"tool_calls":[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":""}}]}'
+            '{"reasoning":null,"tool_calls":'
+            '[{"index":0,"id":"call_1","type":"function","function":{"name":"f","arguments":""}}]}'
         )
-        + chunk('{"tool_calls":[{"index":0,"function":{"arguments":"{\\"x"}}]}')
-        + chunk("{}", '"stop","stop_reason":null')
+        + chunk('{"reasoning":null,"tool_calls":[{"index":0,"function":{"arguments":"{\\"x"}}]}')
+        + chunk('{"reasoning":null}', '"stop","stop_reason":null')
         + "data: [DONE]\n\n"
     )
 
@@ -294,8 +295,8 @@ USAGE_TEXT = (
 def test_the_bytes_of_a_stream_with_usage_are_these():
     writer = OpenAIWriter(ANSWER, AnswerStyle(include_usage=True))
     assert (writer.opening(0) + writer.finish(0, Finish("length", USAGE)) + writer.closing()).decode() == (
-        chunk('{"role":"assistant","content":""}', end=',"usage":null}')
-        + chunk("{}", '"length","stop_reason":null', end=',"usage":null}')
+        chunk('{"reasoning":null,"role":"assistant","content":""}', end=',"usage":null}')
+        + chunk('{"reasoning":null}', '"length","stop_reason":null', end=',"usage":null}')
         + f'data: {HEAD}[],"usage":{USAGE_TEXT}}}\n\n'
         + "data: [DONE]\n\n"
     )
@@ -307,8 +308,8 @@ def test_the_bytes_of_a_chunk_with_running_usage_are_these():
         0, Finish("stop", USAGE, stop_reason="x")
     )
     end = f',"usage":{USAGE_TEXT}}}'
-    assert written.decode() == chunk('{"content":"a"}', end=end) + chunk(
-        "{}", '"stop","stop_reason":"x"', end=end
+    assert written.decode() == chunk('{"reasoning":null,"content":"a"}', end=end) + chunk(
+        '{"reasoning":null}', '"stop","stop_reason":"x"', end=end
     )
     assert writer.closing() == DONE
 

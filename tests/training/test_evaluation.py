@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 from rich.console import Console
@@ -158,6 +159,38 @@ def test_figures_of_a_report():
     assert "50.0%" in text.getvalue()
 
 
+def test_refusing_a_call_that_was_possible_is_a_false_refusal():
+    refused = Failure("tool_single", "Book a table.", "", "I have no tool to book a table.", "book({})")
+    confused = Failure("tool_abstain", "Book it.", "", "call({})", "I have no tool to book it.")
+    report = Report.of([Outcome("tool_single", 1, refused), Outcome("tool_abstain", 1, confused)])
+    assert report.results["tool_single"].false_refusals == 1
+    assert report.results["tool_abstain"].false_refusals == 0
+
+
+def test_the_mean_counts_every_row_once_and_no_harder_rows():
+    wrong = Failure("a", "?", "", "!", "1")
+    outcomes = [
+        *(Outcome("a", 10, None, True) for _ in range(3)), Outcome("a", 10, wrong),
+        Outcome("b", 30, None, False), Outcome("a@3", 99, wrong), Outcome("long@1024", 20, None),
+    ]  # fmt: skip
+    mean = Report.of(outcomes).mean
+    assert mean.accuracy == pytest.approx((0.75 + 1 + 1) / 3)
+    assert mean.mean_reasoning_tokens == 20
+    assert mean.n == 6
+    assert mean.sound_traces == 0.75
+    assert Report.of(outcomes[4:5]).mean.sound_traces == 0
+
+
+def test_some_families_are_asked_once_more_for_what_is_harder():
+    words = eval_items(["letters"], 30, seed=0)
+    assert Counter(item.label for item in words) == {"letters": 30, "letters@13-16": 30}
+    assert all(13 <= len(item.subjects[0]) <= 16 for item in words[30:])
+    assert all(len(item.subjects[0]) <= 12 for item in words[:30])
+    assert find_contamination(words) == []
+    for item in eval_items(["tool_chain"], 5, seed=0)[5:]:
+        assert item.label == "tool_chain@3"
+
+
 def test_an_unknown_suite_or_family_is_named_with_the_known_ones():
     with pytest.raises(ConfigError, match="'chess'.*core, tools, long, gym"):
         families_of(["chess"])
@@ -261,7 +294,7 @@ def test_the_eval_split_is_clean():
 
 
 def test_a_trained_subject_is_found():
-    [item] = eval_items(["letters"], 1, seed=0)
+    item, _ = eval_items(["letters"], 1, seed=0)
     leaked = dataclasses.replace(item, subjects=("banana",))
     assert find_contamination([leaked]) == ["letters: subject 'banana' belongs to the train split"]
 
@@ -273,7 +306,7 @@ def test_a_wording_on_both_lists_is_found(monkeypatch):
 
 
 def test_nothing_that_may_have_been_seen_is_asked(tokenizer, template):
-    [item] = eval_items(["letters"], 1, seed=0)
+    item, _ = eval_items(["letters"], 1, seed=0)
     leaked = dataclasses.replace(item, subjects=("banana",))
     with pytest.raises(ConfigError, match="not held out.*'banana'"):
         evaluate(lambda prompts: [], template, tokenizer, [leaked])

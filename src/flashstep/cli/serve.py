@@ -15,7 +15,7 @@ from flashstep.cli.loading import opened_model
 from flashstep.cli.model_path import resolve_model_path
 from flashstep.server.keys.key_file import read_keys
 from flashstep.server.limits.settings import LimitSettings
-from flashstep.server.settings import ServerSettings
+from flashstep.server.settings import ALIAS, ServerSettings
 
 _DEFAULTS = ServerSettings()
 
@@ -50,6 +50,7 @@ def serve(
     ] = None,
     temperature: options.Temperature = _DEFAULTS.temperature,
     top_p: options.TopP = _DEFAULTS.top_p,
+    alias: wire_options.Alias = None,
     json_mode: wire_options.JsonMode = "off",
     wire: wire_options.Wire = _DEFAULTS.wire,
     reasoning_field: wire_options.Field = _DEFAULTS.reasoning_field,
@@ -91,6 +92,7 @@ def serve(
             shutdown_grace_s=shutdown_grace,
         ),
         cors_origins=tuple(cors_origin or ()),
+        aliases=(*(alias or ()), ALIAS),
         temperature=temperature,
         top_p=top_p,
         json_mode=json_mode == "on",

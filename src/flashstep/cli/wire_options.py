@@ -4,13 +4,21 @@ from typing import Annotated, Literal
 
 import typer
 
-from flashstep.server.settings import ReasoningField, ServerSettings, WireName
+from flashstep.server.settings import ALIAS, ReasoningField, ServerSettings, WireName
 
 _PANEL = "Form of the answers"
 JsonMode = Annotated[
     Literal["on", "off"],
     typer.Option(
         help="Enforce response_format json_object and json_schema. Off, they are answered 400, as hosted.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Alias = Annotated[
+    list[str] | None,
+    typer.Option(
+        show_default=False,
+        help=f"A further name of the model, besides its own and {ALIAS}; repeatable.",
         rich_help_panel=_PANEL,
     ),
 ]

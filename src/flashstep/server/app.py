@@ -46,7 +46,9 @@ from flashstep.server.traces.tracing import Tracing
 
 _READ = ("GET", "HEAD")
 _ANY = ("GET", "POST", "DELETE")
-_TOLD_TO_BROWSERS = ("X-Trace-Id", "X-Request-Id", WARNING_HEADER, POSITION_HEADER)
+_TOLD_TO_BROWSERS = (
+    "X-Trace-Id", "X-Request-Id", "request-id", "X-Should-Retry", WARNING_HEADER, POSITION_HEADER,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

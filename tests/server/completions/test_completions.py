@@ -114,6 +114,15 @@ def test_the_stream_folds_to_the_whole_answer(toy_server):
         assert got == pytest.approx(given, abs=1e-4)
 
 
+@pytest.mark.parametrize("prompt", ["there are", ["there are", "one two"]])
+def test_running_counts_grow_with_each_chunk_to_those_of_the_whole_answer(toy_server, prompt):
+    wish = {"prompt": prompt, "max_tokens": 6, "n": 2}
+    chunks = chunks_of(toy_server, **wish, stream_options={"continuous_usage_stats": True})
+    counts = [chunk["usage"]["completion_tokens"] for chunk in chunks]
+    assert counts == sorted(counts)
+    assert chunks[-1]["usage"]["total_tokens"] == complete(toy_server, **wish).usage.total_tokens
+
+
 def test_the_sdk_reads_the_stream(toy_server):
     whole = complete(toy_server)
     streamed = complete(toy_server, stream=True)
@@ -226,10 +235,6 @@ def test_a_seed_repeats_an_answer_and_n_answers_differ(toy_server):
         ({"max_output_tokens": 9}, "max_output_tokens"),
         ({"allowed_token_ids": [1]}, "allowed_token_ids"),
         ({"prompt_logprobs": 1}, "prompt_logprobs"),
-        (
-            {"stream": True, "stream_options": {"continuous_usage_stats": True}},
-            "stream_options.continuous_usage_stats",
-        ),
         ({"prompt": []}, "prompt"),
         ({"prompt": ""}, "prompt"),
         ({"prompt": [[]]}, "prompt"),

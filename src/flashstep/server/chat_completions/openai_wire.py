@@ -1,13 +1,14 @@
 """Chat completions in OpenAI's strict form, with the hosted service's names for reasoning and caching.
 
-The role comes in the first delta alone; the finish chunk's delta is empty; tool deltas have an index;
+The role comes in the first delta alone; the finish chunk's delta says nothing; tool deltas have an index;
 `choices` is never empty except in the usage chunk that `stream_options.include_usage` asks for. Every
-chunk carries the envelope (id, created, model, fingerprint, trace id). `stop_reason` is vLLM's: the
-stop string that matched, or "repetition". Scores of tokens come in a chunk of their own behind the
-text that they belong to.
+chunk carries the envelope (id, created, model, fingerprint, trace id), and every delta the members of the
+reasoning, null where there is none, as DeepSeek sends them: programs ask `delta.reasoning` of each, and
+the official client raises for a member that is missing. `stop_reason` is vLLM's: the stop string that
+matched, or "repetition". Text waits for the scores of its tokens, which go out in the same chunk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flashstep.chat.fold import CallText
@@ -29,6 +30,8 @@ class OpenAIWriter:
         self._answer = answer
         self._style = style
         self._usage = UsageMeter()
+        self._silent = dict.fromkeys(style.reasoning_fields)
+        self._unscored: dict[int, dict[str, str]] = {}  # of choices, the text that waits
         self._head = "data: " + json_text(envelope(answer, "chat.completion.chunk"))[:-1]
 
     def opening(self, index: int) -> bytes:
@@ -42,18 +45,19 @@ class OpenAIWriter:
         self._usage.note(index, delta.usage)
         match delta:
             case TextDelta(text):
-                return self._chunk(index, {"content": text})
+                return self._text(index, {"content": text})
             case ReasoningDelta(text):
                 fields = self._style.reasoning_fields
-                return self._chunk(index, dict.fromkeys(fields, text)) if fields else b""
+                return self._text(index, dict.fromkeys(fields, text)) if fields else b""
             case ToolCallDelta():
-                return self._chunk(index, {"tool_calls": [_tool_call(delta)]})
+                return self._waited(index) + self._chunk(index, {"tool_calls": [_tool_call(delta)]})
 
     def finish(self, index: int, finish: Finish) -> bytes:
         """The chunk with the finish reason. Raises BackendError when the answer failed."""
         reason = wire_finish_reason(finish)
         self._usage.note(index, finish.usage)
-        return self._chunk(index, {}, ending=f'"{reason}","stop_reason":{json_text(finish.stop_reason)}')
+        ending = f'"{reason}","stop_reason":{json_text(finish.stop_reason)}'
+        return self._waited(index) + self._chunk(index, {}, ending=ending)
 
     def closing(self) -> bytes:
         """The usage chunk, when asked for, and the end mark."""
@@ -98,20 +102,37 @@ class OpenAIWriter:
     def _logprobs(self, text: list[dict[str, Any]], reasoning: list[dict[str, Any]]) -> dict[str, Any]:
         return logprobs_object(text, reasoning if self._style.reasoning_fields else None)
 
+    def _text(self, index: int, fields: dict[str, str]) -> bytes:
+        """The chunk of a piece of text, or nothing yet where its scores are still to come."""
+        if not self._style.has_logprobs:
+            return self._chunk(index, fields)
+        waiting = self._unscored.get(index, fields)
+        sent = b"" if waiting.keys() == fields.keys() else self._waited(index)
+        before = self._unscored.get(index, {})
+        self._unscored[index] = {name: before.get(name, "") + text for name, text in fields.items()}
+        return sent
+
+    def _waited(self, index: int) -> bytes:
+        """The chunk of text that waited for scores which did not come."""
+        fields = self._unscored.pop(index, None)
+        return self._chunk(index, fields) if fields else b""
+
     def _scores(self, index: int, delta: LogprobsDelta) -> bytes:
-        tokens = token_objects(delta.tokens)
-        if delta.part == "text":
-            return self._chunk(index, {}, logprobs=json_text(logprobs_object(tokens, None)))
-        if self._style.reasoning_fields:
-            return self._chunk(index, {}, logprobs=json_text(logprobs_object([], tokens)))
-        return b""
+        """The scores with the text that waited for them."""
+        is_text, tokens = delta.part == "text", token_objects(delta.tokens)
+        if not is_text and not self._style.reasoning_fields:
+            return b""
+        is_theirs = is_text == ("content" in self._unscored.get(index, {}))
+        sent = b"" if is_theirs else self._waited(index)
+        logprobs = logprobs_object(tokens, None) if is_text else logprobs_object([], tokens)
+        fields = self._unscored.pop(index, {})
+        return sent + self._chunk(index, fields, logprobs=json_text(logprobs))
 
     def _chunk(
-        self, index: int, delta: dict[str, Any], *, logprobs: str = "null", ending: str = "null"
+        self, index: int, fields: Mapping[str, Any], *, logprobs: str = "null", ending: str = "null"
     ) -> bytes:
-        choice = (
-            f'{{"index":{index},"delta":{json_text(delta)},"logprobs":{logprobs},"finish_reason":{ending}}}'
-        )
+        delta = json_text({**self._silent, **fields})
+        choice = f'{{"index":{index},"delta":{delta},"logprobs":{logprobs},"finish_reason":{ending}}}'
         return f'{self._head},"choices":[{choice}]{self._tail()}\n\n'.encode()
 
     def _tail(self) -> str:

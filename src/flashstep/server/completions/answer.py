@@ -108,21 +108,28 @@ async def _pieces(
 
 
 class UsageSum:
-    """Token counts of several answers: each prompt counts once, however many answers it has."""
+    """Token counts of several answers, also while they grow: each prompt counts once, however many answers it
+    has."""
 
     def __init__(self, n: int, *, score_only: bool) -> None:
         self._n = n
         self._score_only = score_only
-        self.total = Usage()
+        self._by_choice: dict[int, Usage] = {}
 
-    def add(self, number: int, usage: Usage) -> None:
-        """Count the answer with this choice number."""
-        is_first = number % self._n == 0
-        total = self.total
-        self.total = Usage(
-            prompt_tokens=total.prompt_tokens + is_first * usage.prompt_tokens,
-            completion_tokens=total.completion_tokens + (0 if self._score_only else usage.completion_tokens),
-            cached_tokens=total.cached_tokens + is_first * usage.cached_tokens,
+    def note(self, number: int, usage: Usage | None) -> None:
+        """The counts of the answer with this choice number so far; None changes nothing."""
+        if usage is not None:
+            self._by_choice[number] = usage
+
+    @property
+    def total(self) -> Usage:
+        """The counts of all answers together."""
+        first = [usage for number, usage in self._by_choice.items() if number % self._n == 0]
+        answers = () if self._score_only else self._by_choice.values()
+        return Usage(
+            prompt_tokens=sum(usage.prompt_tokens for usage in first),
+            completion_tokens=sum(usage.completion_tokens for usage in answers),
+            cached_tokens=sum(usage.cached_tokens for usage in first),
         )
 
 
@@ -131,13 +138,14 @@ async def frames(answer: CompletionAnswer) -> AsyncGenerator[bytes, None]:
     BackendError when an answer failed."""
     wish = answer.wish
     counts = UsageSum(wish.n, score_only=wish.score_only)
-    usage_slot = {"usage": None} if wish.include_usage else {}
+    usage_slot: dict[str, Any] = {"usage": None} if wish.include_usage else {}
     num_open = answer.num_choices
     async with aclosing(answer.pieces) as pieces:
         async for number, piece in pieces:
-            if piece.finish is not None:
-                num_open -= 1
-                counts.add(number, piece.finish.usage)
+            num_open -= piece.finish is not None
+            counts.note(number, piece.usage)
+            if wish.continuous_usage:
+                usage_slot = {"usage": usage_object(counts.total)}
             yield frame({**answer.envelope, "choices": [piece.wire(number)], **usage_slot})
     if num_open:
         wire_finish_reason(UNFINISHED)
@@ -158,8 +166,8 @@ async def whole(answer: CompletionAnswer) -> dict[str, Any]:
             texts[number].append(piece.text)
             if piece.logprobs is not None:
                 scores[number].extend(piece.logprobs)
+            counts.note(number, piece.usage)
             if piece.finish is not None:
-                counts.add(number, piece.finish.usage)
                 folded[number] = replace(folded[number], finish=piece.finish)
     is_scored = wish.generations[0].params.logprobs is not None
     choices = [

@@ -8,16 +8,18 @@ from flashstep.server.completions.legacy_logprobs import LegacyLogprobs
 from flashstep.server.completions.prompt import Prompt
 from flashstep.server.envelope import wire_finish_reason
 from flashstep.server.served_model import ServedModel
-from flashstep.types import Event, Finish, LogprobsDelta, ScoredToken, TextDelta
+from flashstep.types import Event, Finish, LogprobsDelta, ScoredToken, TextDelta, Usage
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """What one chunk says. `logprobs` None = no token of it is scored."""
+    """What one chunk says. `logprobs` None = no token of it is scored. `usage`: the counts so far, None = as
+    before."""
 
     text: str
     logprobs: LegacyLogprobs | None = None
     finish: Finish | None = None
+    usage: Usage | None = None
 
     def wire(self, index: int) -> dict[str, Any]:
         """The member of `choices`. Raises BackendError when the answer failed."""
@@ -67,6 +69,7 @@ class ChoiceReader:
         self._offset = 0
         self._prompt_tokens: list[ScoredToken] = []
         self._text = ""
+        self._usage: Usage | None = None
 
     def read(self, event: Event) -> Piece | None:
         """The next piece, None when the event adds none yet. The last piece has the finish."""
@@ -81,6 +84,7 @@ class ChoiceReader:
                 return self._piece(tokens)
             case TextDelta(text):
                 self._text += text
+                self._usage = event.usage
                 return None if self._scored else self._piece(())
         return None
 
@@ -95,4 +99,5 @@ class ChoiceReader:
             self._echo = None
         self._offset = logprobs.add(tokens, self._offset)
         text, self._text = self._text, ""
-        return Piece(text, logprobs if logprobs.tokens else None, finish)
+        usage = self._usage if finish is None else finish.usage
+        return Piece(text, logprobs if logprobs.tokens else None, finish, usage)

@@ -19,7 +19,6 @@ from pydantic import (
     PlainValidator,
     ValidationError,
     WithJsonSchema,
-    field_validator,
 )
 
 from flashstep.errors import InvalidRequest
@@ -28,7 +27,7 @@ from flashstep.server.fields import GUIDED, UNKNOWN_TO_THE_ENGINE, Refusal, log_
 from flashstep.server.generation import Generation
 from flashstep.server.sampling import AS_MUCH_AS_FITS, CommonSampling
 from flashstep.server.settings import ServerSettings
-from flashstep.server.validation import Integer, complaint, invalid_request
+from flashstep.server.validation import Integer, invalid_request
 from flashstep.types import SamplingParams
 
 DEFAULT_MAX_TOKENS = 16
@@ -59,19 +58,12 @@ Prompts = Annotated[tuple[Prompt, ...], PlainValidator(read_prompts), WithJsonSc
 
 
 class CompletionStreamOptions(BaseModel):
-    """Options of a streamed answer."""
+    """Options of a streamed answer. `continuous_usage_stats` is vLLM's: running counts on each chunk."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
     include_usage: bool | None = None
     continuous_usage_stats: bool | None = None
-
-    @field_validator("continuous_usage_stats")
-    @classmethod
-    def _only_in_chats(cls, value: bool | None) -> bool | None:
-        if value:
-            raise complaint("running counts are given by /v1/chat/completions alone; leave it out")
-        return value
 
 
 class CompletionRequest(CommonSampling):
@@ -114,6 +106,7 @@ class CompletionWish:
     echo: bool
     score_only: bool
     include_usage: bool
+    continuous_usage: bool
 
     @property
     def n(self) -> int:
@@ -166,6 +159,7 @@ def parse_completion(raw: dict[str, Any], settings: ServerSettings, vocab_size: 
         echo=bool(request.echo),
         score_only=request.max_tokens == 0,
         include_usage=bool(options and options.include_usage),
+        continuous_usage=bool(options and options.continuous_usage_stats),
     )
 
 

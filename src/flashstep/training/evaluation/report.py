@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from flashstep.training.tasks.outside import is_refusal
+from flashstep.training.tasks.tools.judge import NO_TOOL
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +65,25 @@ class Report:
             tuple(failure for failure in failures if failure is not None),
         )
 
+    @property
+    def mean(self) -> FamilyResult:
+        """The figures over all rows, each with the same weight; of traces, the share of all right answers
+        that were checked. Rows that ask a family for harder things ("letters@13-16") are left out."""
+        rows = [result for label, result in self.results.items() if not self._is_harder(label)]
+        checked = [(r.sound_traces, r.accuracy * r.n) for r in rows if r.sound_traces is not None]
+        num_right = sum(number for _, number in checked)
+        return FamilyResult(
+            accuracy=fmean(r.accuracy for r in rows),
+            n=sum(r.n for r in rows),
+            mean_reasoning_tokens=fmean(r.mean_reasoning_tokens for r in rows),
+            sound_traces=sum(share * number for share, number in checked) / num_right if num_right else None,
+            false_refusals=fmean(r.false_refusals for r in rows),
+        )
+
+    def _is_harder(self, label: str) -> bool:
+        family, at, _ = label.partition("@")
+        return bool(at) and family in self.results
+
     def to_json(self) -> dict[str, dict[str, Any]]:
         """{family: {"accuracy": x, "n": n, "mean_reasoning_tokens": t, "sound_traces": s,
         "false_refusals": r}}."""
@@ -76,7 +96,8 @@ class Report:
         table.add_column("family", no_wrap=True)  # all columns fit into 80 characters
         for heading in ("right", "asked", "accuracy", "reasoning", "sound", "refused"):
             table.add_column(heading, justify="right")
-        for family, result in self.results.items():
+        rows = [*self.results.items(), *([("mean", self.mean)] if len(self.results) > 1 else [])]
+        for family, result in rows:
             table.add_row(
                 family,
                 str(round(result.accuracy * result.n)),
@@ -96,5 +117,11 @@ def _result(outcomes: list[Outcome]) -> FamilyResult:
         n=len(outcomes),
         mean_reasoning_tokens=fmean(outcome.reasoning_tokens for outcome in outcomes),
         sound_traces=fmean(checked) if checked else None,
-        false_refusals=fmean(o.failure is not None and is_refusal(o.failure.answer) for o in outcomes),
+        false_refusals=fmean(o.failure is not None and _is_false_refusal(o.failure) for o in outcomes),
     )
+
+
+def _is_false_refusal(failure: Failure) -> bool:
+    """The answer refuses, as no right one would."""
+    refuses_call = NO_TOOL in failure.answer and NO_TOOL not in failure.expected
+    return is_refusal(failure.answer) or refuses_call

@@ -2,10 +2,12 @@
 
 import random
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from flashstep.errors import ConfigError
 from flashstep.training.evaluation.gym import PREFIX, gym_families, gym_items
 from flashstep.training.evaluation.item import Item, dialogue_item, question_item
+from flashstep.training.tasks import letters
 from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.conversation.families import CONVERSATION_FAMILIES
 from flashstep.training.tasks.long_context.families import LONG_CONTEXT_FAMILIES, LONG_GENERATORS
@@ -15,6 +17,7 @@ from flashstep.training.tasks.long_context.haystack import (
     estimated_tokens,
 )
 from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, FAMILIES, TRACE_CHECKS
+from flashstep.training.tasks.tools import chain
 from flashstep.training.tasks.tools.families import TOOL_FAMILIES
 
 SUITES: dict[str, Callable[[], tuple[str, ...]]] = {
@@ -41,8 +44,9 @@ def eval_items(
     families: Sequence[str], n: int, seed: int, *, split: Split = "eval",
     long_tokens: Sequence[int] = (DEFAULT_TOKENS,), count_tokens: CountTokens = estimated_tokens,
 ) -> list[Item]:  # fmt: skip
-    """The `n` items of each family that `seed` stands for, family by family; `n` for each length (in
-    tokens) of the families of long texts. split: "train" for what training draws from, too."""
+    """The `n` items of each family that `seed` stands for, family by family; `n` for each length (in tokens)
+    of the families of long texts, `n` more for the harder row of some. split: "train" for what training draws
+    from, too."""
     items: list[Item] = []
     for name in families:
         if name.startswith(PREFIX):
@@ -51,7 +55,28 @@ def eval_items(
         lengths = long_tokens if name in LONG_GENERATORS else (0,)
         for length in lengths:
             items += [_item(name, seed, index, split, length, count_tokens) for index in range(n)]
+        items += [_harder_item(name, seed, index, split) for index in range(n) if name in _HARDER]
     return items
+
+
+def _long_word(rng: random.Random, split: Split) -> Item:
+    return question_item(letters.generate_long(rng, split), FAMILIES["letters"], TRACE_CHECKS["letters"])
+
+
+def _three_calls(rng: random.Random, split: Split) -> Item:
+    return dialogue_item(chain.generate(rng, split, num_calls=3), DIALOGUE_FAMILIES["tool_chain"])
+
+
+# Families that are asked once more, for what is harder than what they draw: the row, and its items.
+_HARDER: dict[str, tuple[str, Callable[[random.Random, Split], Item]]] = {
+    "letters": (f"letters@{letters.LONG_WORDS}", _long_word),
+    "tool_chain": ("tool_chain@3", _three_calls),
+}
+
+
+def _harder_item(name: str, seed: int, index: int, split: Split) -> Item:
+    label, make = _HARDER[name]
+    return replace(make(random.Random(f"{seed}:evaluation:{label}:{index}"), split), label=label)
 
 
 def _item(name: str, seed: int, index: int, split: Split, length: int, count_tokens: CountTokens) -> Item:

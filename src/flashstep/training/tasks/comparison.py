@@ -36,6 +36,12 @@ def generate(rng: random.Random, split: Split) -> Example:
     wants_larger = rng.random() < 0.62
     word, superlative = rng.choice(_LARGER if wants_larger else _SMALLER)
     wording = wordings("comparison", split).choose(rng)
+    question = dress(rng, split, wording.format(a=a, b=b, c=word, m=superlative))
+    return compare(a, b, question, wants_larger=wants_larger)
+
+
+def compare(a: str, b: str, question: str, *, wants_larger: bool) -> Example:
+    """The larger or the smaller of `a` and `b`, as `question` asks."""
     steps, order = _walk(a, b)
     if order == 0:
         key = verdict = "They are equal."
@@ -44,7 +50,7 @@ def generate(rng: random.Random, split: Split) -> Example:
         verdict = "{} is {}.".format(*key.split())
     return Example(
         family="comparison",
-        question=dress(rng, split, wording.format(a=a, b=b, c=word, m=superlative)),
+        question=question,
         reasoning="\n".join([*steps, f"So {verdict}" if order else verdict]),
         answer=verdict,
         key=key,

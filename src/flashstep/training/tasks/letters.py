@@ -15,8 +15,10 @@ from flashstep.training.tasks.base import Example, Split, lettered
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.spelling import named
 from flashstep.training.tasks.wording import dress, quoted
-from flashstep.training.tasks.words import sample_word, written
+from flashstep.training.tasks.words import sample_long_word, sample_word, written
 
+LONG_WORDS = "13-16"  # letters of `generate_long`
+_LONG_SHARE = 0.06
 _READ_AS_WORDS = "aisu"  # "as", "is", "ss", "us"
 NUMBER_WORDS = (
     "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
@@ -25,7 +27,17 @@ NUMBER_WORDS = (
 
 def generate(rng: random.Random, split: Split) -> Example:
     """Ask for a letter that is in the word four times out of five, more likely a repeated one."""
-    word = sample_word(rng, split)
+    is_long = split == "train" and rng.random() < _LONG_SHARE
+    return _asked(rng, split, sample_long_word(rng, split) if is_long else sample_word(rng, split))
+
+
+def generate_long(rng: random.Random, split: Split) -> Example:
+    """The same about an invented word of 13 to 16 letters."""
+    word = sample_long_word(rng, split)
+    return _asked(rng, split, word)
+
+
+def _asked(rng: random.Random, split: Split, word: str) -> Example:
     letter = choose_letter(rng, word)
     wording = wordings("letters", split).choose(rng)
     question = wording.format(

@@ -16,6 +16,7 @@ from flashstep.training.tasks.logic.families import LOGIC_FAMILIES, LOGIC_TRACE_
 from flashstep.training.tasks.long_context.families import LONG_CONTEXT_FAMILIES
 from flashstep.training.tasks.numbers.families import NUMBER_FAMILIES
 from flashstep.training.tasks.numbers.families import TRACE_CHECKS as NUMBER_TRACE_CHECKS
+from flashstep.training.tasks.plain_checks import PLAIN_TRACE_CHECKS
 from flashstep.training.tasks.text.families import TEXT_FAMILIES, TEXT_TRACE_CHECKS
 from flashstep.training.tasks.time_and_units.families import (
     TIME_AND_UNIT_FAMILIES,
@@ -58,8 +59,10 @@ WEIGHTS: dict[str, float] = {
     name: family.weight for name, family in (*FAMILIES.items(), *DIALOGUE_FAMILIES.items())
 }
 
-# Of questions with one answer; conversations bring their own.
+# Of questions with one answer; conversations bring their own. Who the model is and what it cannot do is not
+# worked out.
 TRACE_CHECKS: dict[str, TraceCheck] = {
+    **PLAIN_TRACE_CHECKS,
     **TEXT_TRACE_CHECKS,
     **NUMBER_TRACE_CHECKS,
     **TIME_AND_UNIT_TRACE_CHECKS,

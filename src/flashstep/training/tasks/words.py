@@ -16,7 +16,7 @@ from string import ascii_lowercase
 
 from flashstep.training.tasks.base import Split, split_of
 
-MIN_LETTERS, MAX_LETTERS = 3, 12
+MIN_LETTERS, MAX_LETTERS, MAX_LONG_LETTERS = 3, 12, 16
 
 _ONSETS = "b c d f g h j k l m n p r s t v w y z bl br ch cl cr dr fl gr pl pr qu sh sl sp st th tr"
 _VOWELS = "a e i o u ai ea ee ie oa oo ou"
@@ -71,6 +71,14 @@ def sample_word(rng: random.Random, split: Split) -> str:
     while True:
         word = make(rng)
         if MIN_LETTERS <= len(word) <= MAX_LETTERS and split_of(word) == split:
+            return word
+
+
+def sample_long_word(rng: random.Random, split: Split) -> str:
+    """An invented word of 13 to 16 letters: two words of whatever kind together."""
+    while True:
+        word = sample_word(rng, "train") + sample_word(rng, "train")
+        if MAX_LETTERS < len(word) <= MAX_LONG_LETTERS and split_of(word) == split:
             return word
 
 

@@ -4,7 +4,7 @@ import re
 
 from flashstep.training.tasks.conversation.form import has_form
 from flashstep.training.tasks.conversation.persona import keeps_habit
-from flashstep.training.tasks.dialogue import Dialogue
+from flashstep.training.tasks.dialogue import Dialogue, without_breaks
 from flashstep.training.tasks.short_questions import answers_question
 from flashstep.training.tasks.tools.judge import says
 from flashstep.types import Message
@@ -22,6 +22,11 @@ def verify(dialogue: Dialogue, turn: int, message: Message) -> bool:
     if truth.family:
         return answers_question(truth, _without_old_answer(message.content))
     return says(message.content, truth.key)
+
+
+def check_trace(dialogue: Dialogue, turn: int, message: Message) -> bool:
+    """True when the reasoning takes the steps of the recorded turn; there is one way to each of these answers."""
+    return message.reasoning == without_breaks(dialogue.messages[turn]).reasoning
 
 
 def _without_old_answer(content: str) -> str:
