@@ -70,7 +70,10 @@ def test_a_phase_for_long_context_has_its_share_of_long_texts(tmp_path):
 
 
 def _with_long_texts(share, widest_row):
-    phase = replace(smoke().phases[0], long_share=share, long_tokens=(700, 900), widest_row=widest_row)
+    phase = replace(
+        smoke().phases[0], documents_per_step=20, long_share=share, long_tokens=(700, 900),
+        widest_row=widest_row,
+    )  # fmt: skip
     return replace(smoke(), phases=(phase,), row_tokens=(256, 512, 1024))
 
 
