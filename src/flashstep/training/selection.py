@@ -14,6 +14,8 @@ import numpy as np
 import torch
 
 from flashstep.engine.batch import Batch, Int32
+from flashstep.engine.batch_builder import table_rows
+from flashstep.engine.block_table import BlockTable
 from flashstep.engine.runner import Runner
 from flashstep.training.packing import Document
 
@@ -96,11 +98,11 @@ def _batches(documents: Sequence[Document]) -> Iterator[list[Document]]:
 
 
 def _tables(lengths: Sequence[int]) -> Int32:
-    """Block tables of sequences that lie one behind the other, -1 behind their ends."""
-    sizes = [-(-length // _BLOCK_SIZE) for length in lengths]
-    table_SM = np.full((len(sizes), max(sizes)), -1, np.int32)
-    first = 0
-    for row, size in enumerate(sizes):
-        table_SM[row, :size] = np.arange(first, first + size)
-        first += size
-    return table_SM
+    """Block tables of sequences that lie one behind the other."""
+    tables, first = [], 0
+    for length in lengths:
+        end = first - (-length // _BLOCK_SIZE)
+        tables.append(BlockTable())
+        tables[-1].append(list(range(first, end)))
+        first = end
+    return table_rows(tables)

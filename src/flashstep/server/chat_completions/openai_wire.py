@@ -106,10 +106,10 @@ class OpenAIWriter:
         """The chunk of a piece of text, or nothing yet where its scores are still to come."""
         if not self._style.has_logprobs:
             return self._chunk(index, fields)
-        waiting = self._unscored.get(index, fields)
-        sent = b"" if waiting.keys() == fields.keys() else self._waited(index)
-        before = self._unscored.get(index, {})
-        self._unscored[index] = {name: before.get(name, "") + text for name, text in fields.items()}
+        is_other = self._unscored.get(index, fields).keys() != fields.keys()
+        sent = self._waited(index) if is_other else b""
+        before = self._unscored.get(index, dict.fromkeys(fields, ""))
+        self._unscored[index] = {name: before[name] + text for name, text in fields.items()}
         return sent
 
     def _waited(self, index: int) -> bytes:

@@ -55,7 +55,8 @@ def eval_items(
         lengths = long_tokens if name in LONG_GENERATORS else (0,)
         for length in lengths:
             items += [_item(name, seed, index, split, length, count_tokens) for index in range(n)]
-        items += [_harder_item(name, seed, index, split) for index in range(n) if name in _HARDER]
+        if name in _HARDER:
+            items += [_harder_item(name, seed, index, split) for index in range(n)]
     return items
 
 

@@ -15,9 +15,15 @@ from flashstep.training.tasks.base import Example, Split, lettered
 from flashstep.training.tasks.questions import wordings
 from flashstep.training.tasks.spelling import named
 from flashstep.training.tasks.wording import dress, quoted
-from flashstep.training.tasks.words import sample_long_word, sample_word, written
+from flashstep.training.tasks.words import (
+    MAX_LETTERS,
+    MAX_LONG_LETTERS,
+    sample_long_word,
+    sample_word,
+    written,
+)
 
-LONG_WORDS = "13-16"  # letters of `generate_long`
+LONG_WORDS = f"{MAX_LETTERS + 1}-{MAX_LONG_LETTERS}"  # letters of `generate_long`
 _LONG_SHARE = 0.06
 _READ_AS_WORDS = "aisu"  # "as", "is", "ss", "us"
 NUMBER_WORDS = (
@@ -33,8 +39,7 @@ def generate(rng: random.Random, split: Split) -> Example:
 
 def generate_long(rng: random.Random, split: Split) -> Example:
     """The same about an invented word of 13 to 16 letters."""
-    word = sample_long_word(rng, split)
-    return _asked(rng, split, word)
+    return _asked(rng, split, sample_long_word(rng, split))
 
 
 def _asked(rng: random.Random, split: Split, word: str) -> Example:

@@ -8,19 +8,7 @@ from flashstep.training.tasks import backwards, comparison, letters, spelling
 from flashstep.training.tasks.base import Example
 from flashstep.training.tasks.trace_steps import TraceCheck, mentions
 
-_LETTER = re.compile(r"Letter ([a-z]):\n ([a-z]+):")
-_SPELLED = re.compile(r"Letters:\n ([a-z]+):")
-_REVERSED = re.compile(r"Reverse:\n ([a-z]+):")
 _COMPARED = re.compile(r"(\d+(?:\.\d+)?) and (\d+(?:\.\d+)?):")
-
-
-def check_letters(question: str, reasoning: str, answer_text: str) -> bool:
-    """True when the word is the question's, and all of its letters and of the matches are numbered."""
-    if not (found := _LETTER.match(reasoning)):
-        return False
-    letter, word = found.groups()
-    worked = letters.count_example(word, letter, question)
-    return _is_worked(worked, [word], reasoning) and letters.verify(worked, answer_text)
 
 
 def check_comparison(question: str, reasoning: str, answer_text: str) -> bool:
@@ -34,15 +22,17 @@ def check_comparison(question: str, reasoning: str, answer_text: str) -> bool:
 
 
 def _checks_word(
-    heading: re.Pattern[str], work: Callable[[str, str], Example], verify: Callable[[Example, str], bool]
+    heading: str, work: Callable[..., Example], verify: Callable[[Example, str], bool]
 ) -> TraceCheck:
-    """A check of traces that begin with `heading`, which has the word."""
+    """A check of traces that begin with `heading` (a pattern), whose groups and the question are what `work`
+    takes; what it makes is about a word of the question."""
+    pattern = re.compile(heading)
 
     def check(question: str, reasoning: str, answer_text: str) -> bool:
-        if not (found := heading.match(reasoning)):
+        if not (found := pattern.match(reasoning)):
             return False
-        worked = work(found[1], question)
-        return _is_worked(worked, [found[1]], reasoning) and verify(worked, answer_text)
+        worked = work(**found.groupdict(), question=question)
+        return _is_worked(worked, [worked.subject], reasoning) and verify(worked, answer_text)
 
     return check
 
@@ -51,9 +41,10 @@ def _is_worked(worked: Example, given: Sequence[str], reasoning: str) -> bool:
     return worked.reasoning == reasoning and mentions(worked.question, given)
 
 
+_WORD = "\n (?P<word>[a-z]+):"
 PLAIN_TRACE_CHECKS: dict[str, TraceCheck] = {
-    "letters": check_letters,
-    "spelling": _checks_word(_SPELLED, spelling.spell_example, spelling.verify),
-    "backwards": _checks_word(_REVERSED, backwards.reverse_example, backwards.verify),
+    "letters": _checks_word(f"Letter (?P<letter>[a-z]):{_WORD}", letters.count_example, letters.verify),
+    "spelling": _checks_word(f"Letters:{_WORD}", spelling.spell_example, spelling.verify),
+    "backwards": _checks_word(f"Reverse:{_WORD}", backwards.reverse_example, backwards.verify),
     "comparison": check_comparison,
 }
