@@ -188,12 +188,12 @@ def nano_world() -> Recipe:
         name="nano-world",
         preset="nano",
         row_tokens=(128, 256, 640, 896, 1152, 1664, 2560, 4096, 6144, 8704),
-        seed=157,
+        seed=158,
         checkpoint_steps=50,
         phases=(
             Phase(
-                name="world", steps=325, documents_per_step=260, learning_rate=1.8e-3, adam_scale=0.75,
-                warmup_steps=10, decay_fraction=0.95, mixture="world", known_share=0.05,
+                name="world", steps=270, documents_per_step=260, learning_rate=1.8e-3, adam_scale=0.75,
+                warmup_steps=10, decay_fraction=0.95, mixture="world", known_share=0.1,
                 long_share=5 / 260, long_tokens=(512, 8192),
             ),
             Phase(

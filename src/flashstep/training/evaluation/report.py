@@ -68,8 +68,8 @@ class Report:
     @property
     def mean(self) -> FamilyResult:
         """The figures over all rows, each with the same weight; of traces, the share of all right answers
-        that were checked. Rows that ask a family for harder things ("letters@13-16") are left out."""
-        rows = [result for label, result in self.results.items() if not self._is_harder(label)]
+        that were checked. Further rows of a family ("letters@13-16") are left out."""
+        rows = [result for label, result in self.results.items() if not self._is_further(label)]
         checked = [(r.sound_traces, r.accuracy * r.n) for r in rows if r.sound_traces is not None]
         num_right = sum(number for _, number in checked)
         return FamilyResult(
@@ -80,7 +80,7 @@ class Report:
             false_refusals=fmean(r.false_refusals for r in rows),
         )
 
-    def _is_harder(self, label: str) -> bool:
+    def _is_further(self, label: str) -> bool:
         family, at, _ = label.partition("@")
         return bool(at) and family in self.results
 

@@ -17,7 +17,7 @@ from flashstep.training.tasks.long_context.haystack import (
     estimated_tokens,
 )
 from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, FAMILIES, TRACE_CHECKS
-from flashstep.training.tasks.tools import chain
+from flashstep.training.tasks.tools import chain, everyday
 from flashstep.training.tasks.tools.families import TOOL_FAMILIES
 
 SUITES: dict[str, Callable[[], tuple[str, ...]]] = {
@@ -45,8 +45,8 @@ def eval_items(
     long_tokens: Sequence[int] = (DEFAULT_TOKENS,), count_tokens: CountTokens = estimated_tokens,
 ) -> list[Item]:  # fmt: skip
     """The `n` items of each family that `seed` stands for, family by family; `n` for each length (in tokens)
-    of the families of long texts, `n` more for the harder row of some. split: "train" for what training draws
-    from, too."""
+    of the families of long texts, `n` more for the further row of some. split: "train" for what training
+    draws from, too."""
     items: list[Item] = []
     for name in families:
         if name.startswith(PREFIX):
@@ -55,8 +55,8 @@ def eval_items(
         lengths = long_tokens if name in LONG_GENERATORS else (0,)
         for length in lengths:
             items += [_item(name, seed, index, split, length, count_tokens) for index in range(n)]
-        if name in _HARDER:
-            items += [_harder_item(name, seed, index, split) for index in range(n)]
+        if name in _FURTHER:
+            items += [_further_item(name, seed, index, split) for index in range(n)]
     return items
 
 
@@ -68,15 +68,20 @@ def _three_calls(rng: random.Random, split: Split) -> Item:
     return dialogue_item(chain.generate(rng, split, num_calls=3), DIALOGUE_FAMILIES["tool_chain"])
 
 
-# Families that are asked once more, for what is harder than what they draw: the row, and its items.
-_HARDER: dict[str, tuple[str, Callable[[random.Random, Split], Item]]] = {
+def _common_tools(rng: random.Random, split: Split) -> Item:
+    return dialogue_item(everyday.generate_common(rng, split), DIALOGUE_FAMILIES["tool_everyday"])
+
+
+# Families that are asked once more, for something that they do not draw: the row, and its items.
+_FURTHER: dict[str, tuple[str, Callable[[random.Random, Split], Item]]] = {
     "letters": (f"letters@{letters.LONG_WORDS}", _long_word),
     "tool_chain": ("tool_chain@3", _three_calls),
+    "tool_everyday": ("tool_everyday@common", _common_tools),
 }
 
 
-def _harder_item(name: str, seed: int, index: int, split: Split) -> Item:
-    label, make = _HARDER[name]
+def _further_item(name: str, seed: int, index: int, split: Split) -> Item:
+    label, make = _FURTHER[name]
     return replace(make(random.Random(f"{seed}:evaluation:{label}:{index}"), split), label=label)
 
 

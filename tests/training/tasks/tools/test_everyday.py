@@ -7,41 +7,53 @@ from itertools import pairwise
 import pytest
 from jsonschema import Draft202012Validator, validate
 
-from flashstep.training.tasks.tools import everyday
-from flashstep.training.tasks.tools.everyday import (
+from flashstep.training.tasks.registry import DIALOGUE_FAMILIES
+from flashstep.training.tasks.tools import everyday_tool
+from flashstep.training.tasks.tools.everyday import generate, generate_common
+from flashstep.training.tasks.tools.everyday_request import make_request, make_several
+from flashstep.training.tasks.tools.everyday_tool import (
     SPLITS,
+    EverydayTool,
+    Wish,
+    common_tools,
     declare,
     everyday_tools,
-    generate,
     in_both_splits,
-    make_request,
 )
 from flashstep.training.tasks.tools.judge import NO_TOOL
+from flashstep.training.tasks.tools.natural_values import natural_value
 from flashstep.training.tasks.tools.parameters import SIMPLE_KINDS
 from flashstep.training.tasks.tools.summary import inside_a_sentence, plain_words
 
 KINDS = {*SIMPLE_KINDS, "enum", "value", "boolean"}
 
 
+def tools_of(split):
+    return (*everyday_tools(split), *common_tools(split))
+
+
 def every_tool():
-    return [(split, entry) for split in SPLITS for entry in everyday_tools(split)]
+    return [(split, entry) for split in SPLITS for entry in tools_of(split)]
 
 
 def test_there_are_many_tools_and_requests():
-    for split, least, fewest_requests in (("train", 50, 6), ("eval", 20, 5)):
-        tools = everyday_tools(split)
+    for tools, least, fewest_requests in (
+        (everyday_tools("train"), 1000, 6), (everyday_tools("eval"), 40, 5),
+        (common_tools("train"), 150, 8), (common_tools("eval"), 50, 8),
+    ):  # fmt: skip
         assert len(tools) >= least
         assert all(len(entry.requests) >= fewest_requests for entry in tools)
 
 
 def test_the_splits_share_no_tool_and_no_request():
     assert in_both_splits() == []
-    names = [{name.lower() for entry in everyday_tools(split) for name in entry.names} for split in SPLITS]
+    names = [{name.lower() for entry in tools_of(split) for name in entry.names} for split in SPLITS]
     assert names[0].isdisjoint(names[1])
 
 
 def test_what_both_splits_have_is_found(monkeypatch):
-    monkeypatch.setattr(everyday, "everyday_tools", lambda split: everyday_tools("eval")[:1])
+    monkeypatch.setattr(everyday_tool, "everyday_tools", lambda split: everyday_tools("eval")[:1])
+    monkeypatch.setattr(everyday_tool, "common_tools", lambda split: ())
     [entry] = everyday_tools("eval")[:1]
     assert len(in_both_splits()) == len(entry.names) + len(entry.requests)
 
@@ -68,18 +80,81 @@ def test_entries_are_well_formed(split, entry):
 def test_calls_are_valid_and_their_words_are_the_users(split):
     for seed in range(300):
         rng = random.Random(seed)
-        entry = rng.choice(everyday_tools(split))
+        entry = rng.choice(tools_of(split))
         declared = declare(rng, entry)
         Draft202012Validator.check_schema(declared.tool.parameters)
-        text, wish = make_request(rng, split, entry, declared)
-        validate(wish.arguments, declared.tool.parameters)
-        for value in wish.arguments.values():
-            assert isinstance(value, bool) or str(value) in text
-        assert wish.task.lower() in text.lower()
+        text, request = make_request(rng, split, entry, declared)
+        validate(request.arguments, declared.tool.parameters)
+        options = [option for p in declared.parameters for option in p.options]
+        for value in request.arguments.values():
+            assert isinstance(value, bool) or str(value) in text or value in options
+        assert request.task.lower() in text.lower()
+        assert all(words in text for words in request.said.values())
+
+
+def tool_of(requests, *kinds):
+    parameters = [{"names": [f"p{i}"], "kind": kind, "required": True} for i, kind in enumerate(kinds)]
+    wishes = tuple(Wish(text, {}) for text in requests)
+    return EverydayTool("topic", ("do_it",), ("does it",), tuple(parameters), wishes)
+
+
+def asked(text, *kinds, split="eval", seed=0):
+    entry, rng = tool_of([text], *kinds), random.Random(seed)
+    return make_request(rng, split, entry, declare(rng, entry))
+
+
+def test_quotes_begin_behind_the_task_and_go_on_where_the_last_value_ended():
+    _, request = asked("Hi, [convert] {0} {1}, to {2} please", "number", "code", "place")
+    amount, unit, place = request.arguments.values()
+    assert list(request.said.values()) == [str(amount), unit, f"to {place}"]
+    _, request = asked("for {0} guests in {1} [book a table]", "integer", "place")
+    guests, town = request.arguments.values()
+    assert list(request.said.values()) == [f"for {guests} guests", f"in {town}"]
+    _, request = asked("{0} is cold, [heat it] to {1}", "place", "integer")
+    town, degrees = request.arguments.values()
+    assert list(request.said.values()) == [town, f"is cold, heat it to {degrees}"]
+
+
+def test_training_types_other_quotation_marks_but_none_that_the_value_has():
+    texts = {asked('[say] "{0}" now', "text", split="train", seed=seed)[0] for seed in range(300)}
+    assert {mark for text in texts for mark in "\"'“‘" if mark in text} == set("\"'“‘")
+    assert not any(re.search(r"'[^']*'[^']*'", text) for text in texts)
+    assert all('"' in asked('[say] "{0}" now', "text", seed=seed)[0] for seed in range(20))
+
+
+def test_several_values_get_a_call_each():
+    entry = tool_of(["[weather] in {0} please", "[weather] from {0} to {1}"], "place", "place")
+    rng = random.Random(1)
+    found = make_several(rng, "train", entry, declare(rng, entry))
+    assert found is not None
+    text, requests = found
+    places = [request.arguments["p0"] for request in requests]
+    assert len(set(places)) == len(places) >= 2
+    assert list(requests[0].each["p0"]) == places
+    assert all(place in requests[0].said["p0"] for place in places) and requests[0].said["p0"] in text
+    none = tool_of(['[say] "{0}"', "[wait] {0} minutes"], "text", "integer")
+    assert make_several(rng, "train", none, declare(rng, none)) is None
+
+
+@pytest.mark.parametrize("kind", ["email", "path", "text", "code", "date"])
+def test_natural_values_are_strings_without_line_breaks(kind):
+    values = [natural_value(random.Random(seed), kind) for seed in range(200)]
+    found = [value for value in values if value is not None]
+    assert all(value and value == value.strip() and "\n" not in value for value in found)
+    assert bool(found) == (kind != "date") and len(found) < 200
+
+
+def test_reasoning_gives_the_calls():
+    family = DIALOGUE_FAMILIES["tool_everyday"]
+    for make, split in ((generate, "train"), (generate_common, "eval")):
+        for seed in range(300):
+            dialogue = make(random.Random(seed), split)
+            for turn in dialogue.turns:
+                assert family.check_trace(dialogue, turn, dialogue.messages[turn]), dialogue.messages
 
 
 def test_tools_of_one_topic_are_not_declared_together():
-    topics = {name: entry.topic for entry in everyday_tools("train") for name in entry.names}
+    topics = {name: entry.topic for entry in tools_of("train") for name in entry.names}
     kinds = set()
     for seed in range(200):
         dialogue = generate(random.Random(seed), "train")

@@ -1,7 +1,7 @@
 """The families of tool calling by name."""
 
 from flashstep.training.tasks.dialogue import DialogueFamily
-from flashstep.training.tasks.tools import abstain, chain, everyday, parallel, retry, single
+from flashstep.training.tasks.tools import abstain, chain, everyday, everyday_tool, parallel, retry, single
 from flashstep.training.tasks.tools.judge import verify
 from flashstep.training.tasks.tools.trace_check import check_trace
 
@@ -12,6 +12,6 @@ TOOL_FAMILIES: dict[str, DialogueFamily] = {
     "tool_retry": DialogueFamily(retry.generate, verify, 0.1, retry.WORDINGS, check_trace),
     "tool_abstain": DialogueFamily(abstain.generate, verify, 0.14, abstain.WORDINGS, check_trace),
     "tool_everyday": DialogueFamily(
-        everyday.generate, verify, 0.16, everyday.WORDINGS, check_trace, everyday.in_both_splits
+        everyday.generate, verify, 0.16, everyday.WORDINGS, check_trace, everyday_tool.in_both_splits
     ),
 }

@@ -2,6 +2,7 @@
 
 import itertools
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 
 from flashstep.training.tasks.base import Split
@@ -26,7 +27,9 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
     wishes, text = make(rng, split)
     wanted = list({wish.declared.tool.name: wish.declared for wish in wishes}.values())
     tools = setting.among_others(rng, split, wanted)
-    return _dialogue(rng, split, wishes, text, tools, setting.system_prompt(rng))
+    script = Script(setting.system_prompt(rng))
+    play(rng, split, script, wishes, wrap(rng, split, text), tools)
+    return setting.staged(rng, script, "tool_parallel", tools)
 
 
 def about(rng: random.Random, split: Split, tools: list[Declared], system: str) -> Dialogue | None:
@@ -38,22 +41,23 @@ def about(rng: random.Random, split: Split, tools: list[Declared], system: str) 
         wishes, text = _listed(rng, split, rng.sample(tools, min(len(tools), rng.choice((2, 2, 3, 4)))))
     else:
         return None
-    return _dialogue(rng, split, wishes, text, tools, system)
-
-
-def _dialogue(
-    rng: random.Random, split: Split, wishes: list[Request], text: str, tools: list[Declared], system: str
-) -> Dialogue:
     script = Script(system)
-    results = _results(rng, split, wishes, tools)
-    script.user(result.with_question(rng, split, wrap(rng, split, text), results[0]))
-    script.call("\n".join(_call_lines(wishes, tools)), [wish.call for wish in wishes])
-    script.results(*(given.content(rng) for given in results))
-    _answer(script, results)
+    play(rng, split, script, wishes, wrap(rng, split, text), tools)
     return setting.staged(rng, script, "tool_parallel", tools)
 
 
-def _call_lines(wishes: list[Request], tools: list[Declared]) -> list[str]:
+def play(
+    rng: random.Random, split: Split, script: Script, wishes: list[Request], text: str, tools: Sequence[Declared]
+) -> None:  # fmt: skip
+    """One turn: the user asks for all `wishes` with `text`, they are called at once, their results told."""
+    results = _results(rng, split, wishes, tools)
+    script.user(result.with_question(rng, split, text, results[0]))
+    script.call("\n".join(_call_lines(wishes, tools)), [wish.call for wish in wishes])
+    script.results(*(given.content(rng) for given in results))
+    _answer(script, results)
+
+
+def _call_lines(wishes: list[Request], tools: Sequence[Declared]) -> list[str]:
     """The calls one after another; the tool is searched for where it is another than before."""
     lines = trace.call_lines(wishes[0], tools, "Call 1")
     for number, (before, wish) in enumerate(itertools.pairwise(wishes), 2):
@@ -120,7 +124,9 @@ def _as_lines(rng: random.Random, tasks: list[str]) -> str:
     return "".join(f"\n{f'{i}.' if numbered else '-'} {task}" for i, task in enumerate(tasks, 1))
 
 
-def _results(rng: random.Random, split: Split, wishes: list[Request], tools: list[Declared]) -> list[Result]:
+def _results(
+    rng: random.Random, split: Split, wishes: list[Request], tools: Sequence[Declared]
+) -> list[Result]:
     """One result a call. The same tool gives the same names."""
     taken = setting.parameter_words(tools)
     if len({wish.declared.tool.name for wish in wishes}) > 1:

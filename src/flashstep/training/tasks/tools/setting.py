@@ -1,6 +1,7 @@
 """What surrounds a request: the tools that are declared besides, and a system prompt."""
 
 import random
+from collections.abc import Sequence
 
 from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.dialogue import Dialogue
@@ -28,7 +29,7 @@ def among_others(rng: random.Random, split: Split, wanted: list[Declared]) -> li
     return tools
 
 
-def parameter_words(tools: list[Declared]) -> set[str]:
+def parameter_words(tools: Sequence[Declared]) -> set[str]:
     """Every parameter name in use, so that a result's names differ from them."""
     return {parameter.words for declared in tools for parameter in declared.parameters}
 

@@ -70,7 +70,11 @@ def _explains_calls(reasoning: str, given: str, made: Sequence[ToolCall], tools:
     quoted = [line.removeprefix(quote("")) for line in reasoning.split("\n") if line.startswith(quote(""))]
     if not all(words in given for words in quoted) or not _lists_parameters(reasoning, tools):
         return False
-    if not same_calls(calls, made) or not all(_is_given(call.arguments, given) for call in calls):
+    # An option may be meant by other words: "close the ticket" sets the state "closed".
+    options = "\n".join(
+        str(s.get("enum", "")) for tool in tools for s in tool.parameters["properties"].values()
+    )
+    if not same_calls(calls, made) or not all(_is_given(c.arguments, given + options) for c in calls):
         return False
     return all(calls[0].arguments.get(key) == _read(value) for key, value in _CHANGE.findall(reasoning))
 
