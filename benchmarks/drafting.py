@@ -27,7 +27,7 @@ from flashstep.cli.model_path import resolve_model_path
 from flashstep.engine.llm import LLM
 from flashstep.model.weights import load_model, save_weights
 from flashstep.training.evaluation.suites import eval_items
-from flashstep.training.tasks.registry import FAMILIES
+from flashstep.training.tasks.question_families import FAMILIES
 from flashstep.types import SamplingParams
 
 GREEDY = SamplingParams(temperature=0.0, max_tokens=256)

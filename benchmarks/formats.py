@@ -34,7 +34,7 @@ from flashstep.model.checkpoint import Checkpoint
 from flashstep.model.config import ModelConfig
 from flashstep.training.evaluation.evaluate import Reply, evaluate
 from flashstep.training.evaluation.suites import eval_items
-from flashstep.training.tasks.registry import FAMILIES
+from flashstep.training.tasks.question_families import FAMILIES
 from flashstep.types import SamplingParams
 
 GREEDY = SamplingParams(temperature=0.0, max_tokens=512)

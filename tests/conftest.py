@@ -63,7 +63,7 @@ def built_in_prompts() -> Callable[..., list[list[int]]]:
     from flashstep.chat.tokenizer import Tokenizer
     from flashstep.cli.model_path import resolve_model_path
     from flashstep.training.evaluation.suites import eval_items
-    from flashstep.training.tasks.registry import FAMILIES
+    from flashstep.training.tasks.question_families import FAMILIES
 
     folder = resolve_model_path(None)
     template = ChatTemplate.load(folder, Tokenizer.load(folder))

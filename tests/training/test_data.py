@@ -11,7 +11,8 @@ from flashstep.training.data import alike, document, documents, long_dialogues
 from flashstep.training.tasks.base import split_of
 from flashstep.training.tasks.long_context.families import LONG_CONTEXT_FAMILIES
 from flashstep.training.tasks.mixture import MIXTURES
-from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, PLAIN_FAMILIES
+from flashstep.training.tasks.question_families import PLAIN_FAMILIES
+from flashstep.training.tasks.registry import DIALOGUE_FAMILIES
 from flashstep.training.tasks.words import common_words
 from flashstep.training.tokenizer import train_tokenizer
 from flashstep.training.tokenizer_corpus import tokenizer_corpus

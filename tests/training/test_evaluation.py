@@ -22,8 +22,9 @@ from flashstep.training.evaluation.suites import SUITES, eval_items, families_of
 from flashstep.training.tasks.base import LETTER_BREAK, Example
 from flashstep.training.tasks.dialogue import without_breaks
 from flashstep.training.tasks.gym.entries import entries_of
+from flashstep.training.tasks.question_families import FAMILIES, TRACE_CHECKS
 from flashstep.training.tasks.questions import Wordings
-from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, FAMILIES, TRACE_CHECKS
+from flashstep.training.tasks.registry import DIALOGUE_FAMILIES
 from flashstep.types import Message
 
 

@@ -10,8 +10,9 @@ import pytest
 from flashstep.training.tasks import comparison, outside
 from flashstep.training.tasks.base import LETTER_BREAK, Example, split_of
 from flashstep.training.tasks.grammar import normalised
+from flashstep.training.tasks.question_families import PLAIN_FAMILIES
 from flashstep.training.tasks.questions import Wordings, wordings
-from flashstep.training.tasks.registry import PLAIN_FAMILIES, WEIGHTS
+from flashstep.training.tasks.registry import WEIGHTS
 from flashstep.training.tasks.short_questions import SHORT_FAMILIES
 from flashstep.training.tasks.words import common_words
 

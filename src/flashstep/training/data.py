@@ -8,19 +8,22 @@ import random
 from collections.abc import Callable, Iterator
 
 from flashstep.training.tasks.base import Split
+from flashstep.training.tasks.conversation import application
 from flashstep.training.tasks.dialogue import Dialogue
 from flashstep.training.tasks.gym.dialogues import gym_set
 from flashstep.training.tasks.long_context.families import about_one_text, long_set
 from flashstep.training.tasks.long_context.haystack import CountTokens
 from flashstep.training.tasks.mixture import get_mixture
-from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, FAMILIES
+from flashstep.training.tasks.question_families import FAMILIES
+from flashstep.training.tasks.registry import DIALOGUE_FAMILIES
 from flashstep.training.tasks.script import Script
 from flashstep.training.tasks.tools.tool_set import TOOL_SETS
 
 _SYSTEM_SHARE, _TWO_TURN_SHARE = 0.05, 0.04
-# What a mixture may have besides families: conversations that begin alike, with the same tools, text or task.
+# What a mixture may have besides families: conversations that begin alike, with the same instructions, tools,
+# text or task.
 SETS: dict[str, Callable[[random.Random, Split, int], list[Dialogue]]] = {
-    **TOOL_SETS, "long_texts": long_set, "gym": gym_set,
+    **TOOL_SETS, "applications": application.generate_set, "long_texts": long_set, "gym": gym_set,
 }  # fmt: skip
 _SET_SIZE = 4
 _SYSTEM_PROMPTS = (

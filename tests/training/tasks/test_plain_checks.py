@@ -8,7 +8,7 @@ from flashstep.training.tasks.base import LETTER_BREAK
 from flashstep.training.tasks.conversation.families import CONVERSATION_FAMILIES
 from flashstep.training.tasks.dialogue import without_breaks
 from flashstep.training.tasks.plain_checks import PLAIN_TRACE_CHECKS
-from flashstep.training.tasks.registry import FAMILIES
+from flashstep.training.tasks.question_families import FAMILIES
 from flashstep.types import Message
 
 

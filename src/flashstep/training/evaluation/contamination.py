@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from flashstep.training.evaluation.item import Item
 from flashstep.training.tasks.base import Split, split_of
 from flashstep.training.tasks.grammar import normalised
+from flashstep.training.tasks.question_families import FAMILIES
 from flashstep.training.tasks.questions import wordings
-from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, FAMILIES
+from flashstep.training.tasks.registry import DIALOGUE_FAMILIES
 
 
 def find_contamination(items: Iterable[Item]) -> list[str]:

@@ -16,7 +16,8 @@ from flashstep.training.tasks.long_context.haystack import (
     CountTokens,
     estimated_tokens,
 )
-from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, FAMILIES, TRACE_CHECKS
+from flashstep.training.tasks.question_families import FAMILIES, TRACE_CHECKS
+from flashstep.training.tasks.registry import DIALOGUE_FAMILIES
 from flashstep.training.tasks.tools import chain, everyday
 from flashstep.training.tasks.tools.families import TOOL_FAMILIES
 

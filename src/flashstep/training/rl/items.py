@@ -8,7 +8,8 @@ from collections.abc import Callable, Sequence
 
 from flashstep.errors import ConfigError
 from flashstep.training.evaluation.item import Item, dialogue_item, question_item
-from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, FAMILIES, WEIGHTS
+from flashstep.training.tasks.question_families import FAMILIES
+from flashstep.training.tasks.registry import DIALOGUE_FAMILIES, WEIGHTS
 
 # True when an item's first prompt leaves room for an answer.
 Fits = Callable[[Item], bool]

@@ -1,70 +1,21 @@
 """All task families by name, with their share of the training documents.
 
-Questions with one answer are in FAMILIES, conversations (several turns, tools, long texts) in
-DIALOGUE_FAMILIES. All weights together sum to one. A document with tools or a long text has as many
-tokens as ten short ones, so these have fewer documents than their share of the tokens suggests.
+Questions with one answer are in FAMILIES (`question_families.py`), conversations (several turns, tools, long texts)
+in DIALOGUE_FAMILIES. All weights together sum to one. A document with tools or a long text has as many tokens as ten
+short ones, so these have fewer documents than their share of the tokens suggests.
 """
 
-from dataclasses import replace
-from typing import TypeVar
-
-from flashstep.training.tasks import backwards, comparison, identity, letters, outside, spelling
-from flashstep.training.tasks.base import Family
 from flashstep.training.tasks.conversation.families import CONVERSATION_FAMILIES
 from flashstep.training.tasks.dialogue import DialogueFamily
-from flashstep.training.tasks.logic.families import LOGIC_FAMILIES, LOGIC_TRACE_CHECKS
 from flashstep.training.tasks.long_context.families import LONG_CONTEXT_FAMILIES
-from flashstep.training.tasks.numbers.families import NUMBER_FAMILIES
-from flashstep.training.tasks.numbers.families import TRACE_CHECKS as NUMBER_TRACE_CHECKS
-from flashstep.training.tasks.plain_checks import PLAIN_TRACE_CHECKS
-from flashstep.training.tasks.text.families import TEXT_FAMILIES, TEXT_TRACE_CHECKS
-from flashstep.training.tasks.time_and_units.families import (
-    TIME_AND_UNIT_FAMILIES,
-    TIME_AND_UNIT_TRACE_CHECKS,
-)
+from flashstep.training.tasks.question_families import FAMILIES, scaled
 from flashstep.training.tasks.tools.families import TOOL_FAMILIES
-from flashstep.training.tasks.trace_check import TraceCheck
 
-AnyFamily = TypeVar("AnyFamily", Family, DialogueFamily)
-
-
-def _scaled(package: dict[str, AnyFamily], share: float) -> dict[str, AnyFamily]:
-    """The families of a package, whose weights sum to one, with that share of all documents."""
-    return {name: replace(family, weight=family.weight * share) for name, family in package.items()}
-
-
-PLAIN_FAMILIES: dict[str, Family] = {
-    "letters": Family(letters.generate, letters.verify, 0.24, ("letters",)),
-    "spelling": Family(spelling.generate, spelling.verify, 0.13, ("spelling",)),
-    "backwards": Family(backwards.generate, backwards.verify, 0.16, ("backwards",)),
-    "comparison": Family(comparison.generate, comparison.verify, 0.08, ("comparison",)),
-    # Of these two only the wordings (and what outside fills into them) are held out.
-    "identity": Family(identity.generate, identity.verify, 0.10, identity.WORDINGS, False),
-    "outside": Family(outside.generate, outside.verify, 0.29, ("outside",), False),
-}
-
-FAMILIES: dict[str, Family] = {
-    **_scaled(PLAIN_FAMILIES, 0.26),
-    **_scaled(TEXT_FAMILIES, 0.13),
-    **_scaled(NUMBER_FAMILIES, 0.22),
-    **_scaled(TIME_AND_UNIT_FAMILIES, 0.11),
-    **_scaled(LOGIC_FAMILIES, 0.11),
-}
 DIALOGUE_FAMILIES: dict[str, DialogueFamily] = {
-    **_scaled(TOOL_FAMILIES, 0.10),
-    **_scaled(CONVERSATION_FAMILIES, 0.05),
-    **_scaled(LONG_CONTEXT_FAMILIES, 0.02),
+    **scaled(TOOL_FAMILIES, 0.10),
+    **scaled(CONVERSATION_FAMILIES, 0.05),
+    **scaled(LONG_CONTEXT_FAMILIES, 0.02),
 }
 WEIGHTS: dict[str, float] = {
     name: family.weight for name, family in (*FAMILIES.items(), *DIALOGUE_FAMILIES.items())
-}
-
-# Of questions with one answer; conversations bring their own. Who the model is and what it cannot do is not
-# worked out.
-TRACE_CHECKS: dict[str, TraceCheck] = {
-    **PLAIN_TRACE_CHECKS,
-    **TEXT_TRACE_CHECKS,
-    **NUMBER_TRACE_CHECKS,
-    **TIME_AND_UNIT_TRACE_CHECKS,
-    **LOGIC_TRACE_CHECKS,
 }

@@ -21,7 +21,7 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
     """Ask for what no declared tool does, or something that needs none."""
     missing = declare_some(rng, split, 1, [])[0]
     tools = declare_some(rng, split, rng.choice((1, 2, 2, 3, 4)), [missing])
-    return _dialogue(rng, split, missing, tools, setting.system_prompt(rng))
+    return _dialogue(rng, split, missing, tools, setting.system_prompt(rng, split))
 
 
 def about(rng: random.Random, split: Split, tools: list[Declared], system: str) -> Dialogue:

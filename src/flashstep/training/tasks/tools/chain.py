@@ -28,7 +28,7 @@ def generate(rng: random.Random, split: Split, num_calls: int | None = None) -> 
     num = num_calls or rng.choices(range(2, MAX_CALLS + 1), (4, 4, 2, 1))[0]
     links, steps = _steps(rng, split, num)
     tools = setting.among_others(rng, split, steps)
-    return _dialogue(rng, split, links, steps, tools, setting.system_prompt(rng))
+    return _dialogue(rng, split, links, steps, tools, setting.system_prompt(rng, split))
 
 
 def about(rng: random.Random, split: Split, tools: list[Declared], system: str) -> Dialogue | None:

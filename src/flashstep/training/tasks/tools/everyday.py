@@ -42,7 +42,7 @@ def _generate(rng: random.Random, split: Split, pool: Sequence[EverydayTool]) ->
     tools = [*([declared] if is_declared else []), *(declare(rng, other) for other in others)]
     rng.shuffle(tools)
     is_plain = _MISSING_SHARE <= draw < _MISSING_SHARE + _PLAIN_SHARE
-    system = setting.system_prompt(rng)
+    system = setting.system_prompt(rng, split)
     return _dialogue(rng, split, None if is_plain else (wanted, declared), tools, system)
 
 
@@ -50,7 +50,7 @@ def generate_set(rng: random.Random, split: Split, num: int) -> list[Dialogue]:
     """`num` conversations with the same tools declared."""
     missing, *entries = _some(rng, _pool(rng, split), 2 + rng.choices(_NUM_OTHERS, _OTHERS_WEIGHTS)[0])
     declared = [(entry, declare(rng, entry)) for entry in entries]
-    tools, system = [tool for _, tool in declared], setting.system_prompt(rng)
+    tools, system = [tool for _, tool in declared], setting.system_prompt(rng, split)
     dialogues = []
     for _ in range(num):
         draw = rng.random()

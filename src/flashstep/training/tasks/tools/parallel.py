@@ -27,7 +27,7 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
     wishes, text = make(rng, split)
     wanted = list({wish.declared.tool.name: wish.declared for wish in wishes}.values())
     tools = setting.among_others(rng, split, wanted)
-    script = Script(setting.system_prompt(rng))
+    script = Script(setting.system_prompt(rng, split))
     play(rng, split, script, wishes, wrap(rng, split, text), tools)
     return setting.staged(rng, script, "tool_parallel", tools)
 

@@ -36,7 +36,7 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
     declared = declare(rng, split, num_parameters=rng.choice((1, 2, 2, 3)))
     wish = request.make_request(rng, split, declared)
     tools = setting.among_others(rng, split, [declared])
-    return _dialogue(rng, split, wish, tools, setting.system_prompt(rng))
+    return _dialogue(rng, split, wish, tools, setting.system_prompt(rng, split))
 
 
 def about(rng: random.Random, split: Split, tools: list[Declared], system: str) -> Dialogue | None:

@@ -6,18 +6,21 @@ from collections.abc import Sequence
 from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.dialogue import Dialogue
 from flashstep.training.tasks.script import Script
+from flashstep.training.tasks.system_prompt import system_prompt as long_prompt
 from flashstep.training.tasks.tools.declaration import Declared, declare_some
 
 _SYSTEM_PROMPTS = (
     "You are a helpful assistant.", "You are an assistant with tools.", "Use the tools when they help.",
     "Answer briefly.", "You are a careful agent.", "Call a function only when it is needed.",
 )  # fmt: skip
-_FORGETFUL_SHARE = 0.3
+_FORGETFUL_SHARE, _LONG_SHARE = 0.3, 0.25
 _NUM_OTHERS, _OTHERS_WEIGHTS = (0, 1, 2, 3, 4), (2, 4, 4, 2, 1)
 
 
-def system_prompt(rng: random.Random) -> str:
-    """Usually none."""
+def system_prompt(rng: random.Random, split: Split) -> str:
+    """Usually none; in training at times one of many sentences."""
+    if split == "train" and rng.random() < _LONG_SHARE:
+        return long_prompt(rng, split)
     return rng.choice(_SYSTEM_PROMPTS) if rng.random() < 0.2 else ""
 
 

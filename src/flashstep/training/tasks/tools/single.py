@@ -16,7 +16,7 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
     """Ask for something that one of the declared tools does."""
     wanted = declare_some(rng, split, 2 if rng.random() < _SECOND_SHARE else 1, [])
     tools = setting.among_others(rng, split, wanted)
-    return _dialogue(rng, split, wanted, tools, setting.system_prompt(rng))
+    return _dialogue(rng, split, wanted, tools, setting.system_prompt(rng, split))
 
 
 def about(rng: random.Random, split: Split, tools: list[Declared], system: str) -> Dialogue:

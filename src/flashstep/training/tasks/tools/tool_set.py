@@ -17,7 +17,7 @@ def made_up_set(rng: random.Random, split: Split, num: int) -> list[Dialogue]:
     tools = declare_some(rng, split, 1, [])
     tools += declare_some(rng, split, num_tools - 1, tools)
     rng.shuffle(tools)
-    system = setting.system_prompt(rng)
+    system = setting.system_prompt(rng, split)
     dialogues: list[Dialogue] = []
     while len(dialogues) < num:
         about = rng.choices(list(_KINDS), list(_KINDS.values()))[0]
