@@ -57,9 +57,8 @@ def drawn(dialogues):
     family = dialogues[0].family
     if len(dialogues) == 1:
         return family
-    return {"tool_everyday": "everyday_tools", "gym": "gym"}.get(
-        family, "long_texts" if family in LONG_CONTEXT_FAMILIES else "tools"
-    )
+    sets = {"tool_everyday": "everyday_tools", "talk_application": "applications", "gym": "gym"}
+    return sets.get(family, "long_texts" if family in LONG_CONTEXT_FAMILIES else "tools")
 
 
 def test_a_mixture_that_is_not_there_lists_those_that_are():

@@ -58,7 +58,9 @@ def test_the_last_answer_of_another_conversation_is_wrong(family):
 @pytest.mark.parametrize("family", CONVERSATION_FAMILIES)
 def test_words_and_numbers_belong_to_the_split(family, split):
     for dialogue in some(family, split):
-        check_split(dialogue, split)
+        # Who the model is and what it cannot do have no subjects that are held out.
+        if dialogue.subjects or family != "talk_application":
+            check_split(dialogue, split)
 
 
 def test_a_follow_up_leaves_out_what_was_said_before():

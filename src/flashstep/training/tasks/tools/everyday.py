@@ -21,7 +21,12 @@ WORDINGS = (
 _MISSING_SHARE, _PLAIN_SHARE, _ANSWER_SHARE = 0.2, 0.1, 0.4
 # Of what training draws; the evaluation asks for the common tools in a row of their own.
 _COMMON_SHARE, _SEVERAL_SHARE = 0.4, 0.12
-_NUM_OTHERS, _OTHERS_WEIGHTS = (0, 1, 2, 3, 4), (5, 5, 3, 2, 1)
+# How many tools are declared besides the wanted one, with weights. Agents of real life declare more than an
+# evaluation has time to read.
+_NUM_OTHERS: dict[Split, dict[int, float]] = {
+    "train": {0: 5, 1: 5, 2: 3, 3: 2, 4: 1, 6: 0.8, 9: 0.5, 13: 0.3},
+    "eval": {0: 5, 1: 5, 2: 3, 3: 2, 4: 1},
+}
 
 
 def generate(rng: random.Random, split: Split) -> Dialogue:
@@ -35,7 +40,7 @@ def generate_common(rng: random.Random, split: Split) -> Dialogue:
 
 
 def _generate(rng: random.Random, split: Split, pool: Sequence[EverydayTool]) -> Dialogue:
-    wanted, *others = _some(rng, pool, 1 + rng.choices(_NUM_OTHERS, _OTHERS_WEIGHTS)[0])
+    wanted, *others = _some(rng, pool, 1 + _num_others(rng, split))
     draw = rng.random()
     is_declared = draw >= _MISSING_SHARE or not others
     declared = declare(rng, wanted)
@@ -48,7 +53,7 @@ def _generate(rng: random.Random, split: Split, pool: Sequence[EverydayTool]) ->
 
 def generate_set(rng: random.Random, split: Split, num: int) -> list[Dialogue]:
     """`num` conversations with the same tools declared."""
-    missing, *entries = _some(rng, _pool(rng, split), 2 + rng.choices(_NUM_OTHERS, _OTHERS_WEIGHTS)[0])
+    missing, *entries = _some(rng, _pool(rng, split), 2 + _num_others(rng, split))
     declared = [(entry, declare(rng, entry)) for entry in entries]
     tools, system = [tool for _, tool in declared], setting.system_prompt(rng, split)
     dialogues = []
@@ -105,6 +110,11 @@ def _pool(rng: random.Random, split: Split) -> Sequence[EverydayTool]:
     """What tools are drawn from."""
     is_common = split == "train" and rng.random() < _COMMON_SHARE
     return common_tools(split) if is_common else everyday_tools(split)
+
+
+def _num_others(rng: random.Random, split: Split) -> int:
+    numbers = _NUM_OTHERS[split]
+    return rng.choices(list(numbers), list(numbers.values()))[0]
 
 
 def _some(rng: random.Random, pool: Sequence[EverydayTool], num: int) -> list[EverydayTool]:
