@@ -192,9 +192,9 @@ def nano_world() -> Recipe:
         checkpoint_steps=50,
         phases=(
             Phase(
-                name="world", steps=270, documents_per_step=260, learning_rate=1.8e-3, adam_scale=0.75,
+                name="world", steps=250, documents_per_step=250, learning_rate=1.8e-3, adam_scale=0.75,
                 warmup_steps=10, decay_fraction=0.95, mixture="world", known_share=0.1,
-                long_share=5 / 260, long_tokens=(512, 8192),
+                long_share=4 / 250, long_tokens=(512, 8192),
             ),
             Phase(
                 name="polish", steps=36, documents_per_step=200, learning_rate=6e-4,
