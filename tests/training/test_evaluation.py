@@ -6,6 +6,7 @@ import json
 import random
 import subprocess
 import sys
+import zlib
 from collections import Counter
 
 import pytest
@@ -25,7 +26,21 @@ from flashstep.training.tasks.gym.entries import entries_of
 from flashstep.training.tasks.question_families import FAMILIES, TRACE_CHECKS
 from flashstep.training.tasks.questions import Wordings
 from flashstep.training.tasks.registry import DIALOGUE_FAMILIES
+from flashstep.training.tasks.tools.everyday_tool import common_tools
 from flashstep.types import Message
+
+# What the first 20 questions of some families are, in brief (CRC-32).
+DIGESTS = {
+    "letters": 1876603667,
+    "stories": 328302349,
+    "talk_persona": 579146751,
+    "tool_single": 3039812223,
+    "tool_abstain": 2136973756,
+    "tool_parallel": 1469010878,
+    "tool_chain": 2416359127,
+    "tool_retry": 915915550,
+    "tool_everyday": 2554668083,
+}
 
 
 def example(question: str = "How many 'r's are in the word strawberry?") -> Example:
@@ -168,7 +183,7 @@ def test_refusing_a_call_that_was_possible_is_a_false_refusal():
     assert report.results["tool_abstain"].false_refusals == 0
 
 
-def test_the_mean_counts_every_row_once_and_no_harder_rows():
+def test_the_mean_counts_every_row_once_and_no_further_rows():
     wrong = Failure("a", "?", "", "!", "1")
     outcomes = [
         *(Outcome("a", 10, None, True) for _ in range(3)), Outcome("a", 10, wrong),
@@ -182,7 +197,7 @@ def test_the_mean_counts_every_row_once_and_no_harder_rows():
     assert Report.of(outcomes[4:5]).mean.sound_traces == 0
 
 
-def test_some_families_are_asked_once_more_for_what_is_harder():
+def test_some_families_are_asked_once_more_for_what_they_rarely_draw():
     words = eval_items(["letters"], 30, seed=0)
     assert Counter(item.label for item in words) == {"letters": 30, "letters@13-16": 30}
     assert all(13 <= len(item.subjects[0]) <= 16 for item in words[30:])
@@ -190,6 +205,22 @@ def test_some_families_are_asked_once_more_for_what_is_harder():
     assert find_contamination(words) == []
     for item in eval_items(["tool_chain"], 5, seed=0)[5:]:
         assert item.label == "tool_chain@3"
+    common = eval_items(["tool_everyday"], 20, seed=0)
+    names = {name for entry in common_tools("eval") for name in entry.names}
+    assert [item.label for item in common] == ["tool_everyday"] * 20 + ["tool_everyday@common"] * 20
+    assert all({tool.name for tool in item.tools} <= names for item in common[20:])
+    assert not any({tool.name for tool in item.tools} & names for item in common[:20])
+    assert find_contamination(common) == []
+
+
+@pytest.mark.parametrize(("family", "digest"), DIGESTS.items())
+def test_the_questions_of_an_evaluation_stay_what_they_were(family, digest):
+    """Figures of different editions compare as long as these do not change."""
+    texts = []
+    for item in eval_items([family], 20, seed=0)[:20]:
+        messages = next(item.begin())
+        texts.append("\n".join([*(m.content for m in messages), *(tool.name for tool in item.tools)]))
+    assert zlib.crc32("\n".join(texts).encode()) == digest
 
 
 def test_an_unknown_suite_or_family_is_named_with_the_known_ones():

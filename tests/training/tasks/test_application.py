@@ -1,15 +1,18 @@
-"""Questions behind an application's instructions and tools: judged like bare ones, with tools that do not answer them."""
+"""Questions behind an application's instructions and tools: judged like bare ones, beside tools that cannot
+answer them."""
 
 import random
 from dataclasses import replace
 
 import pytest
 
+from flashstep.training.tasks.base import split_of
 from flashstep.training.tasks.conversation import application
 from flashstep.training.tasks.dialogue import without_breaks
 from flashstep.training.tasks.question_families import FAMILIES
 from flashstep.training.tasks.system_prompt import sentences, system_prompt
 from flashstep.training.tasks.tools.everyday_tool import SPLITS
+from flashstep.training.tasks.tools.summary import plain_words
 from flashstep.types import ToolCall
 
 
@@ -57,22 +60,47 @@ def test_a_set_shares_instructions_and_tools_but_no_question():
     assert len({d.messages[-2].content for d in dialogues}) == 4
 
 
-def test_subjects_are_of_the_split():
-    families = {name for name, family in FAMILIES.items() if family.holds_out_subjects}
-    seen = {s for d in made(300) if d.truth(d.turns[0]).family in families for s in d.subjects}
-    held_out = {s for d in made(300, "eval") if d.truth(d.turns[0]).family in families for s in d.subjects}
-    assert seen.isdisjoint(held_out)
+@pytest.mark.parametrize("split", SPLITS)
+def test_subjects_that_are_held_out_are_of_the_split(split):
+    for dialogue in made(300, split):
+        truths = [truth for truth in dialogue.truths if FAMILIES[truth.family].holds_out_subjects]
+        assert list(dialogue.subjects) == [truth.subject for truth in truths]
+        assert all(split_of(subject) == split for subject in dialogue.subjects)
+
+
+def test_tools_are_many_but_none_that_could_answer():
+    names = {tool.name for dialogue in made(400) for tool in dialogue.tools}
+    assert len(names) > 200
+    words = [plain_words(name) for name in names]
+    assert any("message" in name for name in words), "words that only contain 'age' are no reason"
+    assert not [name for name in words if {"calculate", "calculator", "convert", "date"} & set(name.split())]
+
+
+def test_the_date_is_not_asked_for_where_instructions_may_tell_it():
+    for dialogue in made(2000):
+        if dialogue.messages[0].role == "system":
+            for turn in dialogue.turns:
+                question = dialogue.messages[turn - 1].content
+                assert dialogue.truth(turn).family != "outside" or "today" not in question.lower(), question
+
+
+def test_splits_share_no_sentence():
+    assert application.in_both_splits() == []
 
 
 def test_sentences_of_the_splits_differ():
     train, held_out = (set(sentences(split)) for split in SPLITS)
-    assert len(train) >= 200 and len(held_out) >= 50
+    assert len(train) >= 200
+    assert len(held_out) >= 50
     assert train.isdisjoint(held_out)
     assert all(sentence.isascii() for sentence in train | held_out)
 
 
 def test_system_prompts_have_many_lengths_and_forms():
     prompts = [system_prompt(random.Random(seed), "train") for seed in range(300)]
-    assert min(map(len, prompts)) < 60 and max(map(len, prompts)) > 1000
-    assert any("\n- " in prompt for prompt in prompts) and any("\n1. " in prompt for prompt in prompts)
-    assert any("\n\n" in prompt for prompt in prompts) and any("\n" not in prompt for prompt in prompts)
+    assert min(map(len, prompts)) < 60
+    assert max(map(len, prompts)) > 1000
+    assert any("\n- " in prompt for prompt in prompts)
+    assert any("\n1. " in prompt for prompt in prompts)
+    assert any("\n\n" in prompt for prompt in prompts)
+    assert any("\n" not in prompt for prompt in prompts)

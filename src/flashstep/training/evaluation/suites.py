@@ -73,7 +73,7 @@ def _common_tools(rng: random.Random, split: Split) -> Item:
     return dialogue_item(everyday.generate_common(rng, split), DIALOGUE_FAMILIES["tool_everyday"])
 
 
-# Families that are asked once more, for something that they do not draw: the row, and its items.
+# Families that are asked once more, for what the eval split draws rarely or never: the row, and its items.
 _FURTHER: dict[str, tuple[str, Callable[[random.Random, Split], Item]]] = {
     "letters": (f"letters@{letters.LONG_WORDS}", _long_word),
     "tool_chain": ("tool_chain@3", _three_calls),

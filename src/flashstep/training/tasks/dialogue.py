@@ -73,8 +73,8 @@ class Dialogue:
 class DialogueFamily:
     """A kind of conversation. `verify(dialogue, turn, message)`: is `message` right in the place of
     `dialogue.messages[turn]`? `check_trace`, of the same arguments: does its reasoning lead to it? None =
-    nobody can tell. `weight` is its share within its package. `in_both_splits`: of a family that is split by lists of its own, what is in both of
-    them; None = it is split by its subjects."""
+    nobody can tell. `weight` is its share within its package. `in_both_splits`: of a family that is split by
+    lists of its own (too), what is in both of them; None = it is split by its subjects alone."""
 
     generate: Callable[[random.Random, Split], Dialogue]
     verify: Callable[[Dialogue, int, Message], bool]

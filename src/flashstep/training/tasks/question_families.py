@@ -1,5 +1,5 @@
-"""The families of questions with one answer by name, with their share of the training documents, and how their
-reasoning is checked."""
+"""The families of questions with one answer by name, their share of the training documents, and how their reasoning
+is checked."""
 
 from dataclasses import replace
 from typing import TypeVar
@@ -44,8 +44,7 @@ FAMILIES: dict[str, Family] = {
     **scaled(LOGIC_FAMILIES, 0.11),
 }
 
-# Who the model is and what it cannot do is not
-# worked out.
+# Who the model is and what it cannot do is not worked out.
 TRACE_CHECKS: dict[str, TraceCheck] = {
     **PLAIN_TRACE_CHECKS,
     **TEXT_TRACE_CHECKS,

@@ -20,6 +20,11 @@ CONVERSATION_FAMILIES: dict[str, DialogueFamily] = {
     "talk_memory": DialogueFamily(memory.generate, verify, 0.1, memory.WORDINGS, check_trace),
     "talk_manners": DialogueFamily(manners.generate, verify, 0.1, manners.WORDINGS, check_trace),
     "talk_application": DialogueFamily(
-        application.generate, application.verify, 0.2, application.WORDINGS, application.check_trace
+        application.generate,
+        application.verify,
+        0.2,
+        application.WORDINGS,
+        application.check_trace,
+        application.in_both_splits,
     ),
 }

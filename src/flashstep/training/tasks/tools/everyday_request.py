@@ -15,11 +15,13 @@ from flashstep.training.tasks.tools.request import Request, listing
 from flashstep.training.tasks.tools.summary import inside_a_sentence
 from flashstep.training.tasks.wording import wrap
 
+# Names and short words; dates and free texts are not listed like this.
 _SEVERAL_KINDS = ("value", "place", "person", "code")
-_BETWEEN = " ,.;:!?/()-"
+# What stands between the words of two values and belongs to neither.
+_BETWEEN = " ,.;:!?/()-%`<>="
 _SMALL_WORDS = "a|an|and|as|at|before|by|for|from|if|in|into|of|on|or|per|so|than|that|the|to|until|with"
 _VALUE = re.compile(
-    r"[\"'“‘]?\{(?P<number>\d+)\}[\"'”’]?"
+    r"[\"'“‘]?\{(?P<number>\d+)\}(?:['’]s\b|[\"'”’])?"
     rf"(?P<after>(?: (?!(?:{_SMALL_WORDS})\b)[\w'’-]+)?)"
 )
 _QUOTED = re.compile(r"[\"']\{(\d+)\}[\"']")
@@ -48,31 +50,30 @@ def make_request(
 def make_several(
     rng: random.Random, split: Split, entry: EverydayTool, declared: Declared
 ) -> tuple[str, list[Request]] | None:
-    """One request for several values of one parameter, and the calls that it wants; None where no request of
-    `entry` has a single value, which may be any text."""
-    suited = [wish for wish in entry.requests if (i := _only_value(wish)) is not None and _is_open(entry, i)]
+    """One request, without manners, for several values of one parameter, and the calls that it wants. None where no
+    request of `entry` has a single value, unquoted, of a kind that is listed in one breath, or where the values
+    drawn cannot be."""
+    suited = [(wish, i) for wish in entry.requests if (i := _only_value(wish, entry)) is not None]
     if not suited:
         return None
-    wish = rng.choice(suited)
-    number = _only_value(wish)
-    assert number is not None
+    wish, number = rng.choice(suited)
     many = [_value(rng, split, entry.parameters[number]) for _ in range(rng.choice((2, 2, 3, 3, 4)))]
-    values, name = list(dict.fromkeys(many)), declared.parameters[number].name
-    text, words = wish.plain.replace(f"{{{number}}}", "{0}"), listing(values, rng)
-    said = {name: _said(wish.plain, wish.task, entry)[number].replace(f"{{{number}}}", "{0}").format(words)}
+    values = [value for value in dict.fromkeys(many) if ", " not in value and " and " not in value]
+    if len(values) < 2:
+        return None
+    name, filled = declared.parameters[number].name, [listing(values, rng)] * len(entry.parameters)
+    said = {name: _said(wish.plain, wish.task, entry)[number].format(*filled)}
     first = Request(declared, {name: values[0]}, inside_a_sentence(wish.task), said, {name: values})
     requests = [first, *(replace(first, arguments={name: value}) for value in values[1:])]
-    return wrap(rng, split, text.format(words)), requests
+    return wish.plain.format(*filled), requests
 
 
-def _only_value(wish: Wish) -> int | None:
-    """The number of the placeholder, where there is one alone and nothing else is set or quoted."""
-    numbers = re.findall(r"\{(\d+)\}", wish.text)
-    return int(numbers[0]) if len(numbers) == 1 and not wish.fixed and not _QUOTED.search(wish.text) else None
-
-
-def _is_open(entry: EverydayTool, number: int) -> bool:
-    return entry.parameters[number]["kind"] in _SEVERAL_KINDS
+def _only_value(wish: Wish, entry: EverydayTool) -> int | None:
+    """The number of the placeholder, where there is one alone, of such a kind, and nothing else is set or quoted."""
+    numbers = [int(number) for number in re.findall(r"\{(\d+)\}", wish.text)]
+    if len(numbers) != 1 or wish.fixed or _QUOTED.search(wish.text):
+        return None
+    return numbers[0] if entry.parameters[numbers[0]]["kind"] in _SEVERAL_KINDS else None
 
 
 def _requoted(rng: random.Random, text: str, values: Sequence[Any]) -> str:
@@ -88,8 +89,8 @@ def _requoted(rng: random.Random, text: str, values: Sequence[Any]) -> str:
 
 def _said(text: str, task: str, entry: EverydayTool) -> dict[int, str]:
     """The words that give every placeholder of a request: they begin where those of the one before ended, first
-    of all behind the task where it stands before, and end with the value, a number with one word more ("for {0}
-    nights"). So nothing is passed over, and where to begin need not be known from what comes."""
+    of all behind the task where it stands before, and end with the value, a number with one word more ("for
+    {0} nights"). So nothing is passed over, and where to begin need not be known from what comes."""
     said, start = {}, 0
     for found in _VALUE.finditer(text):
         if not said and text.find(task) < found.start():

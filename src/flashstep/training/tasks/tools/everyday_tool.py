@@ -23,6 +23,7 @@ from flashstep.types import Tool
 
 SPLITS: tuple[Split, ...] = ("train", "eval")
 _REQUIRED_SHARE = 0.9
+_PLACEHOLDER = re.compile(r"\{\d+\}")
 _MARKED = re.compile(r"\[(.+?)\]")
 
 
@@ -83,7 +84,7 @@ def in_both_splits() -> list[str]:
     """Names of tools and texts of requests that both splits have; there should be none."""
     train, held_out = (
         {
-            normalised(text)
+            normalised(_PLACEHOLDER.sub("{}", text))
             for entry in (*everyday_tools(split), *common_tools(split))
             for text in (*entry.names, *(wish.text for wish in entry.requests))
         }
@@ -115,7 +116,7 @@ def declare(rng: random.Random, entry: EverydayTool) -> Declared:
 
 
 def _wish(entry: str | dict[str, Any]) -> Wish:
-    """A request is its text; one that sets a flag in words is an object with `text` and `set`."""
+    """A request is its text; one whose words set a parameter is an object with `text` and `set`."""
     if isinstance(entry, str):
         return Wish(entry, {})
     return Wish(entry["text"], {int(i): value for i, value in entry["set"].items()})

@@ -28,7 +28,7 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
     wanted = list({wish.declared.tool.name: wish.declared for wish in wishes}.values())
     tools = setting.among_others(rng, split, wanted)
     script = Script(setting.system_prompt(rng, split))
-    play(rng, split, script, wishes, wrap(rng, split, text), tools)
+    play(rng, split, script, wishes, text, tools)
     return setting.staged(rng, script, "tool_parallel", tools)
 
 
@@ -42,16 +42,17 @@ def about(rng: random.Random, split: Split, tools: list[Declared], system: str) 
     else:
         return None
     script = Script(system)
-    play(rng, split, script, wishes, wrap(rng, split, text), tools)
+    play(rng, split, script, wishes, text, tools)
     return setting.staged(rng, script, "tool_parallel", tools)
 
 
 def play(
-    rng: random.Random, split: Split, script: Script, wishes: list[Request], text: str, tools: Sequence[Declared]
+    rng: random.Random, split: Split, script: Script, wishes: list[Request], text: str,
+    tools: Sequence[Declared],
 ) -> None:  # fmt: skip
     """One turn: the user asks for all `wishes` with `text`, they are called at once, their results told."""
     results = _results(rng, split, wishes, tools)
-    script.user(result.with_question(rng, split, text, results[0]))
+    script.user(result.with_question(rng, split, wrap(rng, split, text), results[0]))
     script.call("\n".join(_call_lines(wishes, tools)), [wish.call for wish in wishes])
     script.results(*(given.content(rng) for given in results))
     _answer(script, results)

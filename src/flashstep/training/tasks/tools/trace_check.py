@@ -56,7 +56,7 @@ def traced_calls(reasoning: str, tools: Sequence[Tool]) -> list[ToolCall]:
     calls: list[ToolCall] = []
     for line in reasoning.split("\n"):
         key, _, value = line.partition(": ")
-        name = re.sub(r"^Call #?\d+: ", "", line)
+        name = re.sub(r"^Call #\d+: ", "", line)
         if name in schemas:
             calls.append(ToolCall("", name, {}))
         elif calls and key in schemas[calls[-1].name]:
@@ -70,13 +70,18 @@ def _explains_calls(reasoning: str, given: str, made: Sequence[ToolCall], tools:
     quoted = [line.removeprefix(quote("")) for line in reasoning.split("\n") if line.startswith(quote(""))]
     if not all(words in given for words in quoted) or not _lists_parameters(reasoning, tools):
         return False
-    # An option may be meant by other words: "close the ticket" sets the state "closed".
-    options = "\n".join(
-        str(s.get("enum", "")) for tool in tools for s in tool.parameters["properties"].values()
-    )
-    if not same_calls(calls, made) or not all(_is_given(c.arguments, given + options) for c in calls):
+    schemas = {tool.name: tool.parameters["properties"] for tool in tools}
+    if not same_calls(calls, made) or not all(
+        _is_given(value, given) or _is_option(schemas[call.name][key], value)
+        for call in calls for key, value in call.arguments.items()
+    ):  # fmt: skip
         return False
     return all(calls[0].arguments.get(key) == _read(value) for key, value in _CHANGE.findall(reasoning))
+
+
+def _is_option(schema: dict[str, Any], value: Any) -> bool:
+    """True for an option, which may be meant by other words: "close the ticket" sets the state "closed"."""
+    return value in schema.get("enum", ())
 
 
 def _asks_what_is_given(reasoning: str, given: str) -> bool:
