@@ -30,16 +30,16 @@ _WORLD = {
     "letters": 4.2, "spelling": 3.1, "backwards": 3.8, "comparison": 1.2, "sums": 2.8, "identity": 1.3,
     "outside": 5.0, "repeat": 2.3, "nth_letter": 3.3, "letter_positions": 3.0, "vowels": 2.3, "word_length": 2.1,
     "edits": 4.2, "talk_follow_up": 4.0, "talk_form": 2.2, "talk_correction": 1.1, "talk_persona": 1.6,
-    "talk_memory": 2.4, "talk_manners": 1.0, "applications": 9.0, "tools": 5.0, "everyday_tools": 4.0, "long_texts": 1.0,
-    "gym": 3.4, **_FURTHER,
+    "talk_memory": 2.4, "talk_manners": 1.0, "applications": 9.0, "tools": 5.0, "everyday_tools": 4.0,
+    "long_texts": 1.0, "gym": 3.4, **_FURTHER,
 }  # fmt: skip
 
 _POLISH = {
-    "letters": 22.0, "spelling": 15.0, "backwards": 13.0, "comparison": 2.0, "sums": 4.0, "identity": 6.0,
-    "outside": 17.0, "repeat": 4.0, "nth_letter": 7.0, "letter_positions": 8.0, "vowels": 4.0, "word_length": 4.0,
-    "edits": 10.0, "talk_follow_up": 12.0, "talk_form": 4.5, "talk_correction": 2.0, "talk_persona": 3.5,
-    "talk_memory": 5.0, "talk_manners": 2.5, "applications": 25.0, "tools": 16.0, "everyday_tools": 15.0, "long_texts": 1.2, "gym": 4.5,
-    **_FURTHER,
+    "letters": 22.0, "spelling": 15.0, "backwards": 13.0, "comparison": 2.0, "sums": 5.0, "identity": 6.0,
+    "outside": 17.0, "repeat": 5.0, "nth_letter": 7.0, "letter_positions": 8.0, "vowels": 4.0, "word_length": 4.0,
+    "edits": 10.0, "talk_follow_up": 16.0, "talk_form": 7.0, "talk_correction": 3.0, "talk_persona": 6.0,
+    "talk_memory": 8.0, "talk_manners": 5.0, "applications": 40.0, "tools": 16.0, "everyday_tools": 15.0,
+    "long_texts": 1.2, "gym": 4.5, **_FURTHER,
 }  # fmt: skip
 
 
