@@ -14,6 +14,7 @@ from flashstep.training.tasks.short_questions import (
     small_talk,
     truth_of,
 )
+from flashstep.training.tasks.system_prompt import system_prompt
 from flashstep.training.tasks.tools.judge import says
 from flashstep.training.tasks.words import common_words, sample_word
 
@@ -22,6 +23,7 @@ WORDINGS = (
     *_KINDS, "identity_self", "identity_greeting", "identity_other",
     *SHORT_WORDINGS,
 )  # fmt: skip
+_AMONG_OTHERS_SHARE = 0.4
 _TRACE = {
     "persona_begin": 'Begin with "{x}".',
     "persona_end": 'End with "{x}".',
@@ -34,7 +36,7 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
     kind = rng.choices(_KINDS, (4, 2, 2, 2))[0]
     word = _word(rng, split)
     word = word.capitalize() if kind != "persona_end" else word
-    script = Script(wordings(kind, split).choose(rng).format(x=word))
+    script = Script(_among_others(rng, split, wordings(kind, split).choose(rng).format(x=word)))
     subjects = [word.lower()]
     for _ in range(rng.choice((1, 1, 2))):
         if kind == "persona_name":
@@ -42,6 +44,15 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
         else:
             subjects.append(_keep_habit(rng, split, script, kind, word))
     return script.dialogue("talk_persona", subjects)
+
+
+def _among_others(rng: random.Random, split: Split, instruction: str) -> str:
+    """The instruction; in training at times between others, which change nothing. The evaluation keeps its
+    questions."""
+    if split == "eval" or rng.random() > _AMONG_OTHERS_SHARE:
+        return instruction
+    others = system_prompt(rng, split)
+    return rng.choice((f"{instruction} {others}", f"{others} {instruction}", f"{others}\n{instruction}"))
 
 
 def keeps_habit(truth: Truth, content: str) -> bool:
