@@ -39,8 +39,6 @@ _COULD_ANSWER = re.compile(
     r"palindromes?|factor\w*|power|root|divi\w*|multipl\w*|subtract\w*|hash|base|weekday|duration|difference|length)\b",
     re.IGNORECASE,
 )
-
-
 # Instructions may tell it.
 _ASKS_THE_DATE = re.compile(r"\b(?:today|date|day|time|year|month|clock|now)\b", re.IGNORECASE)
 

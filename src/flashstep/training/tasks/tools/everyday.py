@@ -75,7 +75,8 @@ def _dialogue(
         kinds = ("greeting", "thanks", "self", "abilities")
         script.example(small_talk(rng, split, *kinds) if rng.random() < 0.3 else short_example(rng, split))
     elif several := _several(rng, split, wanted, tools):
-        parallel.play(rng, split, script, several[1], several[0], tools)
+        text, wishes = several
+        parallel.play(rng, split, script, wishes, text, tools)
     else:
         _round(rng, split, script, make_request(rng, split, *wanted), tools)
     return script.dialogue("tool_everyday", (), [declared.tool for declared in tools])

@@ -27,9 +27,7 @@ def generate(rng: random.Random, split: Split) -> Dialogue:
     wishes, text = make(rng, split)
     wanted = list({wish.declared.tool.name: wish.declared for wish in wishes}.values())
     tools = setting.among_others(rng, split, wanted)
-    script = Script(setting.system_prompt(rng, split))
-    play(rng, split, script, wishes, text, tools)
-    return setting.staged(rng, script, "tool_parallel", tools)
+    return _dialogue(rng, split, wishes, text, tools, setting.system_prompt(rng, split))
 
 
 def about(rng: random.Random, split: Split, tools: list[Declared], system: str) -> Dialogue | None:
@@ -41,6 +39,12 @@ def about(rng: random.Random, split: Split, tools: list[Declared], system: str) 
         wishes, text = _listed(rng, split, rng.sample(tools, min(len(tools), rng.choice((2, 2, 3, 4)))))
     else:
         return None
+    return _dialogue(rng, split, wishes, text, tools, system)
+
+
+def _dialogue(
+    rng: random.Random, split: Split, wishes: list[Request], text: str, tools: list[Declared], system: str
+) -> Dialogue:
     script = Script(system)
     play(rng, split, script, wishes, text, tools)
     return setting.staged(rng, script, "tool_parallel", tools)
