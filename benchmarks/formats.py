@@ -14,6 +14,7 @@ import argparse
 import json
 import statistics
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,9 @@ from flashstep.engine.weight_cache import load_packed
 from flashstep.engine.weights import StorageFormats, pack
 from flashstep.model.checkpoint import Checkpoint
 from flashstep.model.config import ModelConfig
-from flashstep.training.evaluation.evaluate import Reply, evaluate
+from flashstep.training.evaluation.evaluate import evaluate
 from flashstep.training.evaluation.suites import eval_items
+from flashstep.training.evaluation.turn import Prompt, Turn
 from flashstep.training.tasks.question_families import FAMILIES
 from flashstep.types import SamplingParams
 
@@ -128,13 +130,14 @@ def answers(
         folder, weight_format=name, num_valid_tokens=tokenizer.vocab_size, num_draft_tokens=0
     ) as llm:
 
-        def generate(questions: list[list[int]]) -> list[Reply]:
+        def answer(asked: Sequence[Prompt]) -> list[Turn]:
+            questions = [template.encode(prompt.messages) for prompt in asked]
             found = llm.generate(questions, GREEDY)
             texts.extend(Text(q, c.token_ids) for q, c in zip(questions, found, strict=True))
-            return [Reply(completion.token_ids, completion.is_whole) for completion in found]
+            return [Turn.of_tokens(c.token_ids, (), tokenizer, c.is_whole) for c in found]
 
         items = eval_items(tuple(FAMILIES), -(-prompts // len(FAMILIES)), seed=0)
-        report = evaluate(generate, template, tokenizer, items)
+        report = evaluate(answer, items)
     right = [result.accuracy for result in report.results.values()]
     return texts, statistics.fmean(right)
 

@@ -116,3 +116,23 @@ def test_a_picture_that_cannot_be_drawn_is_told_before_anything_is_asked(
     monkeypatch.setitem(sys.modules, "matplotlib.backend_bases", None)
     assert run("no/such/model", "core", "--png", str(tmp_path / "a.png")) == 2
     assert "a picture needs matplotlib; run in the folder of flashstep's sources" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "told"),
+    [
+        (("--concurrency", "4"), "--concurrency 4: it belongs to a server, add --base-url"),
+        (("--base-url", "http://127.0.0.1:9/v1"), "--threads 1: a server has its own, leave it out"),
+    ],
+)
+def test_flags_of_the_other_place_are_refused(speaking_checkpoint, capsys, flags, told) -> None:
+    assert run(speaking_checkpoint, "core", *flags) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_a_server_that_is_not_there_is_told(speaking_checkpoint, capsys) -> None:
+    command = ["eval", "core", "--family", "letters", "--n", "2", "--model", str(speaking_checkpoint)]
+    with pytest.raises(SystemExit) as stopped:
+        main([*command, "--base-url", "http://127.0.0.1:9/v1"])
+    assert stopped.value.code == 1
+    assert "http://127.0.0.1:9/v1/chat/completions cannot be reached" in capsys.readouterr().err

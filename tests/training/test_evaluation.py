@@ -8,6 +8,7 @@ import subprocess
 import sys
 import zlib
 from collections import Counter
+from typing import NamedTuple
 
 import pytest
 from rich.console import Console
@@ -15,11 +16,12 @@ from rich.console import Console
 from flashstep.errors import ConfigError
 from flashstep.training.evaluation import contamination
 from flashstep.training.evaluation.contamination import find_contamination
-from flashstep.training.evaluation.evaluate import Reply, evaluate
+from flashstep.training.evaluation.evaluate import evaluate
 from flashstep.training.evaluation.gym import gym_families, gym_items, readings
 from flashstep.training.evaluation.item import dialogue_item, question_item
 from flashstep.training.evaluation.report import Failure, Outcome, Report
 from flashstep.training.evaluation.suites import SUITES, eval_items, families_of
+from flashstep.training.evaluation.turn import Turn
 from flashstep.training.tasks.base import LETTER_BREAK, Example
 from flashstep.training.tasks.dialogue import without_breaks
 from flashstep.training.tasks.gym.entries import entries_of
@@ -41,6 +43,26 @@ DIGESTS = {
     "tool_retry": 915915550,
     "tool_everyday": 2554668083,
 }
+
+
+class Reply(NamedTuple):
+    """What a model generated."""
+
+    token_ids: list[int]
+    is_whole: bool = True
+
+
+def judged(generate, template, tokenizer, items, **options) -> Report:
+    """The evaluation of a model of tokens: `generate` gets prompts as ids and makes a Reply of each."""
+
+    def answer(prompts):
+        replies = generate([template.encode(prompt.messages, prompt.tools) for prompt in prompts])
+        return [
+            Turn.of_tokens(reply.token_ids, prompt.tools, tokenizer, reply.is_whole)
+            for prompt, reply in zip(prompts, replies, strict=True)
+        ]
+
+    return evaluate(answer, items, **options)
 
 
 def example(question: str = "How many 'r's are in the word strawberry?") -> Example:
@@ -81,7 +103,7 @@ def test_right_and_wrong_answers_are_counted_and_listed(tokenizer, template):
         seen.extend(tokenizer.decode(prompt) for prompt in prompts)
         return [Reply(tokenizer.encode(f"s1 t2\n</think>\n{answer}<|im_end|>")) for answer in answers]
 
-    report = evaluate(generate, template, tokenizer, items)
+    report = judged(generate, template, tokenizer, items)
     assert all(f"question {i}" in prompt for i, prompt in enumerate(seen))
     length = len(tokenizer.encode("s1 t2"))
     assert report.to_json() == {
@@ -91,6 +113,7 @@ def test_right_and_wrong_answers_are_counted_and_listed(tokenizer, template):
             "mean_reasoning_tokens": length,
             "sound_traces": None,
             "false_refusals": 0.0,
+            "by_length": [],
         }
     }
     assert json.loads(json.dumps(report.to_json())) == report.to_json()
@@ -101,14 +124,14 @@ def test_right_and_wrong_answers_are_counted_and_listed(tokenizer, template):
 
 def test_an_answer_without_an_end_of_reasoning_is_wrong(tokenizer, template):
     items = [question_item(example(), FAMILIES["letters"], None)]
-    report = evaluate(lambda prompts: [Reply(tokenizer.encode("3"))], template, tokenizer, items)
+    report = judged(lambda prompts: [Reply(tokenizer.encode("3"))], template, tokenizer, items)
     assert report.results["letters"].accuracy == 0.0
 
 
 def test_an_answer_that_was_cut_is_wrong_whatever_it_says(tokenizer, template):
     items = [question_item(example(), FAMILIES["letters"], None)] * 2
     answer = tokenizer.encode("s1\n</think>\nThere are 3. And so on and so")
-    report = evaluate(
+    report = judged(
         lambda prompts: [Reply(answer), Reply(answer, is_whole=False)], template, tokenizer, items
     )
     assert report.results["letters"].accuracy == 0.5
@@ -125,15 +148,23 @@ def test_a_right_answer_with_another_reasoning_has_no_sound_trace(tokenizer, tem
         turns = zip(traces, worked, strict=True)
         return [Reply(said(tokenizer, Message("assistant", each.answer, trace))) for trace, each in turns]
 
-    report = evaluate(generate, template, tokenizer, items)
+    report = judged(generate, template, tokenizer, items)
     assert report.results["units"].accuracy == 1.0
     assert report.results["units"].sound_traces == 0.5
+
+
+def test_accuracy_is_told_by_the_length_of_the_reasoning():
+    wrong = Failure("letters", "", "", "", "")
+    lengths = random.Random(1).sample(range(30), 30)
+    outcomes = [Outcome("letters", tokens, wrong if tokens >= 25 else None) for tokens in lengths]
+    [result] = Report.of(outcomes).results.values()
+    assert result.by_length == [(4.5, 1.0), (14.5, 1.0), (24.5, 0.5)]
 
 
 @pytest.mark.parametrize("family", ["tool_single", "tool_chain", "talk_follow_up", "long_fact"])
 def test_a_conversation_is_played_turn_by_turn_to_its_end(tokenizer, template, family):
     for item, dialogue in recorded(family, 4):
-        report = evaluate(playing(tokenizer, dialogue), template, tokenizer, [item])
+        report = judged(playing(tokenizer, dialogue), template, tokenizer, [item])
         assert report.failures == ()
         [result] = report.results.values()
         assert result.mean_reasoning_tokens > 0
@@ -147,7 +178,7 @@ def test_a_conversation_ends_at_its_first_wrong_turn(tokenizer, template):
     def spoil(turn, message):
         return dataclasses.replace(message, tool_calls=(), content="No.") if turn == second else message
 
-    report = evaluate(playing(tokenizer, dialogue, spoil), template, tokenizer, [item])
+    report = judged(playing(tokenizer, dialogue, spoil), template, tokenizer, [item])
     [failure] = report.failures
     assert failure.answer == "No."
     assert dialogue.messages[second].tool_calls[0].name in failure.expected
@@ -247,7 +278,7 @@ def test_tasks_of_reasoning_gym_are_judged_by_its_own_scores(tokenizer, template
         assert all(data[i]["question"].split()[0] in tokenizer.decode(p) for i, p in enumerate(prompts))
         return [Reply(tokenizer.encode(f"...\n</think>\n{answer}<|im_end|>")) for answer in answers]
 
-    report = evaluate(generate, template, tokenizer, items)
+    report = judged(generate, template, tokenizer, items)
     assert report.results[f"gym/{name}"].accuracy == 0.5
     assert report.failures[0].expected == str(data[1]["answer"])
 
@@ -256,16 +287,14 @@ def test_tasks_of_reasoning_gym_are_judged_by_its_own_scores(tokenizer, template
 def test_scores_of_the_library_that_take_too_much_for_right_are_not_used(tokenizer, template, name, wrong):
     items = gym_items(f"gym/{name}", 3, seed=0)
     answers = [Reply(tokenizer.encode(f"...\n</think>\n{wrong}<|im_end|>"))] * len(items)
-    assert evaluate(lambda _: answers, template, tokenizer, items).results[f"gym/{name}"].accuracy == 0
+    assert judged(lambda _: answers, template, tokenizer, items).results[f"gym/{name}"].accuracy == 0
 
 
 @pytest.mark.slow
 def test_a_refusal_is_right_for_no_task(tokenizer, template):
     refusal = Reply(tokenizer.encode("...\n</think>\nI cannot help with that.<|im_end|>"))
     for name in gym_families():
-        report = evaluate(
-            lambda prompts: [refusal] * len(prompts), template, tokenizer, gym_items(name, 3, 0)
-        )
+        report = judged(lambda prompts: [refusal] * len(prompts), template, tokenizer, gym_items(name, 3, 0))
         assert report.results[name].accuracy == 0, name
 
 
@@ -341,4 +370,4 @@ def test_nothing_that_may_have_been_seen_is_asked(tokenizer, template):
     item, _ = eval_items(["letters"], 1, seed=0)
     leaked = dataclasses.replace(item, subjects=("banana",))
     with pytest.raises(ConfigError, match="not held out.*'banana'"):
-        evaluate(lambda prompts: [], template, tokenizer, [leaked])
+        judged(lambda prompts: [], template, tokenizer, [leaked])

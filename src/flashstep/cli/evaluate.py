@@ -2,8 +2,11 @@
 
 import json
 import logging
-from collections import Counter
-from dataclasses import asdict, replace
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,11 +17,14 @@ from rich.progress import Progress
 from flashstep.cli import options
 from flashstep.cli.loading import loading_progress
 from flashstep.cli.model_path import resolve_model_path
+from flashstep.errors import ConfigError
 from flashstep.types import SamplingParams
 
 if TYPE_CHECKING:
+    from flashstep.chat.tokenizer import Tokenizer
     from flashstep.engine.config import EngineConfig
     from flashstep.training.evaluation.result_file import ResultFile
+    from flashstep.training.evaluation.turn import Answer
     from flashstep.training.tasks.base import Split
 
 EPILOG = """\b
@@ -29,6 +35,8 @@ Examples:
   flashstep eval core --family letters --family units --n 50 --seed 1 --failures failures.jsonl
   flashstep eval long --long-tokens 8192 --long-tokens 32768 --n 20
   flashstep eval core --seen --n 100
+  flashstep eval core tools --base-url http://127.0.0.1:8000/v1
+  OPENAI_API_KEY=... flashstep eval core --base-url https://HOST/v1 --api-model NAME --max-tokens 16384
 """
 
 
@@ -58,6 +66,21 @@ def evaluate(
         typer.Option(show_default="1024", min=512, help="Length of the long texts; repeatable."),
     ] = None,
     model: options.Model = None,
+    base_url: Annotated[
+        str | None,
+        typer.Option(
+            show_default=False,
+            help="Ask a server with an OpenAI-compatible API, by its address with /v1; its key is the "
+            "environment's OPENAI_API_KEY. --model then says only whose tokenizer measures texts.",
+        ),
+    ] = None,
+    api_model: Annotated[
+        str | None,
+        typer.Option(help="Name of the model behind --base-url.", show_default="step-3.5-flash"),
+    ] = None,
+    concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Most requests at once to --base-url.", show_default="32")
+    ] = None,
     is_json: Annotated[
         bool,
         typer.Option("--json", help="Print figures and wrong answers as one JSON object, for programs."),
@@ -89,7 +112,7 @@ def evaluate(
 ) -> None:
     """Ask held-out questions of every family of some suites and check the answers."""
     from flashstep.training.evaluation.picture import check_drawable, draw
-    from flashstep.training.evaluation.result_file import ResultFile, weights_digest
+    from flashstep.training.evaluation.result_file import ResultFile
     from flashstep.training.evaluation.suites import families_of
 
     for flag, file in (("--out", result_file), ("--png", picture_file), ("--failures", failures_file)):
@@ -99,12 +122,22 @@ def evaluate(
     families = families_of(suites, family or ())
     folder = resolve_model_path(model)
     lengths = long_tokens or [1024]
-    config = options.engine_config(
-        threads=threads, weight_format=weight_format, kv_memory_mib=kv_memory_mib, drafts=drafts
-    )
     params = SamplingParams(temperature=temperature, max_tokens=max_tokens, seed=seed)
+    asked_of: _InProcess | _Server
+    if base_url is None:
+        _refuse("it belongs to a server, add --base-url", api_model=api_model, concurrency=concurrency)
+        config = options.engine_config(
+            threads=threads, weight_format=weight_format, kv_memory_mib=kv_memory_mib, drafts=drafts
+        )
+        asked_of = _InProcess(folder, params, config)
+    else:
+        _refuse(
+            "a server has its own, leave it out with --base-url", threads=threads,
+            weight_format=weight_format, kv_memory_mib=kv_memory_mib, no_drafts=None if drafts else True,
+        )  # fmt: skip
+        asked_of = _Server(folder, params, base_url, api_model or "step-3.5-flash", concurrency or 32)
     settings = {
-        "weights": weights_digest(folder), "weight_format": config.weight_format, "n": n, "seed": seed,
+        **asked_of.settings, "n": n, "seed": seed,
         "temperature": temperature, "max_tokens": max_tokens, "long_tokens": lengths,
         **({"split": "train"} if is_seen else {}),
     }  # fmt: skip
@@ -112,7 +145,7 @@ def evaluate(
     missing = [name for name in families if name not in results]
     split: Split = "train" if is_seen else "eval"
     if missing:
-        _evaluate(folder, config, params, n, seed, split, missing, lengths, results)
+        _evaluate(asked_of, n, seed, split, missing, lengths, results)
     report = results.report(families)
     asked = "questions as training asks" if is_seen else "held-out questions"
     if is_json:
@@ -126,10 +159,77 @@ def evaluate(
         failures_file.write_text("".join(lines), encoding="utf-8")
 
 
+def _refuse(why: str, **flags: object) -> None:
+    for name, value in flags.items():
+        if value is not None:
+            flag = f"--{name.replace('_', '-')}"
+            shown = flag if value is True else f"{flag} {value}"
+            raise ConfigError(f"{shown}: {why}")
+
+
+@dataclass(frozen=True)
+class _InProcess:
+    """The model in an engine of this process."""
+
+    folder: Path
+    params: SamplingParams
+    config: "EngineConfig"
+
+    @property
+    def settings(self) -> dict[str, str]:
+        from flashstep.training.evaluation.result_file import weights_digest
+
+        return {"weights": weights_digest(self.folder), "weight_format": self.config.weight_format}
+
+    @contextmanager
+    def answers(
+        self, tokenizer: "Tokenizer", err: Console, on_turn: Callable[[], None]
+    ) -> Iterator["Answer"]:
+        from flashstep.chat.template import ChatTemplate
+        from flashstep.engine.llm import LLM
+        from flashstep.training.evaluation.engine_answers import engine_answers
+
+        template = ChatTemplate.load(self.folder, tokenizer)
+        with loading_progress(err) as report_line:
+            llm = LLM.load(
+                self.folder,
+                num_valid_tokens=tokenizer.vocab_size,
+                on_progress=report_line,
+                **asdict(self.config),
+            )
+        with llm:
+            yield engine_answers(llm, template, tokenizer, self.params)
+
+
+@dataclass(frozen=True)
+class _Server:
+    """A model behind an API."""
+
+    folder: Path
+    params: SamplingParams
+    base_url: str
+    model: str
+    concurrency: int
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return {"base_url": self.base_url, "model": self.model}
+
+    @contextmanager
+    def answers(
+        self, tokenizer: "Tokenizer", err: Console, on_turn: Callable[[], None]
+    ) -> Iterator["Answer"]:
+        from flashstep.training.evaluation.endpoint import Endpoint
+
+        with Endpoint(
+            self.base_url, self.model, self.params, lambda text: len(tokenizer.encode_plain(text)),
+            api_key=os.environ.get("OPENAI_API_KEY"), concurrency=self.concurrency, on_turn=on_turn,
+        ) as endpoint:  # fmt: skip
+            yield endpoint
+
+
 def _evaluate(
-    folder: Path,
-    config: "EngineConfig",
-    params: SamplingParams,
+    asked_of: _InProcess | _Server,
     n: int,
     seed: int,
     split: "Split",
@@ -141,39 +241,27 @@ def _evaluate(
     # A wrong call is a wrong answer here, and counted; a warning for each would bury the table.
     logging.getLogger("flashstep.chat").setLevel(logging.ERROR)
     err = Console(stderr=True)
-    with loading_progress(err) as report_line:
-        from flashstep.chat.template import ChatTemplate
-        from flashstep.chat.tokenizer import Tokenizer
-        from flashstep.engine.llm import LLM
-        from flashstep.training.evaluation.evaluate import Reply, evaluate
-        from flashstep.training.evaluation.item import turn_seed
-        from flashstep.training.evaluation.suites import eval_items
+    from flashstep.chat.tokenizer import Tokenizer
+    from flashstep.training.evaluation.evaluate import evaluate
+    from flashstep.training.evaluation.suites import eval_items
 
-        tokenizer = Tokenizer.load(folder)
-        template = ChatTemplate.load(folder, tokenizer)
-        llm = LLM.load(
-            folder, num_valid_tokens=tokenizer.vocab_size, on_progress=report_line, **asdict(config)
-        )
+    tokenizer = Tokenizer.load(asked_of.folder)
 
     def count_tokens(text: str) -> int:
         return len(tokenizer.encode_plain(text))
 
-    with llm, Progress(console=err, transient=True) as progress:
-        task = progress.add_task("", total=len(families))
+    progress = Progress(console=err, transient=True)
+    task = progress.add_task("", total=len(families))
+    turns = count(1)
 
-        rounds: Counter[str] = Counter()
+    def on_turn() -> None:
+        progress.update(task, description=f"{name}, turn {next(turns)}")
 
-        def generate(prompts: list[list[int]]) -> list[Reply]:
-            # Each answer is drawn by itself: with one seed for all, the wrong draws would come together.
-            rounds[name] += 1
-            turns = (f"{params.seed}:{name}:{rounds[name]}:{i}" for i in range(len(prompts)))
-            own = [replace(params, seed=turn_seed(turn)) for turn in turns]
-            return [Reply(c.token_ids, c.is_whole) for c in llm.generate(prompts, own)]
-
+    with asked_of.answers(tokenizer, err, on_turn) as answer, progress:
         for name in families:
             progress.update(task, description=name)
             items = eval_items(
                 [name], n, seed, split=split, long_tokens=long_tokens, count_tokens=count_tokens
             )
-            results.add(name, evaluate(generate, template, tokenizer, items, split=split))
+            results.add(name, evaluate(answer, items, split=split, seed=seed))
             progress.advance(task)

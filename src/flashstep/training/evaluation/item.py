@@ -31,8 +31,8 @@ class Item:
 
 
 def turn_seed(name: str) -> int:
-    """A seed in [0, 2^64) for sampling a turn, from a name that no other turn has."""
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+    """A seed in [0, 2^63), as APIs take them, for sampling a turn, from a name that no other turn has."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") >> 1
 
 
 def question_item(example: Example, family: Family, check: TraceCheck | None, label: str = "") -> Item:

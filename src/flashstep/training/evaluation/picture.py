@@ -33,9 +33,17 @@ def draw(report: Report, path: Path, asked: str = "held-out questions") -> None:
     bars.set_xlim(0, 100)
     bars.set_xlabel(f"right answers to {asked}, % (orange: below 90)")
     bars.grid(axis="x", alpha=0.3)
+    for result in results.values():
+        lengths = [tokens for tokens, _ in result.by_length]
+        points.plot(
+            lengths, [100 * right for _, right in result.by_length], color="tab:gray", alpha=0.4, lw=0.8
+        )
     points.scatter([result.mean_reasoning_tokens for result in results.values()], accuracies, s=14)
     points.set_ylim(-3, 103)
-    points.set_xlabel("mean length of the reasoning, tokens")
+    points.set_xlabel(
+        "length of the reasoning, tokens (points: means of families;\n"
+        "lines: thirds of each, from the shortest to the longest)"
+    )
     points.set_ylabel("right answers, %")
     points.grid(alpha=0.3)
     figure.savefig(path, dpi=110)

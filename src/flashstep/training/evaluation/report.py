@@ -1,7 +1,8 @@
 """What came of an evaluation: figures for each family, and every wrong answer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from statistics import fmean
 from typing import Any
 
@@ -37,13 +38,15 @@ class Outcome:
 class FamilyResult:
     """One family's figures: accuracy in [0, 1] over `n` items, reasoning length in tokens, the share of right
     answers whose reasoning leads to them (None = no checker, or none right), and the share of all items that
-    got a refusal instead of an answer."""
+    got a refusal instead of an answer. by_length: mean tokens of reasoning and accuracy of the third of the
+    items that reasoned least, of the next and of the last; empty of fewer than 30 items."""
 
     accuracy: float
     n: int
     mean_reasoning_tokens: float
     sound_traces: float | None = None
     false_refusals: float = 0.0
+    by_length: Sequence[tuple[float, float]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ class Report:
 
     def to_json(self) -> dict[str, dict[str, Any]]:
         """{family: {"accuracy": x, "n": n, "mean_reasoning_tokens": t, "sound_traces": s,
-        "false_refusals": r}}."""
+        "false_refusals": r, "by_length": [[t, x], ...]}}."""
         return {family: asdict(result) for family, result in self.results.items()}
 
     def table(self, asked: str = "held-out questions") -> Table:
@@ -118,7 +121,18 @@ def _result(outcomes: list[Outcome]) -> FamilyResult:
         mean_reasoning_tokens=fmean(outcome.reasoning_tokens for outcome in outcomes),
         sound_traces=fmean(checked) if checked else None,
         false_refusals=fmean(o.failure is not None and _is_false_refusal(o.failure) for o in outcomes),
+        by_length=_by_length(outcomes),
     )
+
+
+def _by_length(outcomes: list[Outcome]) -> list[tuple[float, float]]:
+    """Of three groups as large as each other, by length: mean tokens and accuracy."""
+    if len(outcomes) < 30:
+        return []
+    ordered = sorted(outcomes, key=lambda outcome: outcome.reasoning_tokens)
+    cuts = [len(ordered) * i // 3 for i in range(4)]
+    thirds = [ordered[start:end] for start, end in pairwise(cuts)]
+    return [(fmean(o.reasoning_tokens for o in t), fmean(o.failure is None for o in t)) for t in thirds]
 
 
 def _is_false_refusal(failure: Failure) -> bool:
