@@ -2,7 +2,7 @@
 
 Peers are looked for under one folder (`--peers`, FLASHSTEP_PEERS):
 
-    llamacpp-build/bin/llama-server   gguf/NAME-q8_0.gguf, gguf/NAME-q4_0.gguf
+    llamacpp-build/bin/llama-server   gguf/NAME-q8_0.gguf, gguf/NAME-q4_0.gguf, gguf/NAME-q4_k_m.gguf
     venv-vllm/bin/vllm                ckpt/NAME-step3p5-nolimit (routed clamps off: vLLM has no CPU kernel for
                                       them) and vllm_shim/, a plugin that makes vLLM run the rest
     venv-hf/bin/python                ckpt/NAME-step3p5
@@ -25,9 +25,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 from flashstep.bench.stream_client import complete_together
-from flashstep.engine.config import WeightFormat
+from flashstep.engine.config import EngineConfig, WeightFormat
 
 START_S, TURN_S = 400.0, 400.0
+MAX_DRAFTING_SEQUENCES = EngineConfig().max_drafting_sequences  # with more, drafts on and off are the same
 TRANSFORMERS_OUTPUT, TRANSFORMERS_PROMPT = 9, 8192
 _WORKER = Path(__file__).parent / "peer_transformers.py"
 
@@ -185,7 +186,7 @@ class TransformersEngine(Engine):
 
 def contestants(root: Path | None, model: Model, work: Work, threads: int) -> tuple[list[Engine], list[str]]:
     """The engines that can do this work, ours first, and a line about each that cannot."""
-    engines, missing = _ours(model, threads), []
+    engines, missing = _ours(model, work, threads), []
     for make in (_llama_servers, _vllm, _transformers):
         try:
             if root is None:
@@ -196,12 +197,12 @@ def contestants(root: Path | None, model: Model, work: Work, threads: int) -> tu
     return engines, missing
 
 
-def _ours(model: Model, threads: int) -> list[Engine]:
+def _ours(model: Model, work: Work, threads: int) -> list[Engine]:
     engines: list[Engine] = []
     for weight_format in ("int8", "int4"):
         if weight_format in get_args(WeightFormat):
             engines += [_flashstep(model, threads, weight_format, has_drafts=False)]
-    if model.has_real_drafts:
+    if model.has_real_drafts and work.output_tokens > 1 and work.streams <= MAX_DRAFTING_SEQUENCES:
         engines.append(_flashstep(model, threads, "int8", has_drafts=True))
     return engines
 
@@ -223,8 +224,8 @@ def _flashstep(model: Model, threads: int, weight_format: str, has_drafts: bool)
 def _llama_servers(root: Path, model: Model, work: Work, threads: int) -> list[Engine]:
     server = _needed(root / "llamacpp-build/bin/llama-server", "llama.cpp")
     engines = []
-    for quant, has_drafts in (("q8_0", False), ("q4_0", False), ("q8_0", True)):
-        if has_drafts and not model.has_real_drafts:
+    for quant, has_drafts in (("q8_0", False), ("q4_0", False), ("q4_k_m", False), ("q8_0", True)):
+        if has_drafts and not (model.has_real_drafts and work.output_tokens > 1):
             continue
         weights = _needed(root / f"gguf/{model.name}-{quant}.gguf", "llama.cpp")
         port = free_port()

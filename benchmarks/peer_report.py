@@ -108,18 +108,23 @@ def _ratios(rounds: list[dict[str, float]], engines: dict[str, Any]) -> Iterator
 
 
 def _of_ceiling(work: str, rounds: list[dict[str, float]], ceilings: dict[str, Any] | None) -> dict[str, Any]:
-    """Our int8 engine without drafting: bytes read over bandwidth, or multiply-adds over the int8 peak. A
+    """Our engines without drafting: bytes read over bandwidth, or multiply-adds over the int8 peak. A
     lower bound: the whole request counts, with HTTP, attention and (of one stream) the prompt."""
-    name = "flashstep int8"
-    values = [rates[name] for rates in rounds if name in rates]
-    if ceilings is None or not values or work == "32 streams":
+    if ceilings is None or work == "32 streams":
         return {}
-    rate = statistics.median(values)
-    if work == "1 stream":
-        share = rate * ceilings["int8_bytes_per_token"] / ceilings["memory_bytes_per_s"]
-        return {name: {"share": share, "ceiling": "memory bandwidth"}}
-    if "int8_macs_per_s" not in ceilings:
-        return {}
-    tiles = ceilings.get("tile_macs_per_s", 0.0)  # results of before AMX was used have none
-    share = rate * ceilings["macs_per_prompt_token"] / (tiles or ceilings["int8_macs_per_s"])
-    return {name: {"share": share, "ceiling": "int8 peak of tiles" if tiles else "int8 peak"}}
+    shares = {}
+    for weight_format in ("int8", "int4"):
+        name = f"flashstep {weight_format}"
+        values = [rates[name] for rates in rounds if name in rates]
+        per_token = f"{weight_format}_bytes_per_token"  # results of before 2026-12 have int8's alone
+        if not values:
+            continue
+        rate = statistics.median(values)
+        if work == "1 stream" and per_token in ceilings:
+            share = rate * ceilings[per_token] / ceilings["memory_bytes_per_s"]
+            shares[name] = {"share": share, "ceiling": "memory bandwidth"}
+        elif work != "1 stream" and "int8_macs_per_s" in ceilings:
+            tiles = ceilings.get("tile_macs_per_s", 0.0)  # results of before AMX was used have none
+            share = rate * ceilings["macs_per_prompt_token"] / (tiles or ceilings["int8_macs_per_s"])
+            shares[name] = {"share": share, "ceiling": "int8 peak of tiles" if tiles else "int8 peak"}
+    return shares

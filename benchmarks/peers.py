@@ -100,12 +100,12 @@ class Results:
 def measure_ceilings_of(results: Results, model: Model, threads: int) -> None:
     """Keep the best that was ever seen: a busy machine lowers a ceiling, nothing raises it."""
     config = ModelConfig.load(model.folder)
-    num_bytes = decode_bytes(config, "int8")
-    found = measure_ceilings(threads, num_bytes).to_json()
+    num_bytes = {name: decode_bytes(config, name) for name in ("int8", "int4")}
+    found = measure_ceilings(threads, num_bytes["int8"]).to_json()
     known = results.data["ceilings"].get(model.name, {})
     best = {key: max(value, known.get(key, value)) for key, value in found.items() if value is not None}
     results.data["ceilings"][model.name] = best | {
-        "int8_bytes_per_token": num_bytes,
+        **{f"{name}_bytes_per_token": number for name, number in num_bytes.items()},
         "macs_per_prompt_token": prefill_macs(config, 4096) / 4096,
     }
     results.save()

@@ -13,6 +13,7 @@ ENGINES = {
     "flashstep int8 + MTP": {"is_ours": True, "drafting": True},
     "llama-server q8_0": {"is_ours": False, "drafting": False},
     "llama-server q8_0 + MTP": {"is_ours": False, "drafting": True},
+    "flashstep int4": {"is_ours": True, "drafting": False},
 }
 
 
@@ -25,12 +26,12 @@ def peers(out: Path, *arguments: str) -> str:
     return run.stdout
 
 
-def stored(*rates: tuple[float, float, float, float]) -> dict[str, Any]:
+def stored(*rates: tuple[float, ...]) -> dict[str, Any]:
     rounds = [
         {"model": "m", "work": "1 stream", "round": i, "rates": dict(zip(ENGINES, row, strict=True))}
         for i, row in enumerate(rates)
     ]
-    ceilings = {"m": {"int8_bytes_per_token": 1000, "memory_bytes_per_s": 400_000.0}}
+    ceilings = {"m": {"int8_bytes_per_token": 1000, "int4_bytes_per_token": 500, "memory_bytes_per_s": 4e5}}
     return {"rounds": rounds, "engines": ENGINES, "missing": {"m, 1 stream": ["vLLM: not installed"]}} | {
         "ceilings": ceilings
     }
@@ -39,7 +40,9 @@ def stored(*rates: tuple[float, float, float, float]) -> dict[str, Any]:
 def test_ratios_are_taken_within_a_round(tmp_path: Path) -> None:
     out = tmp_path / "peers.json"
     # The medians of the rates alone would say 2.0; within the rounds it is 3, 2 and 3.
-    out.write_text(json.dumps(stored((300, 400, 100, 50), (200, 400, 100, 100), (60, 90, 20, 10))))
+    out.write_text(
+        json.dumps(stored((300, 400, 100, 50, 900), (200, 400, 100, 100, 600), (60, 90, 20, 10, 200)))
+    )
     text = peers(out, "--report-only")
     assert "flashstep int8 / llama-server q8_0: 3.00x (2.00-3.00, 3 rounds, drafting off/off)" in text
     assert (
@@ -47,6 +50,7 @@ def test_ratios_are_taken_within_a_round(tmp_path: Path) -> None:
     )
     assert "flashstep int8 / llama-server q8_0 + MTP" not in text, "without drafts against with drafts"
     assert "50% of memory bandwidth" in text
+    assert "75% of memory bandwidth" in text, "int4 reads half as much"
     assert "left out: vLLM: not installed" in text
     assert out.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
 
