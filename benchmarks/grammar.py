@@ -4,10 +4,15 @@ Writes random texts that several grammars allow, with the built-in model's vocab
 of the official size, and times what a sequence pays for each token: mask, its use on a row of logits, and
 the step of the matcher. The step is one decode step of the built-in model, one stream, without drafts.
 
-usage: python benchmarks/grammar.py [--model FOLDER] [--tokens 2000] [--threads 1] [--out FILE]
+Then whole answers through the engine, held to a schema and free, in turns: output tokens per second of 1 to
+32 streams, and of 32 one of which is held. A free batch makes several passes a step, a batch with one held
+answer in it makes one.
+
+usage: python benchmarks/grammar.py [--model FOLDER] [--tokens 2000] [--threads 1] [--rounds 5] [--out FILE]
 """
 
 import argparse
+import itertools
 import json
 import random
 import statistics
@@ -21,11 +26,14 @@ from provenance import provenance
 from flashstep.chat.answer_grammar import grammar_for
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.cli.model_path import resolve_model_path
+from flashstep.engine.config import EngineConfig
+from flashstep.engine.engine import Engine
 from flashstep.engine.grammar import CompiledGrammars
 from flashstep.engine.grammar_vocabulary import GrammarVocabulary
 from flashstep.engine.llm import LLM
+from flashstep.engine.loading import load_engine
 from flashstep.model.config import ModelConfig
-from flashstep.types import FREE, AnswerRule, SamplingParams, Tool
+from flashstep.types import FREE, AnswerRule, Request, SamplingParams, Tool
 
 OFFICIAL_SIZE = 128_815
 SCHEMA = {
@@ -47,6 +55,12 @@ RULES = {
     "a required call": (AnswerRule(required_tools=()), (TOOL,)),
     "free text, strict tool": (FREE, (TOOL,)),
 }
+
+
+# An answer that never ends by itself.
+ENDLESS = {"type": "array", "items": SCHEMA, "minItems": 10_000}
+BATCHES = ((1, 1), (8, 8), (32, 32), (32, 1))  # streams, and how many of them are held
+OUTPUT_TOKENS = 128
 
 
 def official_size_vocabulary() -> GrammarVocabulary:
@@ -133,8 +147,53 @@ def step_us(folder: Path, num_valid_tokens: int, threads: int) -> float:
     return min(times)
 
 
-def measure(folder: Path, num_tokens: int, threads: int) -> dict[str, Any]:
-    """Rows for both vocabularies, the built-in one with its share of a step."""
+def batch_rows(
+    folder: Path, vocabulary: GrammarVocabulary, threads: int, rounds: int
+) -> list[dict[str, Any]]:
+    """One row of figures for each kind of batch, with drafts allowed and without."""
+    grammar = grammar_for(AnswerRule(json_schema=ENDLESS), ())
+    assert grammar is not None
+    rows = []
+    for num_drafts in (0, 3):
+        config = EngineConfig(num_threads=threads, num_draft_tokens=num_drafts, prefix_cache=False)
+        engine = load_engine(
+            folder, config, num_valid_tokens=vocabulary.size, grammars=CompiledGrammars(vocabulary)
+        )
+        for streams, num_held in BATCHES:
+            rates: dict[str, list[float]] = {"free": [], "held": []}
+            for _ in range(rounds + 1):
+                rates["free"].append(tokens_per_s(engine, streams, 0, None))
+                rates["held"].append(tokens_per_s(engine, streams, num_held, grammar))
+            ratios = [held / free for free, held in list(zip(*rates.values(), strict=True))[1:]]
+            row = {"streams": streams, "held": num_held, "drafts_allowed": num_drafts > 0}
+            medians = {f"{name}_tokens_per_s": statistics.median(each[1:]) for name, each in rates.items()}
+            spread = {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}
+            rows.append(row | medians | {"ratio": spread})
+        engine.close()
+    return rows
+
+
+_numbers = itertools.count()
+
+
+def tokens_per_s(engine: Engine, streams: int, num_held: int, grammar: str | None) -> float:
+    """Output tokens of all streams per second, each of OUTPUT_TOKENS, greedy."""
+    params = SamplingParams(
+        temperature=0.0, max_tokens=OUTPUT_TOKENS, ignore_eos=True, repetition_guard=False
+    )
+    for i in range(streams):
+        prompt = tuple(20 + (7 * i + j) % 400 for j in range(32))
+        own = grammar if i < num_held else None
+        engine.add(Request(f"r{next(_numbers)}", "", prompt, params, engine.eos_token_ids, grammar=own))
+    num_tokens, started = 0, time.perf_counter()
+    while engine.has_work:
+        num_tokens += sum(len(output.token_ids) for _, output in engine.step())
+    assert num_tokens == streams * OUTPUT_TOKENS, num_tokens
+    return num_tokens / (time.perf_counter() - started)
+
+
+def measure(folder: Path, num_tokens: int, threads: int, rounds: int) -> dict[str, Any]:
+    """Rows for both vocabularies, the built-in one with its share of a step; then those of batches."""
     tokenizer = Tokenizer.load(folder)
     config = ModelConfig.load(folder)
     size = min(tokenizer.vocab_size, config.vocab_size)
@@ -156,6 +215,7 @@ def measure(folder: Path, num_tokens: int, threads: int) -> dict[str, Any]:
         "step_us": round(step, 1),
         "vocabulary_build_s": round(built_s, 2),
         "rows": rows + time_per_token(official, num_tokens),
+        "batches": batch_rows(folder, own, threads, rounds),
     }
 
 
@@ -167,9 +227,10 @@ def main() -> None:
     parser.add_argument("--model", type=Path)
     parser.add_argument("--tokens", type=int, default=2000)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
-    result = measure(resolve_model_path(args.model), args.tokens, args.threads)
+    result = measure(resolve_model_path(args.model), args.tokens, args.threads, args.rounds)
     print(f"a decode step of the built-in model: {result['step_us']:.0f} us")
     for row in result["rows"]:
         us, share = row["us_per_token"], row.get("share_of_step")
@@ -177,6 +238,14 @@ def main() -> None:
         print(
             f"{row['vocabulary']:>7} ids  {row['grammar']:<24} median {us['median']:>6.1f} us  "
             f"p99 {us['p99']:>7.1f} us  compiled in {row['compile_ms']:.1f} ms{beside}"
+        )
+    for row in result["batches"]:
+        ratio = row["ratio"]
+        drafts = "allowed" if row["drafts_allowed"] else "off"
+        print(
+            f"{row['streams']} streams, {row['held']} held, drafts {drafts}: "
+            f"{row['held_tokens_per_s']:,.0f} tokens/s beside {row['free_tokens_per_s']:,.0f}, "
+            f"{ratio['median']:.2f}x ({ratio['min']:.2f}-{ratio['max']:.2f})"
         )
     if args.out:
         report = provenance() | {"benchmark": "grammar", "threads": args.threads, **result}

@@ -8,8 +8,10 @@ import pytest
 
 from flashstep.bench.context import context_lengths
 from flashstep.bench.figure import Figure
+from flashstep.bench.offline import draft_facts
 from flashstep.bench.prompts import Prompts
 from flashstep.cli.main import main
+from flashstep.engine.metrics import Metrics
 from flashstep.kernels.cpu import HAS_AMX
 
 SMALL = (
@@ -39,16 +41,20 @@ def test_everything_is_measured_and_told_in_one_json_line(speaking_checkpoint, t
     assert result["model"] == "toy"
     assert result["ceilings"]["num_threads"] == result["engine"]["num_threads"] == 1
     assert list(figures_of(result)) == [
-        "first token, 1 stream", "decode, 1 stream", "output, 2 streams", "prefill, 40 tokens",
+        "first token, 1 stream", "decode, 1 stream", "waking, 1 row", "output, 2 streams",
+        "prefill, 40 tokens", "prefill, 40 tokens, answer goes on",
         "product, queries, keys, values", "product, an expert",
         "engine alone, 2 streams", "through HTTP, 2 streams", "HTTP / engine alone, 2 streams",
-        "first token through HTTP, 2 streams", "decode step behind 1024 tokens",
+        "first token through HTTP, 2 streams", "idle server", "loading", "decode step behind 1024 tokens",
         "decode step behind 1500 tokens",
     ]  # fmt: skip
+    decode, together = (figures_of(result)[name] for name in ("decode, 1 stream", "output, 2 streams"))
+    assert decode["drafting"] == ("acceptance_length" in decode["details"])
+    assert together["drafting"] == ("acceptance_length" in together["details"])
     for figure in result["figures"]:
         assert len(figure["samples"]) == 2
-        assert 0 < figure["min"] <= figure["median"] <= figure["max"]
-        assert figure["drafting"] == ("decode step" not in figure["name"])
+        assert figure["min"] <= figure["median"] <= figure["max"]
+        assert figure["min"] > 0 or figure["name"] in ("waking, 1 row", "idle server")
         assert any(figure["name"] in shown for shown in text)
 
 
@@ -76,7 +82,7 @@ def test_shares_of_the_ceilings_follow_from_bytes_and_multiply_adds(speaking_che
     [
         (("throughput", "--streams", "100"), "streams is 100; the engine computes 64 at once"),
         (("latency", "--prompt-tokens", "9000"), "prompt and output are 9008 tokens"),
-        (("prefill", "--long-prompt", "8192"), "the long prompt and a token of output are 8193 tokens"),
+        (("prefill", "--long-prompt", "8192"), "the long prompt and its output are 8197 tokens"),
         (("latency", "--out", "no/such/folder/result.json"), "no such folder as no/such/folder"),
         (("latency", "--out", "."), "--out .: that is a folder; name a file in it"),
         (("latency", "--kv-memory-mib", "1"), "raise kv_memory_bytes"),
@@ -126,6 +132,18 @@ def test_the_torch_runner_is_measured_alike(speaking_checkpoint, capsys) -> None
         assert (result["engine"]["runner"], result["engine"]["weight_format"]) == ("torch", "bf16")
         names += figures_of(result)
     assert names == [
-        "first token, 1 stream", "decode, 1 stream", "decode step behind 1024 tokens",
-        "decode step behind 1500 tokens",
+        "first token, 1 stream", "decode, 1 stream", "waking, 1 row", "loading",
+        "decode step behind 1024 tokens", "decode step behind 1500 tokens",
     ]  # fmt: skip
+
+
+def test_accepted_drafts_are_told_by_position() -> None:
+    before, after = Metrics.for_drafts(3), Metrics.for_drafts(3)
+    before.count_verification(3, 3)
+    for num_accepted in (3, 3, 1, 0):
+        after.count_verification(3, num_accepted)
+    assert draft_facts(before, before) == {}, "nothing was drafted in between"
+    assert draft_facts(before, after) == {
+        "acceptance_length": 1 + (6 + 1 - 3) / 3,
+        "acceptance_rate_by_position": [2 / 3, 1 / 3, 1 / 3],
+    }

@@ -2,6 +2,7 @@
 
 import json
 
+import httpx
 import pytest
 from openai import OpenAI
 
@@ -42,3 +43,18 @@ def test_a_tool_is_called_and_its_result_told(ask):
 def test_what_it_was_not_taught_is_refused(ask):
     answer = ask({"role": "user", "content": "What is the capital of France?"})
     assert answer.content.startswith("I cannot help with that.")
+
+
+def test_a_prompt_that_is_known_is_told_as_cached(builtin_url):
+    """In both places where clients look for it."""
+    system = {"role": "system", "content": "You are the assistant of a library. " * 12}
+    question = {"role": "user", "content": "How much is 3 + 4?"}
+    asked = {"model": "step-3.5-flash", "max_tokens": 1, "messages": [system, question]}
+    first, second = (
+        httpx.post(f"{builtin_url}/v1/chat/completions", json=asked, timeout=60).json()["usage"]
+        for _ in range(2)
+    )
+    assert first["prompt_tokens"] > 64
+    assert first["prompt_tokens_details"]["cached_tokens"] == first["cached_tokens"] < 64
+    assert second["prompt_tokens_details"]["cached_tokens"] == second["cached_tokens"]
+    assert 0.8 * second["prompt_tokens"] < second["cached_tokens"] < second["prompt_tokens"]

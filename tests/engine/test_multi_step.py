@@ -1,6 +1,7 @@
 """Steps of several passes: the compiled loop against its slow twin, the engine with and without it."""
 
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
@@ -172,10 +173,9 @@ def test_a_row_without_a_finite_best_logit_is_an_error(toy_config, toy_tensors, 
 
 
 @pytest.mark.parametrize("num_streams", [1, 3])
-@pytest.mark.parametrize("num_drafts", [0, 3])
 @pytest.mark.parametrize("wishes", [{"temperature": 0.0}, {"temperature": 1.0, "top_p": 0.9}])
-def test_the_built_in_model_answers_the_same_in_one_pass_and_in_several(
-    built_in_prompts, monkeypatch, num_streams, num_drafts, wishes
+def test_the_built_in_model_answers_the_same_in_one_pass_and_in_several_with_drafts_and_without(
+    built_in_prompts, monkeypatch, num_streams, wishes
 ):
     prompts = built_in_prompts(num_streams, seed=4)
     params = [SamplingParams(max_tokens=120, seed=i, **wishes) for i in range(num_streams)]
@@ -185,17 +185,19 @@ def test_the_built_in_model_answers_the_same_in_one_pass_and_in_several(
     monkeypatch.setattr(
         Runner, "decode", lambda self, *args: passes.append(args[1].num_passes) or decode_them(self, *args)
     )
-    found = []
-    for max_passes in (1, 8):
+    found, accepted = {}, {}
+    for num_drafts, max_passes in product((0, 3), (1, 8)):
         monkeypatch.setattr(Runner, "max_passes", max_passes)
         options = {"num_draft_tokens": num_drafts, "max_drafting_sequences": 8, "adaptive_drafting": False}
+        passes.clear()
         with LLM.load(resolve_model_path(None), num_threads=2, prefix_cache=False, **options) as llm:
             answers = llm.generate(prompts, params)
-            metrics = llm.engine.metrics
-        found.append(([(a.token_ids, a.finish_reason) for a in answers], metrics.num_accepted_by_position))
+            accepted[num_drafts, max_passes] = llm.engine.metrics.num_accepted_by_position
+        found[num_drafts, max_passes] = [(a.token_ids, a.finish_reason) for a in answers]
         assert (max(passes, default=1) > 1) == (max_passes > 1)
-    assert found[0] == found[1]
-    assert sum(found[0][1]) > 0 or num_drafts == 0
+    assert all(each == found[0, 1] for each in found.values())
+    assert accepted[3, 1] == accepted[3, 8]
+    assert sum(accepted[3, 1]) > 0
 
 
 def decoding(prompt_length=5, num_drafts=0, **params) -> Share:

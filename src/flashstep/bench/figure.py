@@ -8,8 +8,8 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """samples: one of each round, in `unit`. drafting: whether the engine was allowed to draft; where it
-    did, details tell how many of the drafts were accepted.
+    """samples: one of each round, in `unit`. drafting: whether drafts were verified; details may tell how
+    many of them were accepted.
 
     of_ceiling: ceiling -> median / ceiling, where that means something.
     details: further facts in JSON's types, e.g. the length of the prompt.

@@ -1,6 +1,7 @@
 """Measures what was asked for: ceilings first, then mode after mode, and all of it as one JSON object."""
 
 import datetime
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from importlib.metadata import version
@@ -31,6 +32,9 @@ def measure(
     """The figures of each mode as they come; `report` is called with a short line before each slow part."""
     if {"latency", "throughput", "prefill", "server"} & set(modes):
         yield from _measure_engine(settings, modes, ceilings, report)
+    if "latency" in modes:
+        report("measuring loading")
+        yield _measure_loading(settings)
     if "context" in modes:
         report("measuring context")
         yield from measure_context(settings)
@@ -55,6 +59,16 @@ def _measure_engine(
             if mode in modes:
                 report(f"measuring {mode}")
                 yield from measured[mode]()
+
+
+def _measure_loading(settings: Settings) -> Figure:
+    """From a checkpoint to an engine, weights packed and kernels compiled before."""
+    samples = []
+    for _ in range(settings.load.rounds):
+        start = time.perf_counter()
+        LLM.load(settings.folder, **asdict(settings.engine)).close()
+        samples.append(1e3 * (time.perf_counter() - start))
+    return Figure(name="loading", unit="ms", samples=samples, drafting=False)
 
 
 def _products(settings: Settings, ceilings: Ceilings) -> list[Figure]:

@@ -59,13 +59,20 @@ class Settings:
         if {"latency", "throughput", "server"} & set(modes):
             settings._check_length("prompt and output", load.prompt_tokens + load.output_tokens)
         if "prefill" in modes:
-            settings._check_length("the long prompt and a token of output", load.long_prompt + 1)
+            settings._check_length(
+                "the long prompt and its output", load.long_prompt + settings.enough_output
+            )
         return settings
 
     @property
     def is_drafting(self) -> bool:
         """Whether requests are drafted for."""
         return self.sizes.num_draft_tokens > 0
+
+    @property
+    def enough_output(self) -> int:
+        """Tokens of an answer that is worth drafting for; one where nothing is drafted."""
+        return 2 + self.sizes.num_draft_tokens if self.is_drafting else 1
 
     @property
     def capacity_tokens(self) -> int:
