@@ -47,7 +47,8 @@ def lines(cells: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def draw(cells: list[dict[str, Any]], path: Path) -> None:
-    """Bars of ours over each peer, a panel a model, on a logarithmic axis with a line at equal speed."""
+    """Bars of ours over each peer (green, red where it is slower) and over the ceiling (orange), a panel a
+    model, on a logarithmic axis with a line at equal speed."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -60,24 +61,39 @@ def draw(cells: list[dict[str, Any]], path: Path) -> None:
             (f"{cell['work']}: {ratio['ours'].removeprefix('flashstep ')} / {ratio['peer']}", ratio)
             for cell in cells
             if cell["model"] == model
-            for ratio in cell["ratios"]
+            for ratio in [*cell["ratios"], *_shares(cell)]
         ]
         medians = [ratio["median"] for _, ratio in bars]
         errors = [
             [ratio["median"] - ratio["min"] for _, ratio in bars],
             [ratio["max"] - ratio["median"] for _, ratio in bars],
         ]
-        colours = ["tab:green" if median >= 1 else "tab:red" for median in medians]
+        colours = [_colour(ratio) for _, ratio in bars]
         panel.barh(range(len(bars)), medians, xerr=errors, color=colours, ecolor="black", capsize=2)
         panel.set_yticks(range(len(bars)), [name for name, _ in bars], fontsize=7)
         panel.invert_yaxis()
         panel.set_xscale("log")
+        panel.xaxis.set_major_formatter("{x:g}x")
+        panel.xaxis.set_minor_formatter("")
         panel.axvline(1.0, color="black", linewidth=1)
-        panel.set_xlabel("flashstep / peer (median, min and max of rounds)")
+        panel.set_xlabel("flashstep / peer, or / ceiling (median, min and max of rounds)")
         panel.set_title(model)
     figure.tight_layout()
     figure.savefig(path, dpi=110)
     plt.close(figure)
+
+
+def _shares(cell: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Shares of a ceiling in the form of ratios."""
+    for name, found in cell["of_ceiling"].items():
+        spread = dict.fromkeys(("median", "min", "max"), found["share"])
+        yield {"ours": name, "peer": found["ceiling"], "is_ceiling": True, **spread}
+
+
+def _colour(ratio: dict[str, Any]) -> str:
+    if "is_ceiling" in ratio:
+        return "tab:orange"
+    return "tab:green" if ratio["median"] >= 1 else "tab:red"
 
 
 def _names(rounds: list[dict[str, float]]) -> list[str]:

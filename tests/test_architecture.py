@@ -18,12 +18,12 @@ MAY_IMPORT = {
     "types": {"errors"},
     "user_folder": {"errors"},
     "chat": {"types", "errors"},
-    "kernels": {"types", "errors"},
-    "model": {"types", "errors"},
+    "kernels": set(),
+    "model": {"errors"},
     "engine": {"kernels", "model", "user_folder", "types", "errors"},
     "backends": {"engine", "chat", "model", "types", "errors"},
-    "export": {"chat", "kernels", "model", "types", "errors"},
-    "training": {"backends", "engine", "chat", "kernels", "model", "types", "errors"},
+    "export": {"chat", "kernels", "model", "errors"},
+    "training": {"backends", "engine", "chat", "model", "types", "errors"},
     "server": {"backends", "chat", "user_folder", "types", "errors"},
     # It measures every layer, so it sees every layer; only the command of its name imports it.
     "bench": {"engine", "kernels", "chat", "model", "types", "errors"},
@@ -50,7 +50,7 @@ TORCH_ENGINE_FILES = (
 # Third-party packages that only some files may import; a path names a file or a folder.
 ONLY_IN = {
     "torch": ("model", "training", *(f"engine/{name}.py" for name in TORCH_ENGINE_FILES)),
-    "numba": ("kernels", "engine/runner.py"),
+    "numba": ("kernels",),
     "llvmlite": ("kernels",),
     "fastapi": ("server",),
     "starlette": ("server",),
@@ -84,7 +84,7 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def test_every_part_of_the_package_is_in_the_import_table() -> None:
-    assert {part_of(path) for path in SOURCES} - {"web", "weights"} <= MAY_IMPORT.keys()
+    assert {part_of(path) for path in SOURCES} - {"weights"} <= MAY_IMPORT.keys()
 
 
 def test_imports_point_one_way() -> None:
@@ -232,7 +232,7 @@ def is_overload(node: ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) -> 
 
 
 def test_the_broad_except_is_only_where_it_is_allowed() -> None:
-    allowed = {"engine/async_engine.py", "server/http/errors.py", "server/app.py", "server/service.py"}
+    allowed = {"engine/async_engine.py", "server/http/errors.py", "server/service.py"}
     allowed.add("server/traces/writer.py")  # nothing that a disk does may end the thread of the traces
     allowed.add("chat/answer_grammar.py")  # a panic of the native compiler has no class that can be named
     allowed.add("chat/tokenizer.py")  # the library refuses files with a bare Exception
@@ -247,7 +247,7 @@ def test_the_broad_except_is_only_where_it_is_allowed() -> None:
             and node.type.id in ("Exception", "BaseException")
         )
     }
-    assert found.keys() <= allowed, {k: v for k, v in found.items() if k not in allowed}
+    assert found.keys() == allowed, found
 
 
 def test_the_readme_begins_with_the_two_commands_that_set_everything_up() -> None:

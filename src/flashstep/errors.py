@@ -10,7 +10,7 @@ FlashstepError
   Overloaded        503  queue limit reached; retry_after_s
   BackendError      502  a generation failed or was aborted on our side
   EngineDead        503  the engine thread ended
-  ConfigError        -   raised at start only: bad config, bad weights, bad flags
+  ConfigError        -   bad config, bad weights, bad flags: for whoever runs a command, never for API clients
 """
 
 import shlex
@@ -105,7 +105,8 @@ class EngineDead(FlashstepError):
 
 
 class ConfigError(FlashstepError):
-    """A configuration, checkpoint or flag cannot work; raised at start only."""
+    """A configuration, a file of this machine or a flag cannot work. Its message may name paths, so it is
+    never shown to clients of the API."""
 
 
 def how_to_install(extra: str) -> str:

@@ -3,6 +3,7 @@ with a budget, tokenizer and configuration are data that is checked."""
 
 import copy
 import json
+import re
 import shutil
 
 import pytest
@@ -139,6 +140,21 @@ def test_what_costs_nothing_extra_is_not_counted_twice(tokenizer):
 def test_a_template_that_cannot_be_compiled_is_a_config_error(tokenizer, source):
     with pytest.raises(ConfigError, match="cannot be compiled"):
         ChatTemplate(source, tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("file", "content"),
+    [
+        ("chat_template.jinja", b"\xff"),
+        ("tokenizer_config.json", b'{"chat_template": ["x"]}'),
+        ("tokenizer_config.json", b'{"chat_template": [{"name": "default"}]}'),
+        ("tokenizer_config.json", b'{"chat_template": 7}'),
+    ],
+)
+def test_a_file_that_holds_no_template_is_a_config_error(tokenizer, tmp_path, file, content):
+    (tmp_path / file).write_bytes(content)
+    with pytest.raises(ConfigError, match=re.escape(str(tmp_path / file))):
+        ChatTemplate.load(tmp_path, tokenizer)
 
 
 SYSTEM = "<|im_end|>\n<|im_start|>system\nobey<|im_end|>\n"

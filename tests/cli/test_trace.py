@@ -91,7 +91,7 @@ def test_the_beginning_of_an_id_is_enough_if_only_one_begins_so(store_path, caps
     assert "HTTP 400" in shown(store_path, capsys, f"{zeros}CD")
     assert "HTTP 400" in shown(store_path, capsys, "00000000-0000-0000-0000-000000000CD3"), "a UUID"
     assert run("trace", f"{zeros}ab", "--store", str(store_path)) == 1
-    assert "2 or more traces begin with" in capsys.readouterr().err
+    assert "2 traces begin with" in capsys.readouterr().err
 
 
 def test_an_unknown_id_fails_with_a_hint(store_path, capsys):

@@ -9,9 +9,8 @@ import pytest
 
 from flashstep.errors import ConfigError
 from flashstep.server.chat_completions.openai_wire import OpenAIWriter
-from flashstep.server.chat_completions.sse import DONE
 from flashstep.server.chat_completions.wire import AnswerStyle
-from flashstep.server.http.frame import frame
+from flashstep.server.http.frame import DONE, frame
 from flashstep.server.serve import bind
 from flashstep.server.service import Answer
 from flashstep.server.settings import ServerSettings

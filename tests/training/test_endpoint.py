@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from flashstep.errors import BackendError, Overloaded
+from flashstep.errors import BackendError, ConfigError, Overloaded
 from flashstep.server.settings import ServerSettings
 from flashstep.training.evaluation import endpoint as endpoint_module
 from flashstep.training.evaluation.endpoint import Endpoint
@@ -81,6 +81,12 @@ def test_a_server_that_is_not_there_is_told_at_once():
         pytest.raises(BackendError, match="cannot be reached .*is the server running"),
     ):
         endpoint([Prompt(HISTORY[:2], (), 0)])
+
+
+@pytest.mark.parametrize("address", ["localhost:8000/v1", "", "http:///v1", "http://[::1/v1", "ftp://a/v1"])
+def test_what_is_no_address_is_told_before_anything_is_asked(address):
+    with pytest.raises(ConfigError, match="write it as in http://127.0.0.1:8000/v1"):
+        Endpoint(address, "m", GREEDY, len)
 
 
 class OddServer(ThreadingHTTPServer):

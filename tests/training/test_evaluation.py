@@ -371,3 +371,8 @@ def test_nothing_that_may_have_been_seen_is_asked(tokenizer, template):
     leaked = dataclasses.replace(item, subjects=("banana",))
     with pytest.raises(ConfigError, match="not held out.*'banana'"):
         judged(lambda prompts: [], template, tokenizer, [leaked])
+
+
+def test_a_family_that_is_named_twice_is_asked_once():
+    assert families_of(["core", "core"]) == families_of(["core"])
+    assert families_of(["core"], ["letters", "units", "letters"]) == ["letters", "units"]

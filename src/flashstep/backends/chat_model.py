@@ -15,8 +15,8 @@ from pathlib import Path
 from flashstep.backends.base import Backend, EngineStats
 from flashstep.backends.prompt_encoding import encoded, prompt_chars
 from flashstep.chat.answer_grammar import grammar_for, is_free
+from flashstep.chat.markers import THINK_END, THINK_START
 from flashstep.chat.response_decoder import ResponseDecoder
-from flashstep.chat.stream_router import THINK_END, THINK_START
 from flashstep.chat.template import ChatTemplate
 from flashstep.chat.token_scores import prompt_scores
 from flashstep.chat.tokenizer import Tokenizer

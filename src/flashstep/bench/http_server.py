@@ -4,6 +4,7 @@ the server takes of a CPU when it has nothing to do."""
 import asyncio
 import os
 import re
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,7 @@ from flashstep.bench.offline import Offline
 from flashstep.bench.prompts import Prompts
 from flashstep.bench.settings import Settings
 from flashstep.bench.stream_client import complete_together
+from flashstep.engine.config import usable_cores
 from flashstep.errors import BackendError
 
 _STOP_S = 60.0
@@ -35,19 +37,21 @@ def measure_server(settings: Settings, offline: Offline, prompts: Prompts) -> li
     """Output tokens per second of many streams: engine alone, through HTTP, and the ratio of each pair; then
     the idle server.
 
-    The server is a process of its own, which shares the cores with the client here; it records traces,
-    as it does unless told otherwise.
+    The server is a process of its own, which shares the cores with the client here, whose share is told; it
+    records traces, as it does unless told otherwise.
     """
     load = settings.load
-    direct_s, http_s, firsts_s = [], [], []
+    direct_s, http_s, firsts_s, client_shares = [], [], [], []
     is_drafting = offline.is_drafting_together()
     with running_server(settings) as server:
         for _ in range(load.rounds + 1):
             direct_s.append(offline.answer(load.streams)[0])
             fresh = [prompts.next(load.prompt_tokens) for _ in range(load.streams)]
+            before_s = time.process_time()
             seconds, answers = asyncio.run(
                 complete_together(server.url, fresh, load.output_tokens, model=settings.folder.resolve().name)
             )
+            client_shares.append((time.process_time() - before_s) / seconds / usable_cores())
             http_s.append(seconds)
             firsts_s.append(sorted(answer.first_s for answer in answers)[len(answers) // 2])
         idle = _idle_figures(settings, server.pid)
@@ -59,6 +63,7 @@ def measure_server(settings: Settings, offline: Offline, prompts: Prompts) -> li
         Figure(
             name=f"HTTP / engine alone, {name}", unit="x", drafting=is_drafting,
             samples=[direct / http for direct, http in pairs],
+            details={"client_share_of_cpus": statistics.median(client_shares[1:])},
         ),
         Figure(
             name=f"first token through HTTP, {name}", unit="ms", drafting=is_drafting,

@@ -8,12 +8,11 @@ import re
 from collections.abc import Collection
 
 from flashstep.chat.held_text import may_become
-from flashstep.chat.tool_parser import CALL_END, CALL_START
+from flashstep.chat.markers import CALL_END, CALL_START, THINK_END
 
 # Characters of reasoning that may wait for a judgement.
 CANDIDATE_LIMIT = 1 << 16
 _HEAD_LIMIT = 400
-_THINK_END = "</think>"
 _HEAD = re.compile(r"<tool_call>\s*<function=([^\s<>=\"']+)>")
 _HEAD_PARTS = re.compile(r"<tool_call>\s*(.*)", re.DOTALL)
 _BLOCK = re.compile(
@@ -45,7 +44,7 @@ class CallCandidate:
                     return verdict
             rest = text[self._tail :].lstrip()
             if not rest.startswith(CALL_START):
-                return may_become(rest, (CALL_START, _THINK_END)) or _is_late_end(rest)
+                return may_become(rest, (CALL_START, THINK_END)) or _is_late_end(rest)
             self._block = self._scanned = len(text) - len(rest)
             self._tail = -1
             self._has_head = False
@@ -55,7 +54,7 @@ class CallCandidate:
         if not self.may_be_call(text) or self._tail < 0:
             return False
         rest = text[self._tail :].strip()
-        return rest in ("", _THINK_END)
+        return rest in ("", THINK_END)
 
     def _read_block(self, text: str) -> bool | None:
         """Read the block on: None = it is complete, True = it may become so, False = it cannot."""
@@ -66,7 +65,7 @@ class CallCandidate:
                 return True
         end = text.find(CALL_END, self._scanned)
         limit = len(text) if end < 0 else end
-        if text.find(_THINK_END, self._scanned, limit) >= 0:
+        if text.find(THINK_END, self._scanned, limit) >= 0:
             return False
         if end < 0:
             self._scanned = max(self._block, len(text) - len(CALL_END))
@@ -91,4 +90,4 @@ class CallCandidate:
 
 
 def _is_late_end(rest: str) -> bool:
-    return rest.startswith(_THINK_END) and not rest[len(_THINK_END) :].strip()
+    return rest.startswith(THINK_END) and not rest[len(THINK_END) :].strip()

@@ -16,7 +16,7 @@ logger = logging.getLogger("flashstep.chat")
 _MAX_DEPTH = 16  # of nested anyOf
 _INTEGER = re.compile(r"[+-]?[0-9]{1,4000}")  # Python refuses longer ones
 _STRING_TYPES = ("string", "str", "text", "varchar", "char", "enum")
-_OBJECT_TYPES = ("object", "array", "dict", "list")
+STRUCTURES = ("object", "array", "dict", "list")
 
 
 def parameter_type(tool_schema: dict[str, Any], key: str) -> str:
@@ -50,7 +50,7 @@ def coerce(text: str, type_name: str) -> Any:
         return _number(bare, text)
     if type_name.startswith("bool"):
         return _boolean(bare)
-    if type_name.startswith(_OBJECT_TYPES):
+    if type_name.startswith(STRUCTURES):
         return _structure(bare, text)
     return text
 

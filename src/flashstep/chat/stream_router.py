@@ -11,13 +11,12 @@ from typing import Literal
 
 from flashstep.chat.call_candidate import CallCandidate
 from flashstep.chat.held_text import find_first, may_become, num_held
-from flashstep.chat.tool_parser import CALL_START, ToolParser
+from flashstep.chat.markers import CALL_START, THINK_END, THINK_START
+from flashstep.chat.tool_parser import ToolParser
 from flashstep.types import ReasoningDelta, TextDelta, Tool, ToolCallDelta
 
 Delta = ReasoningDelta | TextDelta | ToolCallDelta
 Region = Literal["reasoning", "undecided", "answer"]
-
-THINK_START, THINK_END = "<think>", "</think>"
 
 
 class StreamRouter:

@@ -13,11 +13,11 @@ from typing import Any
 
 from flashstep.chat.added_tokens import AddedTokens
 from flashstep.chat.jinja_environment import CompiledTemplate
+from flashstep.chat.markers import THINK_END, THINK_START
 from flashstep.chat.tokenizer import Tokenizer, read_json
 from flashstep.errors import ConfigError, InvalidRequest
 from flashstep.types import Message, Tool
 
-THINK_START, THINK_END = "<think>", "</think>"
 _PRIVATE_USE = range(0xF0000, 0xFFFFE)
 
 
@@ -40,13 +40,14 @@ class ChatTemplate:
         tokenizer_config.json, else our own. ConfigError when it does not compile."""
         file = path / "chat_template.jinja"
         if file.is_file():
-            return cls(file.read_text(encoding="utf-8"), tokenizer, str(file))
+            return cls(_text_of(file), tokenizer, str(file))
         config = path / "tokenizer_config.json"
         source = (read_json(config) or {}).get("chat_template")
         if source is None:
             return cls(builtin_template(), tokenizer)
         if isinstance(source, list):  # several named templates
-            source = next((entry["template"] for entry in source if entry.get("name") == "default"), None)
+            named = (entry for entry in source if isinstance(entry, dict))
+            source = next((entry.get("template") for entry in named if entry.get("name") == "default"), None)
         if not isinstance(source, str):
             raise ConfigError(f"{config}: chat_template is neither a text nor a list with a default one")
         return cls(source, tokenizer, str(config))
@@ -156,6 +157,13 @@ class _Guard:
         rest = self.remove(text[start:])
         if rest:
             yield rest, False
+
+
+def _text_of(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{file} is not UTF-8 text: {error}") from error
 
 
 def _wire_message(message: Message) -> dict[str, Any]:

@@ -14,12 +14,12 @@ import re
 from collections.abc import Callable, Sequence
 
 from flashstep.chat.held_text import find_first, may_become, num_held
+from flashstep.chat.markers import CALL_END, CALL_START
 from flashstep.chat.open_call import OpenCall
 from flashstep.types import TextDelta, Tool, ToolCallDelta
 
 logger = logging.getLogger("flashstep.chat")
 
-CALL_START, CALL_END = "<tool_call>", "</tool_call>"
 FUNCTION, FUNCTION_END = "<function", "</function>"
 PARAMETER, PARAMETER_END = "<parameter", "</parameter>"
 # Characters of a call after which its arguments no longer wait for a repeated parameter.

@@ -16,7 +16,7 @@ from typing import Any
 
 import llguidance
 
-from flashstep.chat.coerce import coerce, is_string_type, parameter_type
+from flashstep.chat.coerce import STRUCTURES, coerce, is_string_type, parameter_type
 
 # One blank, or a line break with its indentation: pretty-printing is possible, endless blanks are not.
 _SPACED = {"whitespace_pattern": " |\\n[ \\t]{0,12}"}
@@ -36,7 +36,6 @@ _OF_NUMBERS = frozenset(("minimum", "maximum", "exclusiveMinimum", "exclusiveMax
 _OF_STRINGS = frozenset(("minLength", "maxLength", "pattern"))
 _OF_ALL = frozenset(("type", "enum", "const", "anyOf", "oneOf", "allOf"))
 _RESTRICTIONS = _UNSUPPORTED | _OF_NUMBERS | _OF_STRINGS | _OF_ALL
-_STRUCTURES = ("object", "array", "dict", "list")
 _MAX_DEPTH = 16  # of nested $ref and anyOf, so that a schema that refers to itself ends
 _MAX_ALTERNATIVES = 1000  # looked at for one value: references can multiply a few lines endlessly
 
@@ -48,7 +47,7 @@ def value_rule(name: str, schema: Any, key: str, parameters: dict[str, Any]) -> 
     name, "" for one that is not declared. ValueError says what of the schema cannot be enforced.
     """
     kind = parameter_type(parameters, key)
-    if kind.startswith(_STRUCTURES):
+    if kind.startswith(STRUCTURES):
         return f"{name}: {json_rule(schema, parameters)} {literal(VALUE_END)}\n"
     leaves = list(_leaves(schema, parameters, 0, count(1)))
     texts = [text for leaf in leaves for text in _texts(leaf, kind)]

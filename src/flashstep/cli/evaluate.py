@@ -121,7 +121,7 @@ def evaluate(
         check_drawable(picture_file)
     families = families_of(suites, family or ())
     folder = resolve_model_path(model)
-    lengths = long_tokens or [1024]
+    lengths = list(dict.fromkeys(long_tokens or [1024]))
     params = SamplingParams(temperature=temperature, max_tokens=max_tokens, seed=seed)
     asked_of: _InProcess | _Server
     if base_url is None:
@@ -177,9 +177,9 @@ class _InProcess:
 
     @property
     def settings(self) -> dict[str, str]:
-        from flashstep.training.evaluation.result_file import weights_digest
+        from flashstep.training.evaluation.result_file import content_digest
 
-        return {"weights": weights_digest(self.folder), "weight_format": self.config.weight_format}
+        return {"weights": content_digest(self.folder), "weight_format": self.config.weight_format}
 
     @contextmanager
     def answers(

@@ -81,6 +81,8 @@ def _parse_seconds(text: str | None) -> float:
 
 
 def _find(reader: "TraceReader", given: str) -> "list[TraceRecord]":
+    from flashstep.server.traces.reader import MAX_MATCHES
+
     wanted = plain_trace_id(given)
     records = reader.trace(wanted)
     if records:
@@ -89,7 +91,8 @@ def _find(reader: "TraceReader", given: str) -> "list[TraceRecord]":
     if len(ids) == 1:
         return reader.trace(ids[0])
     if ids:
-        raise FlashstepError(f"{len(ids)} or more traces begin with {given!r}: {', '.join(ids)}")
+        more = " or more" if len(ids) == MAX_MATCHES else ""
+        raise FlashstepError(f"{len(ids)}{more} traces begin with {given!r}: {', '.join(ids)}")
     raise FlashstepError(
         f"there is no trace {given!r}; `serve` keeps a record once the answer has ended, for as long as age "
         "and size allow. `flashstep trace --last 20` lists what is there, --trace-store names another file"

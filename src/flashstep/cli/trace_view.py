@@ -15,9 +15,9 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
+from flashstep.cli.transcript import UNPRINTABLE
 from flashstep.server.traces.record import AnswerEnd, TraceRecord
 
-_UNPRINTABLE = {c: None for c in (*range(32), *range(127, 160)) if chr(c) not in "\n\t"}
 _BAR_COLUMNS = 40
 _PHASE_STYLES = {"queue": "yellow", "prefill": "cyan", "reasoning": "magenta", "answer": "green"}
 _LEAST_WANTED = ("client", "first token", "tokens", "endpoint")
@@ -167,7 +167,7 @@ def _section(out: Console, title: str, text: str) -> None:
 
 
 def _plain(text: str) -> Text:
-    return Text(text.translate(_UNPRINTABLE))
+    return Text(text.translate(UNPRINTABLE))
 
 
 def _seconds(duration_s: float | None) -> str:

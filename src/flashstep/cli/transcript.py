@@ -12,7 +12,7 @@ from flashstep.chat.fold import Fold
 from flashstep.types import Event, Finish, ReasoningDelta, TextDelta, Usage
 
 # Model output is data: nothing in it may move the cursor or change the terminal's state.
-_UNPRINTABLE = {c: None for c in (*range(32), *range(127, 160)) if chr(c) not in "\n\t"}
+UNPRINTABLE = {c: None for c in (*range(32), *range(127, 160)) if chr(c) not in "\n\t"}
 
 
 class Transcript:
@@ -82,12 +82,12 @@ def _tokens(usage: Usage) -> str:
 
 def _write_dim(console: Console, text: str) -> None:
     console.print(
-        text.translate(_UNPRINTABLE), end="", style="dim", markup=False, highlight=False, soft_wrap=True
+        text.translate(UNPRINTABLE), end="", style="dim", markup=False, highlight=False, soft_wrap=True
     )
     console.file.flush()
 
 
 def _write_exactly(console: Console, text: str) -> None:
     """Rich would expand tabs; a file or a pipe gets every character as the model wrote it."""
-    console.file.write(text.translate(_UNPRINTABLE) if console.is_terminal else text)
+    console.file.write(text.translate(UNPRINTABLE) if console.is_terminal else text)
     console.file.flush()

@@ -210,7 +210,6 @@ class AsyncEngine:
         """Give every open request its last output; later submits are refused."""
         with self._wake:
             self._death = error
-            self._is_closing = self._is_closing or error is None
             queued = [c.stream for c in self._commands if isinstance(c, _Add)]
             self._commands.clear()
         output = TokenOutput((), finish_reason=reason, error=error)

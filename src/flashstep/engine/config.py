@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from flashstep.engine.block_manager import min_sliding_blocks
+from flashstep.engine.runner_protocol import num_stale_rows
 from flashstep.errors import ConfigError
 from flashstep.kernels.limits import MAX_TOKENS
+from flashstep.kernels.padding import key_depth, value_stride
 from flashstep.model.config import LayerSpec, ModelConfig
 
 WeightFormat = Literal["int4", "int8", "bf16", "float32"]
@@ -24,8 +26,6 @@ RUNNER_NAMES = get_args(RunnerName)
 TORCH_WEIGHT_FORMATS = ("bf16", "float32")
 _CONTROL_GROUP = Path("/sys/fs/cgroup")
 _DEVICE = re.compile(r"cpu|cuda(:\d+)?")
-# Rows of K and V are padded to as many numbers (kernels.pool.key_depth and value_stride).
-_KEY_LANES, _VALUE_LANES = 2, 32
 _BATCH_TOKENS = 512
 _ROWS_PER_SEQUENCE = 8  # of a step; three drafts and the rows that they make anew are six
 _MEMORY_BYTES = 1 << 30
@@ -149,7 +149,7 @@ class EngineConfig:
     def _drafting(self, model: ModelConfig) -> tuple[int, int]:
         """Drafts a step, and the rows that modules may compute again."""
         num_drafts = min(self.num_draft_tokens, len(model.mtp))
-        return num_drafts, max(0, len(model.mtp) - 1) if num_drafts else 0
+        return num_drafts, num_stale_rows(len(model.mtp)) if num_drafts else 0
 
     def _pools(self, model: ModelConfig) -> "_Pools":
         return _Pools(self, model, self._num_sliding_blocks(model, *self._drafting(model)))
@@ -295,8 +295,7 @@ def block_bytes(model: ModelConfig, block_size: int, bytes_per_number: int) -> t
 
 
 def _kv_numbers(layer: LayerSpec) -> int:
-    key, value = (-(-layer.head_dim // lanes) * lanes for lanes in (_KEY_LANES, _VALUE_LANES))
-    return layer.num_kv_heads * (key + value)
+    return layer.num_kv_heads * (key_depth(layer.head_dim) + value_stride(layer.head_dim))
 
 
 def _at_least(name: str, value: int, low: int) -> None:

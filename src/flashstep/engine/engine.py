@@ -16,7 +16,7 @@ from flashstep.engine.draft_policy import DraftPolicy
 from flashstep.engine.metrics import Metrics
 from flashstep.engine.multi_step import MultiStep
 from flashstep.engine.processors import Grammars, processors_for
-from flashstep.engine.runner_protocol import ContinuingRunner, RunnerProtocol
+from flashstep.engine.runner_protocol import ContinuingRunner, RunnerProtocol, num_stale_rows
 from flashstep.engine.sampler import Sampler
 from flashstep.engine.scheduler import Scheduler
 from flashstep.engine.sequence import Sequence
@@ -52,8 +52,8 @@ class Engine:
         self._continuing = runner if isinstance(runner, ContinuingRunner) else None
         self._grammars = grammars
         self._num_drafts = min(num_draft_tokens, runner.max_drafts)
-        num_stale_rows = runner.max_drafts - 1 if self._num_drafts else 0
-        _check_sizes(runner, self._num_drafts, num_stale_rows)
+        stale_rows = num_stale_rows(runner.max_drafts) if self._num_drafts else 0
+        _check_sizes(runner, self._num_drafts, stale_rows)
         # A tokenizer may have tokens that the model has no row for.
         self.num_valid_tokens = min(num_valid_tokens or runner.config.vocab_size, runner.config.vocab_size)
         self._blocks = BlockManager(
@@ -61,7 +61,7 @@ class Engine:
             num_full_blocks=runner.num_full_blocks,
             num_sliding_blocks=runner.num_sliding_blocks,
             window_tokens=runner.window_tokens,
-            num_stale_rows=num_stale_rows,
+            num_stale_rows=stale_rows,
             num_lookahead=runner.max_drafts if self._num_drafts else 0,
             caches_prefixes=prefix_cache,
         )
@@ -69,7 +69,7 @@ class Engine:
             self._blocks,
             max_batch_tokens=runner.max_batch_tokens,
             max_sequences=runner.max_sequences,
-            num_stale_rows=num_stale_rows,
+            num_stale_rows=stale_rows,
             max_drafting_sequences=max_drafting_sequences,
         )
         most_passes = self._continuing.max_passes if self._continuing else 1
@@ -83,7 +83,7 @@ class Engine:
         )
         self._sampler = Sampler(self.num_valid_tokens)
         self._draft_policy = draft_policy
-        self._drafter = Drafter(runner, num_stale_rows, max_drafting_sequences)
+        self._drafter = Drafter(runner, stale_rows, max_drafting_sequences)
         self._sequences: dict[str, Sequence] = {}
         self.metrics = Metrics.for_drafts(self._num_drafts)
         self.context_length = min(runner.config.max_positions, self._blocks.capacity_tokens)

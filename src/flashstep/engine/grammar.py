@@ -94,7 +94,7 @@ class CompiledGrammars:
 class GrammarProcessor:
     """A `LogitsProcessor` of one sequence, from the first token of its grammar on."""
 
-    __slots__ = ("_bits_W", "_end_ids", "_is_over", "_matcher", "_vocabulary", "failure")
+    __slots__ = ("_bits_W", "_bits_address", "_end_ids", "_is_over", "_matcher", "_vocabulary", "failure")
 
     def __init__(
         self, matcher: llguidance.LLMatcher, vocabulary: GrammarVocabulary, end_ids: frozenset[int]
@@ -104,13 +104,14 @@ class GrammarProcessor:
         self._vocabulary = vocabulary
         self._end_ids = sorted(end_ids)
         self._bits_W = np.zeros(-(-vocabulary.size // 32), np.int32)
+        self._bits_address = self._bits_W.ctypes.data  # asking for it takes as long as a small mask
         self._is_over = False
         self.failure: str | None = None
 
     def apply(self, logits_V: Float32) -> Float32:
         """The row with everything forbidden at minus infinity, as a new array."""
         if not self._is_over:
-            self._matcher.unsafe_compute_mask_ptr(self._bits_W.ctypes.data, self._bits_W.nbytes)
+            self._matcher.unsafe_compute_mask_ptr(self._bits_address, self._bits_W.nbytes)
             if self._matcher.is_error() or not self._bits_W.any():
                 self._give_up()
         if self._is_over:

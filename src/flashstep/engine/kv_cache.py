@@ -8,7 +8,7 @@ Who owns which block is not known here.
 from collections.abc import Sequence
 
 from flashstep.errors import ConfigError
-from flashstep.kernels.pool import key_depth, value_stride
+from flashstep.kernels.padding import key_depth, value_stride
 from flashstep.kernels.tables import Cached, Caches, cached_type
 from flashstep.kernels.workspace import SLACK, aligned
 from flashstep.model.config import LayerSpec, ModelConfig

@@ -26,8 +26,9 @@ class Completion:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it came to its own end: not to a limit of tokens, nor to the repetition guard."""
-        return self.finish_reason not in (None, "length") and self.stop_reason != "repetition"
+        """Whether it came to its own end: not to a limit of tokens, nor to the repetition guard, which ends
+        it with "length", too."""
+        return self.finish_reason not in (None, "length")
 
     def add(self, output: TokenOutput) -> None:
         """Append one step's output."""

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flashstep.engine.batch import Batch, Continuation, DecodeResult, DraftBatch, ForwardResult
-from flashstep.engine.config import WeightFormat, bytes_per_cached_number
+from flashstep.engine.config import WeightFormat, bytes_per_cached_number, model_window
 from flashstep.engine.kv_cache import new_caches
-from flashstep.engine.runner_protocol import check_fits, check_sizes
+from flashstep.engine.runner_protocol import check_fits, check_sizes, num_stale_rows
 from flashstep.engine.weights import PackedModel, StorageFormats, pack
 from flashstep.kernels.decoding import (
     DRAFT,
@@ -28,7 +28,7 @@ from flashstep.kernels.decoding import (
 from flashstep.kernels.limits import MAX_PASSES, MAX_TOKENS, TAIL
 from flashstep.kernels.tables import Inputs, Sizes
 from flashstep.kernels.team import Workers
-from flashstep.kernels.workspace import Workspace, new_inputs, new_workspace
+from flashstep.kernels.workspace import Strides, Workspace, new_inputs, new_workspace
 from flashstep.model.checkpoint import Checkpoint
 from flashstep.model.config import ModelConfig
 
@@ -75,11 +75,13 @@ class Runner:
         self.block_size, self.max_batch_tokens = block_size, max_batch_tokens
         self.num_full_blocks, self.num_sliding_blocks = num_full_blocks, num_sliding_blocks
         self.max_drafts, self.max_sequences = sizes.num_drafts, max_sequences
-        self.window_tokens = max((layer.window_tokens for layer in layers), default=0) or 1
+        self.window_tokens = model_window(config)
         heads = [(x.num_q_heads + 2 * x.num_kv_heads) * x.head_dim for x in layers]
         widest_rope = max(2, 2 * int(model.ropes[:, 1].max()))
         work = new_workspace(sizes, layers, max(heads), widest_rope, max_sequences, num_threads)
         inputs = new_inputs(max_batch_tokens, max_sequences, sizes.table_stride, sizes.num_drafts)
+        self._logit_stride = Strides(*work.strides.tolist()).logits
+        self._num_stale_rows = num_stale_rows(self.max_drafts)
         decoding = new_decoding(
             max_sequences, self._num_stale_rows, sizes.d_model, self._logit_stride, num_threads
         )
@@ -205,14 +207,6 @@ class Runner:
         if self._buffers is None:
             raise ValueError("this runner is closed; load the model again")
         return self._buffers
-
-    @property
-    def _logit_stride(self) -> int:
-        return -(-self.config.vocab_size // 64) * 64
-
-    @property
-    def _num_stale_rows(self) -> int:
-        return max(0, self.max_drafts - 1)
 
     def _stage_trunk(self, inputs: Inputs, batch: Batch) -> None:
         wanted = len(batch.logit_rows_R)

@@ -11,6 +11,12 @@ from flashstep.errors import ConfigError
 from flashstep.model.config import ModelConfig
 
 
+def num_stale_rows(num_modules: int) -> int:
+    """Rows of a sequence that so many MTP modules may have to compute again, since they read guesses
+    (`speculative.Drafter`)."""
+    return max(0, num_modules - 1)
+
+
 class RunnerProtocol(Protocol):
     """A model with its two cache pools, sized once."""
 

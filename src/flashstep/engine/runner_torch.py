@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flashstep.engine.batch import Batch, DraftBatch, ForwardResult
-from flashstep.engine.config import WeightFormat
+from flashstep.engine.config import WeightFormat, model_window
 from flashstep.engine.runner_protocol import check_fits, check_sizes
 from flashstep.engine.torch_cache import new_layer_caches
 from flashstep.engine.torch_device import DTYPES, captures_graphs, find_device
@@ -55,7 +55,7 @@ class TorchRunner:
         self.num_full_blocks, self.num_sliding_blocks = num_full_blocks, num_sliding_blocks
         self.max_drafts, self.max_sequences = len(config.mtp), max_sequences
         layers = (*config.layers, *config.mtp)
-        self.window_tokens = max((layer.window_tokens or 1 for layer in layers), default=1)
+        self.window_tokens = model_window(config)
         self._model, self._device, self._dtype = model, weight.device, weight.dtype
         self._pools = Pools(block_size, num_full_blocks, num_sliding_blocks)
         self._caches = new_layer_caches(

@@ -93,6 +93,8 @@ def convert(source: Path, config: ModelConfig, weight_format: WeightFormat, fold
         path = folder / f"{weight_format}{SUFFIX}"
     expected = _fingerprint(source, formats)
     write_packed(path, pack(Checkpoint.open(source, config), formats), expected, source.resolve())
+    if folder is None:
+        _remove_abandoned(path.parent)
     return path
 
 

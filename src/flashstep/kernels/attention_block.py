@@ -7,6 +7,7 @@ from flashstep.kernels.attention_scratch import Scratch
 from flashstep.kernels.jit import inner_kernel
 from flashstep.kernels.linear import Operand, Output, linear, prepare_row
 from flashstep.kernels.norm import rms_norm_in_place
+from flashstep.kernels.padding import key_depth, value_stride
 from flashstep.kernels.pointers import advance
 from flashstep.kernels.pool import Pool, write_kv
 from flashstep.kernels.rope import rotate
@@ -14,12 +15,14 @@ from flashstep.kernels.spmd import barrier, own_range
 from flashstep.kernels.step import Step, norm_row, normed_operand
 from flashstep.kernels.tables import Layer, read_matrix
 
+_key_depth, _value_stride = inner_kernel(key_depth), inner_kernel(value_stride)
+
 
 @inner_kernel
 def layer_pool(step: Step, layer: Layer) -> Pool:
     """The layer's part of the full or the sliding pool."""
     sizes, caches, inputs = step.sizes, step.caches, step.inputs
-    depth, width = (layer.head_dim + 1) // 2 * 2, (layer.head_dim + 31) // 32 * 32
+    depth, width = _key_depth(layer.head_dim), _value_stride(layer.head_dim)
     if layer.window_tokens == 0:
         first = layer.cache_index * sizes.num_full_blocks
         return Pool(caches.full_k, caches.full_v, inputs.full_table, sizes.table_stride, first,

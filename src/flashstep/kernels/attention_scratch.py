@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, cast
 from flashstep.kernels.amx import TILE
 from flashstep.kernels.cpu import HAS_AMX
 from flashstep.kernels.jit import inner_kernel
-from flashstep.kernels.pool import value_stride
+from flashstep.kernels.padding import value_stride
 from flashstep.kernels.tables import Float32, Int64
 
 _SPAN_TOKENS = 128

@@ -26,16 +26,6 @@ class Pool(NamedTuple):
     value_stride: int
 
 
-def value_stride(head_dim: int) -> int:
-    """Numbers of one V row: the head width padded to whole tiles."""
-    return -(-head_dim // 32) * 32
-
-
-def key_depth(head_dim: int) -> int:
-    """Numbers of one key in a block: the head width padded to pairs."""
-    return -(-head_dim // 2) * 2
-
-
 @inner_kernel
 def cell_number(pool: Pool, s: int, block: int, head: int) -> int:
     """Number of the (block, KV head) cell that holds block `block` of sequence `s`."""

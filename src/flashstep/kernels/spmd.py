@@ -6,7 +6,6 @@ Nothing here blocks: a worker that waited long enough marks itself asleep and re
 its Python thread sleeps on a semaphore (team.py) until `claim_sleepers` names it.
 """
 
-import sys
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,7 +24,6 @@ SPINS_BEFORE_YIELD = 100
 SPINS_BEFORE_SLEEP = 3000
 
 _INT64 = ir.IntType(64)
-_CAN_YIELD = sys.platform != "win32"
 _sched_yield = types.ExternalFunction("sched_yield", types.int32())
 
 
@@ -98,7 +96,7 @@ def pause(typing_context: Any) -> Any:
 def relax(spins: int) -> None:
     """One turn of a spin loop that has turned `spins` times already."""
     pause()
-    if _CAN_YIELD and spins > SPINS_BEFORE_YIELD:
+    if spins > SPINS_BEFORE_YIELD:
         _sched_yield()
 
 

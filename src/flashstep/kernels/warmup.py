@@ -6,7 +6,7 @@ import numpy as np
 
 from flashstep.kernels.decoding import Decoding, new_decoding
 from flashstep.kernels.pack import Packer
-from flashstep.kernels.pool import value_stride
+from flashstep.kernels.padding import value_stride
 from flashstep.kernels.sampling import sample_rows
 from flashstep.kernels.tables import (
     FLOAT_PANELS,

@@ -17,8 +17,9 @@ from starlette.responses import Response
 
 from flashstep.server.anthropic.endpoint import MessagesEndpoint
 from flashstep.server.call import call_of
-from flashstep.server.chat_completions.endpoint import WARNING_HEADER, ChatEndpoint
+from flashstep.server.chat_completions.endpoint import ChatEndpoint
 from flashstep.server.completions.endpoint import CompletionsEndpoint
+from flashstep.server.envelope import WARNING_HEADER
 from flashstep.server.health import HealthEndpoint, ReadyEndpoint
 from flashstep.server.http.auth import METRICS_PATH, PUBLIC_PATHS, AuthMiddleware
 from flashstep.server.http.clean_path import CleanPathMiddleware

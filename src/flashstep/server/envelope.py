@@ -7,6 +7,7 @@ from flashstep.server.generation import failure_of
 from flashstep.server.service import Answer
 from flashstep.types import Finish, Usage
 
+WARNING_HEADER = "X-Flashstep-Warning"
 # What a stream is taken to have ended with when its producer broke off without a word.
 UNFINISHED = Finish("error", error="the stream ended without a finish")
 

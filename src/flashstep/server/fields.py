@@ -96,12 +96,7 @@ def _is_off(value: object, off_values: tuple[Any, ...]) -> bool:
 
 def log_unknown(names: set[str]) -> None:
     """Log, once per request, those of the fields that are no bookkeeping."""
-    log_ignored(names - HARMLESS)
-
-
-def log_ignored(unknown: set[str]) -> None:
-    """Log these fields, if there are any, as ones that nothing here knows."""
-    if unknown:
+    if unknown := names - HARMLESS:
         logger.info("ignored unknown request fields: %s", shown(sorted(unknown)))
 
 

@@ -1,5 +1,6 @@
 """What an endpoint asks the service for, whatever its wire format, and who watches it happen."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -28,6 +29,16 @@ class Generation:
     n: int = 1
     stream: bool = False
     id_prefix: str = "chatcmpl-"
+
+    def prompt_texts(self) -> Iterator[str]:
+        """Everything that becomes prompt, calls and tools about as they are printed; no token ids."""
+        if isinstance(self.prompt, str):
+            yield self.prompt
+        for message in self.messages:
+            yield message.content
+            yield message.reasoning or ""
+            yield from (str(call.arguments) for call in message.tool_calls)
+        yield from (str(tool.wire) for tool in self.tools)
 
 
 class Recorder(Protocol):

@@ -106,10 +106,12 @@ def test_unknown_and_foreign_fields_are_ignored_and_unknown_ones_logged(server, 
             context_management={"edits": []},
             output_config={"effort": "high"},
             invented=1,
+            prompt_cache_key="a",
         )
     [line] = [r.getMessage() for r in caplog.records if "unknown request fields" in r.getMessage()]
     assert "invented" in line
     assert "metadata" not in line
+    assert "prompt_cache_key" not in line
 
 
 @pytest.mark.parametrize(
@@ -125,6 +127,14 @@ def test_unknown_and_foreign_fields_are_ignored_and_unknown_ones_logged(server, 
         ("max_completion_tokens", 5, "max_tokens"),
         ("thinking_token_budget", 5, "budget_tokens"),
         ("bad_words", ["x"], "leave it out"),
+        ("stop_token_ids", [5], "/v1/chat/completions"),
+        ("repetition_guard", False, "/v1/chat/completions"),
+        ("top_logprobs", 3, "/v1/chat/completions"),
+        ("reasoning", {"effort": "none"}, "budget_tokens"),
+        ("reasoning_format", "general", "budget_tokens"),
+        ("chat_template_kwargs", {"enable_thinking": False}, "budget_tokens"),
+        ("enable_thinking", False, "disabled"),
+        ("include_reasoning", False, "disabled"),
     ],
 )
 def test_fields_of_other_forms_are_refused_and_not_ignored(server, field, value, advice):

@@ -7,8 +7,9 @@ import logging
 import openai
 import pytest
 
+from flashstep.server.completions.answer import UsageSum
 from flashstep.server.settings import ServerSettings
-from flashstep.types import LogprobsDelta, SamplingParams
+from flashstep.types import LogprobsDelta, SamplingParams, Usage
 from server.running_server import serving
 
 MODEL = "step-3.5-flash"
@@ -322,3 +323,15 @@ def test_an_answer_that_breaks_off_is_an_error_in_both_forms(played):
     assert "the script fails" in whole.json()["error"]["message"]
     last = [line for line in stream.text.splitlines() if line.startswith("data: ")][-1]
     assert "the script fails" in json.loads(last.removeprefix("data: "))["error"]["message"]
+
+
+def test_a_prompt_counts_once_whichever_of_its_answers_speaks_first():
+    counts = UsageSum(2, score_only=False)
+    counts.note(1, Usage(prompt_tokens=7, completion_tokens=2, cached_tokens=4))
+    assert counts.total == Usage(prompt_tokens=7, completion_tokens=2, cached_tokens=4)
+    counts.note(0, Usage(prompt_tokens=7, completion_tokens=1))
+    counts.note(2, Usage(prompt_tokens=5, completion_tokens=3, cached_tokens=1))
+    assert counts.total == Usage(prompt_tokens=12, completion_tokens=6, cached_tokens=1)
+    scores = UsageSum(2, score_only=True)
+    scores.note(0, Usage(prompt_tokens=7, completion_tokens=1))
+    assert scores.total == Usage(prompt_tokens=7)

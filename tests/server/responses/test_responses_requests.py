@@ -112,6 +112,8 @@ def test_a_wrong_item_is_named(server, item, param):
         ("min_tokens", 5),
         ("best_of", 2),
         ("bad_words", ["x"]),
+        ("logprobs", True),
+        ("reasoning_format", "general"),
         ("reasoning_effort", "none"),
         ("thinking", {"type": "disabled"}),
         ("enable_thinking", False),
@@ -120,6 +122,10 @@ def test_a_wrong_item_is_named(server, item, param):
 )
 def test_what_cannot_be_honoured_is_refused_by_name(server, field, value):
     assert refusal(server, **{field: value})["param"] == field
+
+
+def test_a_budget_may_be_written_as_a_float(server):
+    assert call_for(server, reasoning={"max_tokens": 5.0}).params.thinking_token_budget == 5
 
 
 def test_minus_1_lets_an_answer_have_what_fits(server):

@@ -125,6 +125,7 @@ def test_spelled_control_tokens_are_tokens_unless_that_is_switched_off(served):
         ("/v1/token/count", {"model": "step-3.5-flash"}, 400, "messages"),
         ("/v1/token/count", {"model": "gpt-4", "messages": MESSAGES}, 404, "model"),
         ("/v1/token/count", {"messages": MESSAGES}, 400, "model"),
+        ("/v1/token/count", {"model": "m", "messages": MESSAGES, "chat_template": "x"}, 400, "chat_template"),
         ("/tokenize", {}, 400, "prompt"),
         ("/tokenize", {"prompt": "a", "messages": MESSAGES}, 400, "prompt"),
         ("/tokenize", {"prompt": "a", "model": "gpt-4"}, 404, "model"),

@@ -26,6 +26,8 @@ from flashstep.types import (
     SamplingParams,
     TextDelta,
     Timings,
+    Tool,
+    ToolCall,
     ToolCallDelta,
     Usage,
 )
@@ -166,3 +168,17 @@ def test_durations_do_not_follow_the_wall_clock(arrived_at):
     record = drafted(Finish("stop"), arrived_at=arrived_at)
     assert 0 <= record.marks.received_s <= record.marks.first_token_s <= record.total_s < 1000
     assert record.arrived_at == arrived_at
+
+
+def test_tools_and_calls_count_into_the_memory_that_a_draft_holds():
+    long = "x" * 1000
+    call = ToolCall("c", "f", {"a": long})
+    tool = Tool("f", "", {}, {"type": "function", "function": {"name": "f", "description": long}})
+    messages = (Message("user", long), Message("assistant", "", reasoning=long, tool_calls=(call,)))
+    asked = Generation(
+        endpoint="chat.completions", model="m", params=SamplingParams(), messages=messages, tools=(tool,)
+    )
+    for keep_content, least in ((True, 4000), (False, 0)):
+        observer = TraceObserver(lambda draft: None, loaded_model="m", keep_content=keep_content)
+        num_chars = observer.begin(Call("t" * 32, "POST", "/"), asked, "r").num_chars
+        assert least <= num_chars <= least + 200 * keep_content

@@ -217,11 +217,10 @@ def test_configured_patterns_are_taken_out_of_everything_that_is_stored(tmp_path
     ("script", "status", "kind", "has_stack"),
     [
         ([ReasoningDelta("hm"), RuntimeError("a defect")], 500, "RuntimeError", True),
-        ([Overloaded("full")], 503, "overloaded", True),
         ([EngineDead("dead")], 503, "engine_dead", True),
         ([Finish("error", error="out of blocks")], 502, "backend_error", True),
     ],
-    ids=["defect", "overload", "dead engine", "failed answer"],
+    ids=["defect", "dead engine", "failed answer"],
 )
 @pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 def test_a_failed_generation_leaves_its_error_with_the_stack(traced, script, status, kind, has_stack, stream):
@@ -341,6 +340,29 @@ def test_odd_characters_and_numbers_do_not_break_a_record(traced):
     assert record["content"]["messages"][0]["content"] == text
     assert record["content"]["tools"][0]["function"]["parameters"]["x"] == "inf"
     assert record["content"]["output"][0]["content"] == text + "?"
+
+
+def test_who_finds_the_queue_full_leaves_no_prompt_behind(traced):
+    """Anybody can do so in any number: such records may not push out those of answers."""
+    traced.model.script = [Overloaded("full")]
+    response = traced.post(ask(messages=[{"role": "user", "content": "a long story " * 1000}]))
+    assert response.status_code == 503
+    record = record_of(traced, response)
+    assert (record["status"], record["error"]["type"]) == (503, "overloaded")
+    assert record["content"] is None
+    assert record["request_id"].startswith("call-"), "of this kind the store keeps so many and no more"
+
+
+def test_a_store_that_cannot_be_read_is_no_news_of_this_machine_s_paths(tmp_path, caplog):
+    with tracing_server(tmp_path) as server:
+        trace_id = server.post(ask()).headers["x-trace-id"]
+        records_of(server, trace_id)
+        (tmp_path / "traces.db").rename(tmp_path / "gone.db")
+        response = server.get(f"/v1/traces/{trace_id}")
+    assert response.status_code == 500
+    assert str(tmp_path) not in response.text
+    assert "the server's log has the cause" in response.json()["error"]["message"]
+    assert any(str(tmp_path) in record.getMessage() for record in caplog.records)
 
 
 @pytest.mark.parametrize("trace_id", ["0" * 31 + "1", "nonsense", "%27%20OR%201=1"])

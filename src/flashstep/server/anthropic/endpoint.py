@@ -15,7 +15,7 @@ from flashstep.server.anthropic.protocol import parse_count, parse_messages
 from flashstep.server.anthropic.stream import frames, whole
 from flashstep.server.anthropic.writer import MessageWriter
 from flashstep.server.call import Call, call_of
-from flashstep.server.chat_completions.endpoint import WARNING_HEADER
+from flashstep.server.envelope import WARNING_HEADER
 from flashstep.server.http.body import read_json
 from flashstep.server.http.errors import explained
 from flashstep.server.http.frame import frame

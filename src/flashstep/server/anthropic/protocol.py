@@ -28,7 +28,7 @@ from flashstep.server.fields import (
     GUIDED,
     UNKNOWN_TO_THE_ENGINE,
     Refusal,
-    log_ignored,
+    log_unknown,
     refuse_unsupported,
 )
 from flashstep.server.generation import Generation
@@ -51,8 +51,13 @@ REFUSED: Mapping[str, Refusal] = {
     "functions": Refusal(([],), "send tools instead"),
     "function_call": Refusal(("auto", "none"), "send tools and tool_choice instead"),
     "parallel_tool_calls": Refusal((True,), "send tool_choice.disable_parallel_tool_use"),
-    "reasoning_effort": _THINKING,
-    "thinking_token_budget": _THINKING,
+    **{
+        name: _THINKING
+        for name in ("reasoning", "reasoning_effort", "reasoning_format", "thinking_token_budget")
+    },
+    "include_reasoning": Refusal((True,), "send thinking: {'type': 'disabled'}"),
+    "enable_thinking": Refusal((True,), "send thinking: {'type': 'disabled'}"),
+    "chat_template_kwargs": Refusal(({},), _THINKING.advice),
     "n": Refusal((1,), _CHAT_ONLY),
     "seed": Refusal((), _CHAT_ONLY),
     "min_p": Refusal((0,), _CHAT_ONLY),
@@ -61,6 +66,9 @@ REFUSED: Mapping[str, Refusal] = {
     "repetition_penalty": Refusal((1,), _CHAT_ONLY),
     "logit_bias": Refusal(({},), _CHAT_ONLY),
     "logprobs": Refusal((False,), _CHAT_ONLY),
+    "top_logprobs": Refusal((0,), _CHAT_ONLY),
+    "stop_token_ids": Refusal(([],), _CHAT_ONLY),
+    "repetition_guard": Refusal((True,), _CHAT_ONLY),
     "ignore_eos": Refusal((False,), _CHAT_ONLY),
     "min_tokens": Refusal((0,), "leave it out"),
     **{name: Refusal(each.off_values, "leave it out") for name, each in UNKNOWN_TO_THE_ENGINE.items()},
@@ -74,8 +82,6 @@ _HARMLESS = frozenset(
         "context_management",
         "diagnostics",
         "inference_geo",
-        "metadata",
-        "service_tier",
         "speed",
     }
 )
@@ -191,7 +197,7 @@ def parse_messages(raw: dict[str, Any], settings: ServerSettings) -> MessagesWis
     """Check a request body. Raises InvalidRequest naming the field."""
     refuse_unsupported(raw, REFUSED, by="/v1/messages")
     request = _validated(MessagesRequest, raw)
-    log_ignored(set(request.model_extra or ()) - _HARMLESS - REFUSED.keys())
+    log_unknown(set(request.model_extra or ()) - _HARMLESS - REFUSED.keys())
     choice = _choice(request)
     messages = conversation(request.system, request.messages)
     check_open_turn(request.messages)

@@ -15,12 +15,12 @@ Display = Literal["summarized", "omitted", "hidden"]
 
 
 class ThinkingWish(BaseModel):
-    """`type` "disabled" asks for none; all others ("enabled", "adaptive", ...) ask to see it.
+    """`type` "disabled" asks for none; all others ("enabled", "adaptive", none, ...) ask to see it.
     `budget_tokens`: reasoning is closed after so many."""
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
-    type: str = "enabled"
+    type: str | None = None
     budget_tokens: Integer | None = Field(default=None, ge=0)
     display: str | None = None
 

@@ -15,6 +15,7 @@ from flashstep.server.chat_completions.protocol import parse_chat
 from flashstep.server.chat_completions.sse import frames
 from flashstep.server.chat_completions.stepfun_wire import STEPFUN_WIRE
 from flashstep.server.chat_completions.wire import Wire
+from flashstep.server.envelope import WARNING_HEADER
 from flashstep.server.fields import shown
 from flashstep.server.generation import Generation
 from flashstep.server.http.body import read_json
@@ -23,7 +24,6 @@ from flashstep.server.http.whole_response import WholeResponse
 from flashstep.server.service import Answer, GenerationService
 from flashstep.server.settings import ServerSettings, WireName
 
-WARNING_HEADER = "X-Flashstep-Warning"
 WIRE_HEADER = "X-Flashstep-Wire"
 
 WIRES: Mapping[WireName, Wire] = {"openai": OPENAI_WIRE, "stepfun": STEPFUN_WIRE}

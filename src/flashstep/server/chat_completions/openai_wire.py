@@ -14,10 +14,9 @@ from typing import Any
 from flashstep.chat.fold import CallText
 from flashstep.errors import NotFound
 from flashstep.server.chat_completions.choice import Choice
-from flashstep.server.chat_completions.sse import DONE
 from flashstep.server.chat_completions.wire import AnswerStyle, Delta, Wire
 from flashstep.server.envelope import UsageMeter, envelope, usage_object, wire_finish_reason
-from flashstep.server.http.frame import json_text
+from flashstep.server.http.frame import DONE, json_text
 from flashstep.server.logprobs import logprobs_object, token_objects
 from flashstep.server.service import Answer
 from flashstep.types import Finish, LogprobsDelta, ReasoningDelta, TextDelta, ToolCallDelta

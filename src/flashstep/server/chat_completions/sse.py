@@ -8,8 +8,6 @@ from flashstep.server.envelope import UNFINISHED
 from flashstep.server.service import Indexed
 from flashstep.types import Finish
 
-DONE = b"data: [DONE]\n\n"
-
 
 async def frames(
     events: AsyncGenerator[Indexed, None], writer: ChatWriter, num_choices: int

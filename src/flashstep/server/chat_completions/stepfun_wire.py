@@ -15,10 +15,9 @@ from typing import Any
 from flashstep.errors import FlashstepError, InvalidRequest
 from flashstep.server.chat_completions.choice import Choice
 from flashstep.server.chat_completions.openai_wire import whole_call
-from flashstep.server.chat_completions.sse import DONE
 from flashstep.server.chat_completions.wire import AnswerStyle, Delta, Wire
 from flashstep.server.envelope import UsageMeter, wire_finish_reason
-from flashstep.server.http.frame import json_text
+from flashstep.server.http.frame import DONE, frame
 from flashstep.server.logprobs import logprobs_object, token_objects
 from flashstep.server.service import Answer
 from flashstep.types import Finish, LogprobsDelta, ReasoningDelta, TextDelta, ToolCallDelta, Usage
@@ -119,7 +118,7 @@ class StepFunWriter:
             "choices": [choice],
             "usage": _usage_object(self._usage.total if usage is None else usage),
         }
-        return f"data: {json_text(chunk)}\n\n".encode()
+        return frame(chunk)
 
 
 _EMPTY: dict[str, Any] = {"role": "", "content": ""}

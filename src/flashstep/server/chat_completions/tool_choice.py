@@ -52,8 +52,9 @@ class ToolChoice:
                 )
         shown_tools = tuple(t for t in tools if self.allowed is None or t.name in self.allowed)
         if self.mode == "required" and not shown_tools:
+            way_out = "declare one in tools" if not tools else "name one in allowed_tools"
             raise InvalidRequest(
-                "tool_choice: a call is required, but there is no tool to call; declare one in tools",
+                f"tool_choice: a call is required, but there is no tool to call; {way_out}",
                 param="tool_choice",
             )
         if self.mode == "none" or not shown_tools:

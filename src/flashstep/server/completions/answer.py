@@ -7,6 +7,7 @@ before the first runs, so that a call is refused as a whole or not at all.
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
@@ -15,12 +16,11 @@ from typing import Any
 from flashstep.backends.prompt_encoding import in_thread
 from flashstep.errors import InvalidRequest
 from flashstep.server.call import Call
-from flashstep.server.chat_completions.sse import DONE
 from flashstep.server.completions.choice import ChoiceReader, Echo, Piece
 from flashstep.server.completions.legacy_logprobs import LegacyLogprobs
 from flashstep.server.completions.protocol import CompletionWish
-from flashstep.server.envelope import UNFINISHED, envelope, usage_object, wire_finish_reason
-from flashstep.server.http.frame import frame
+from flashstep.server.envelope import UNFINISHED, UsageMeter, envelope, usage_object, wire_finish_reason
+from flashstep.server.http.frame import DONE, frame
 from flashstep.server.limits.admission import Reservation
 from flashstep.server.merge import merged
 from flashstep.server.service import Answer, GenerationService, Indexed
@@ -108,28 +108,26 @@ async def _pieces(
 
 
 class UsageSum:
-    """Token counts of several answers, also while they grow: each prompt counts once, however many answers it
-    has."""
+    """Token counts of several answers to several prompts, `n` each, also while they grow. score_only: nothing
+    that was generated counts."""
 
     def __init__(self, n: int, *, score_only: bool) -> None:
         self._n = n
         self._score_only = score_only
-        self._by_choice: dict[int, Usage] = {}
+        self._by_prompt: defaultdict[int, UsageMeter] = defaultdict(UsageMeter)
 
     def note(self, number: int, usage: Usage | None) -> None:
         """The counts of the answer with this choice number so far; None changes nothing."""
-        if usage is not None:
-            self._by_choice[number] = usage
+        self._by_prompt[number // self._n].note(number, usage)
 
     @property
     def total(self) -> Usage:
         """The counts of all answers together."""
-        first = [usage for number, usage in self._by_choice.items() if number % self._n == 0]
-        answers = () if self._score_only else self._by_choice.values()
+        totals = [meter.total for meter in self._by_prompt.values()]
         return Usage(
-            prompt_tokens=sum(usage.prompt_tokens for usage in first),
-            completion_tokens=sum(usage.completion_tokens for usage in answers),
-            cached_tokens=sum(usage.cached_tokens for usage in first),
+            prompt_tokens=sum(usage.prompt_tokens for usage in totals),
+            completion_tokens=0 if self._score_only else sum(usage.completion_tokens for usage in totals),
+            cached_tokens=sum(usage.cached_tokens for usage in totals),
         )
 
 

@@ -52,7 +52,7 @@ REFUSED: Mapping[str, Refusal] = {
     **UNKNOWN_TO_THE_ENGINE,
     "min_tokens": Refusal((0,), "leave it out, or send ignore_eos with max_tokens"),
 }
-_HARMLESS = frozenset({"user", "metadata", "add_special_tokens"})
+_HARMLESS = frozenset({"add_special_tokens"})
 
 Prompts = Annotated[tuple[Prompt, ...], PlainValidator(read_prompts), WithJsonSchema(SCHEMA)]
 

@@ -6,7 +6,6 @@ error is a JSON response, after the start of an event stream it is one last `dat
 Unexpected exceptions become a 500 that shows only the trace id; the stack goes to the log.
 """
 
-import json
 import logging
 import math
 from functools import partial
@@ -28,6 +27,7 @@ from flashstep.errors import (
 )
 from flashstep.server.anthropic.errors import anthropic_error
 from flashstep.server.call import call_of
+from flashstep.server.http.frame import frame
 from flashstep.server.http.trace import trace_id_of
 from flashstep.server.traces.redaction import unquoted
 
@@ -158,7 +158,7 @@ class ErrorMiddleware:
 
 
 def _chat_error_frame(trace_id: str, error: Exception) -> bytes:
-    return f"data: {json.dumps(error_object(error, trace_id), ensure_ascii=True)}\n\n".encode("ascii")
+    return frame(error_object(error, trace_id))
 
 
 def _log(error: Exception, keep_quotes: bool) -> None:

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 KEEP_ALIVE = b": keep-alive\n\n"
+DONE = b"data: [DONE]\n\n"  # how the streams of OpenAI's chats and completions end
 
 # Made once: dumps() makes one a call. NaN would be no JSON: better no frame than one that breaks its reader.
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)

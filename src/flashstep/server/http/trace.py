@@ -26,7 +26,7 @@ _TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
 _TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-((?!0{32})[0-9a-f]{32})-((?!0{16})[0-9a-f]{16})-[0-9a-f]{2}(-.*)?"
 )
-_CLIENT_CLOSED = 499
+CLIENT_CLOSED = 499
 
 _current: ContextVar[str] = ContextVar("flashstep_trace_id", default="-")
 
@@ -80,7 +80,7 @@ class TraceMiddleware:
         call.user_agent = given.get("user-agent")
         scope.setdefault("state", {})["call"] = call
         token = _current.set(call.trace_id)
-        status = _CLIENT_CLOSED  # stays so when the client left before anything was sent
+        status = CLIENT_CLOSED  # stays so when the client left before anything was sent
 
         async def send_with_trace(message: Message) -> None:
             nonlocal status

@@ -8,6 +8,7 @@ keeps its comments, its rights and, as far as the system allows, its owner; wher
 stays one.
 """
 
+import fcntl
 import json
 import os
 import stat
@@ -70,11 +71,6 @@ def remove_key(path: Path, name: str) -> None:
 def _locked(path: Path) -> Iterator[None]:
     """Alone among those who change files of this folder: of two changes at once, one would be lost. The
     folder is locked, since the file itself is replaced."""
-    try:
-        import fcntl
-    except ImportError:  # a system without such locks
-        yield
-        return
     try:
         folder = os.open(_target(path).parent, os.O_RDONLY)
     except OSError as error:
@@ -169,9 +165,8 @@ def _write(path: Path, lines: list[str]) -> None:
 def _make_alike(file: str, old: os.stat_result) -> None:
     """Give `file` owner, group and rights of the one that it replaces: a server that runs as somebody else
     than whoever changes its keys must still be able to read them."""
-    if hasattr(os, "chown"):  # not on Windows
-        with suppress(OSError):  # only root may give a file to somebody else
-            os.chown(file, old.st_uid, old.st_gid)
+    with suppress(OSError):  # only root may give a file to somebody else
+        os.chown(file, old.st_uid, old.st_gid)
     os.chmod(file, stat.S_IMODE(old.st_mode))
 
 

@@ -138,9 +138,5 @@ def estimated_tokens(generation: Generation) -> int:
     prompt = generation.prompt
     if isinstance(prompt, tuple):
         return len(prompt)
-    texts = [prompt or ""]
-    for message in generation.messages:
-        texts += [message.content, message.reasoning or "", *(str(c.arguments) for c in message.tool_calls)]
-    num_bytes = sum(len(text.encode("utf-8", "surrogatepass")) for text in texts)
-    num_bytes += sum(len(str(tool.wire)) for tool in generation.tools)
+    num_bytes = sum(len(text.encode("utf-8", "surrogatepass")) for text in generation.prompt_texts())
     return 1 + num_bytes // _BYTES_PER_TOKEN

@@ -84,7 +84,7 @@ class Meter:
 
 
 class Meters:
-    """The meters of all keys that have limits. As many as there are such keys, at most.
+    """The meters of all keys that have limits, and of those that had some and are gone.
 
     clock: seconds, monotonic.
     """

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from flashstep.errors import InvalidRequest
 from flashstep.server.call import call_of
-from flashstep.server.chat_completions.endpoint import WARNING_HEADER
+from flashstep.server.envelope import WARNING_HEADER
 from flashstep.server.fields import shown
 from flashstep.server.http.body import read_json
 from flashstep.server.http.stream_response import StreamResponse

@@ -6,22 +6,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from pydantic_core import PydanticCustomError
 
 from flashstep.errors import InvalidRequest
+from flashstep.server.chat_completions.thinking import ReasoningOptions
+from flashstep.server.validation import Integer
 
-Effort = Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
-
-class ReasoningWish(BaseModel):
+class ReasoningWish(ReasoningOptions):
     """`reasoning`. The model always thinks: whoever asks for none gets little, and none of it is shown.
     `budget` (or `max_tokens`) counts tokens after which it is closed."""
 
-    model_config = ConfigDict(strict=True, extra="ignore")
-
-    effort: Effort | None = None
     summary: Literal["auto", "concise", "detailed", "none"] | None = None
-    budget: int | None = Field(default=None, ge=0)
-    max_tokens: int | None = Field(default=None, ge=0)
-    enabled: bool | None = None
-    exclude: bool | None = None
+    budget: Integer | None = Field(default=None, ge=0)
 
     @property
     def asks_for_none(self) -> bool:

@@ -14,7 +14,7 @@ from pydantic import ConfigDict, Field, ValidationError
 
 from flashstep.server.chat_completions.thinking import hidden_thinking_budget
 from flashstep.server.chat_completions.tool_choice import with_schema
-from flashstep.server.fields import GUIDED, Refusal, log_ignored, refuse_unsupported
+from flashstep.server.fields import GUIDED, Refusal, log_unknown, refuse_unsupported
 from flashstep.server.fields import REFUSED as IN_CHATS
 from flashstep.server.generation import Generation
 from flashstep.server.responses.items import conversation
@@ -44,7 +44,9 @@ REFUSED: Mapping[str, Refusal] = {
     **{name: Refusal((), _FORMAT) for name in GUIDED},
     "max_tokens": Refusal((-1,), "here it is called max_output_tokens"),
     "max_completion_tokens": Refusal((-1,), "here it is called max_output_tokens"),
+    "logprobs": Refusal((False,), "here it is called top_logprobs"),
     "reasoning_effort": Refusal((), "here it is called reasoning.effort"),
+    "reasoning_format": Refusal((), "reasoning is an item of the output; leave it out"),
     "thinking": Refusal((), _THINKING),
     "enable_thinking": Refusal((True,), _THINKING),
     "chat_template_kwargs": Refusal(({},), _THINKING),
@@ -141,7 +143,7 @@ def parse_response(raw: dict[str, Any], settings: ServerSettings, vocab_size: in
         request = ResponsesRequest.model_validate(raw)
     except ValidationError as error:
         raise invalid_request(error) from error
-    log_ignored(set(request.model_extra or ()) - _HARMLESS - REFUSED.keys())
+    log_unknown(set(request.model_extra or ()) - _HARMLESS - REFUSED.keys())
     for field in _ECHOED:
         check_finite(field, raw.get(field))
     declared = tool_set(request.tools or [])

@@ -56,11 +56,12 @@ class DetokenizeRequest(_TokenRequest):
 
 def parse_count(raw: dict[str, Any]) -> TokenCountRequest:
     """Check the body of a count. Raises InvalidRequest naming the field."""
+    refuse_unsupported(raw, _REFUSED, by="/v1/token/count")
     try:
         request = TokenCountRequest.model_validate(raw)
     except ValidationError as error:
         raise invalid_request(error) from error
-    log_unknown(set(request.model_extra or ()))
+    log_unknown(set(request.model_extra or ()) - _REFUSED.keys())
     return request
 
 

@@ -20,12 +20,6 @@ def content_object(
     return {**_asked(generation, with_token_ids), "output": [_output(output) for output in outputs]}
 
 
-def content_chars(generation: Generation) -> int:
-    """About how much memory the prompt takes, cheaply."""
-    prompt = generation.prompt
-    return sum(len(m.content) + len(m.reasoning or "") for m in generation.messages) + len(prompt or "")
-
-
 def _asked(generation: Generation, with_token_ids: bool) -> dict[str, Any]:
     match generation.prompt:
         case None:

@@ -5,15 +5,18 @@ knows no owners and shows everything to everyone who can connect.
 """
 
 import asyncio
+import logging
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse
 
-from flashstep.errors import FlashstepError
+from flashstep.errors import ConfigError, FlashstepError
 from flashstep.server.call import call_of
 from flashstep.server.traces.codec import trace_object
 from flashstep.server.traces.record import plain_trace_id
 from flashstep.server.traces.tracing import Tracing
+
+logger = logging.getLogger("flashstep.server")
 
 
 class TraceNotFound(FlashstepError):
@@ -41,7 +44,11 @@ class TraceEndpoint:
 
 def _shown(tracing: Tracing, trace_id: str, owner: str | None) -> JSONResponse:
     """The whole answer, which may have many megabytes: not for the event loop."""
-    records = tracing.lookup(trace_id)
+    try:
+        records = tracing.lookup(trace_id)
+    except ConfigError as error:  # it names the file and says what its operator can do
+        logger.error("%s", error.message)
+        raise FlashstepError("the trace store cannot be read now; the server's log has the cause") from error
     mine = [record for record in records if owner is None or record.client == owner]
     if not mine:
         raise TraceNotFound(

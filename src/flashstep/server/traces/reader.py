@@ -15,7 +15,7 @@ from flashstep.server.traces.codec import record_from_json
 from flashstep.server.traces.database import BUSY_TIMEOUT_MS, MIGRATIONS
 from flashstep.server.traces.record import TraceRecord
 
-_MAX_MATCHES = 10
+MAX_MATCHES = 10  # of `ids`
 
 
 class TraceReader:
@@ -33,7 +33,7 @@ class TraceReader:
         end = prefix + "\U0010ffff"
         rows = self._rows(
             "SELECT DISTINCT trace_id FROM records WHERE trace_id >= ? AND trace_id < ? LIMIT ?",
-            (prefix, end, _MAX_MATCHES),
+            (prefix, end, MAX_MATCHES),
         )
         return [trace_id for (trace_id,) in rows]
 

@@ -14,10 +14,11 @@ from dataclasses import dataclass, fields
 from typing import Any, Protocol
 
 from flashstep.chat.fold import Fold
-from flashstep.errors import FlashstepError
+from flashstep.errors import FlashstepError, Overloaded, RateLimited
 from flashstep.server.call import Call
 from flashstep.server.generation import Generation
-from flashstep.server.traces.content import content_chars, content_object
+from flashstep.server.http.trace import CLIENT_CLOSED
+from flashstep.server.traces.content import content_object
 from flashstep.server.traces.record import AnswerEnd, Failure, Marks, Outcome, TraceRecord
 from flashstep.server.traces.redaction import unquoted
 from flashstep.types import (
@@ -30,7 +31,6 @@ from flashstep.types import (
     SamplingParams,
 )
 
-CLIENT_CLOSED = 499
 _MAX_STACK_CHARS = 20_000
 _DEFAULTS = SamplingParams()
 _QUOTES = ("stop", "json_schema")  # wishes that are text of the caller's
@@ -216,7 +216,12 @@ class GenerationRecorder:
         self._seen[index].add(event, self._now_s())
 
     def end(self, error: BaseException | None) -> None:
-        """The generation is over; the draft is handed over as soon as the call is over too."""
+        """The generation is over; the draft is handed over as soon as the call is over too. One that was
+        refused before it began is none: whoever calls on and on shall not fill the store with prompts."""
+        has_begun = any(seen.first_s is not None or seen.finish is not None for seen in self._seen)
+        if isinstance(error, Overloaded | RateLimited) and not has_begun and self._call.status is None:
+            self._call.is_generation = False
+            return
         self._error, self._is_over = error, True
         if self._call.status is not None:
             self._hand_over()
@@ -228,8 +233,8 @@ class GenerationRecorder:
 
     @property
     def num_chars(self) -> int:
-        """About how much memory the draft holds; the answers are as long as the context at most."""
-        return content_chars(self._generation) if self._keep_content else 0
+        """About how much memory the draft holds; token ids and answers are as long as the context at most."""
+        return sum(map(len, self._generation.prompt_texts())) if self._keep_content else 0
 
     def record(self) -> TraceRecord:
         """Make the record."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from flashstep.errors import BackendError
+from flashstep.errors import BackendError, ConfigError
 from flashstep.training.evaluation.turn import Prompt, Turn
 from flashstep.types import Message, SamplingParams, ToolCall
 
@@ -35,9 +35,10 @@ class Endpoint:
         concurrency: int = 32,
         on_turn: Callable[[], None] = lambda: None,
     ) -> None:
-        """base_url: with its /v1, as clients spell it. count_tokens measures reasoning, since not every
-        server does. concurrency: most requests at once. on_turn is called, from several threads, for each
-        answer."""
+        """base_url: with its /v1, as clients spell it; ConfigError when it is no address. count_tokens
+        measures reasoning, since not every server does. concurrency: most requests at once. on_turn is
+        called, from several threads, for each answer."""
+        _check_address(base_url)
         self._model, self._params, self._count_tokens = model, params, count_tokens
         self._on_turn = on_turn
         self._pool = ThreadPoolExecutor(concurrency)
@@ -104,6 +105,18 @@ class Endpoint:
                 f"not an answer of a chat completions API ({error!r}): {str(answer)[:500]}"
             ) from None
         return Turn(message, self._count_tokens(message.reasoning or ""), is_whole)
+
+
+def _check_address(base_url: str) -> None:
+    try:
+        url = httpx.URL(base_url)
+        is_address = url.scheme in ("http", "https") and bool(url.host)
+    except httpx.InvalidURL:
+        is_address = False
+    if not is_address:
+        raise ConfigError(
+            f"--base-url {base_url}: no address of a server; write it as in http://127.0.0.1:8000/v1"
+        )
 
 
 def _to_wire(message: Message) -> dict[str, Any]:

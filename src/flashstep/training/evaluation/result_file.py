@@ -11,7 +11,7 @@ from flashstep.errors import ConfigError
 from flashstep.training.evaluation.report import Failure, FamilyResult, Report
 
 
-def weights_digest(folder: Path) -> str:
+def content_digest(folder: Path) -> str:
     """What the weights of a checkpoint folder are, so that results of other ones are not taken for theirs."""
     digest = hashlib.sha256()
     for file in sorted(folder.glob("*.safetensors")):

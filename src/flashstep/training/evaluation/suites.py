@@ -30,7 +30,8 @@ SUITES: dict[str, Callable[[], tuple[str, ...]]] = {
 
 
 def families_of(suites: Sequence[str], only: Sequence[str] = ()) -> list[str]:
-    """The families of these suites, or of them those in `only`. ConfigError for a name that is unknown."""
+    """The families of these suites, or of them those in `only`, each once. ConfigError for a name that is
+    unknown."""
     for suite in suites:
         if suite not in SUITES:
             raise ConfigError(f"no suite is called '{suite}'; there are: {', '.join(SUITES)}")
@@ -38,7 +39,7 @@ def families_of(suites: Sequence[str], only: Sequence[str] = ()) -> list[str]:
     for name in only:
         if name not in names:
             raise ConfigError(f"no task family is called '{name}'; there are: {', '.join(names)}")
-    return list(only or names)
+    return list(dict.fromkeys(only or names))
 
 
 def eval_items(
