@@ -5,8 +5,9 @@ of the official size, and times what a sequence pays for each token: mask, its u
 the step of the matcher. The step is one decode step of the built-in model, one stream, without drafts.
 
 Then whole answers through the engine, held to a schema and free, in turns: output tokens per second of 1 to
-32 streams, and of 32 one of which is held. A free batch makes several passes a step, a batch with one held
-answer in it makes one.
+32 streams, and of 32 one of which is held; those answers are held from their first token on. And requests
+that need a tool, which reason first, with the call required and without. A free batch makes several passes a
+step, and so does one that reasons; a batch in which something is held to a grammar makes one.
 
 usage: python benchmarks/grammar.py [--model FOLDER] [--tokens 2000] [--threads 1] [--rounds 5] [--out FILE]
 """
@@ -24,6 +25,7 @@ import numpy as np
 from provenance import provenance
 
 from flashstep.chat.answer_grammar import grammar_for
+from flashstep.chat.template import ChatTemplate
 from flashstep.chat.tokenizer import Tokenizer
 from flashstep.cli.model_path import resolve_model_path
 from flashstep.engine.config import EngineConfig
@@ -33,6 +35,7 @@ from flashstep.engine.grammar_vocabulary import GrammarVocabulary
 from flashstep.engine.llm import LLM
 from flashstep.engine.loading import load_engine
 from flashstep.model.config import ModelConfig
+from flashstep.training.evaluation.suites import eval_items
 from flashstep.types import FREE, AnswerRule, Request, SamplingParams, Tool
 
 OFFICIAL_SIZE = 128_815
@@ -173,7 +176,57 @@ def batch_rows(
     return rows
 
 
+def reasoning_rows(
+    folder: Path, tokenizer: Tokenizer, vocabulary: GrammarVocabulary, threads: int, rounds: int
+) -> list[dict[str, Any]]:
+    """One row for each number of streams: held-out requests for one call, as long as their answers are."""
+    template = ChatTemplate.load(folder, tokenizer)
+    items = eval_items(["tool_single"], 32, seed=2)
+    asked = [(template.encode(next(item.begin()), item.tools), item.tools) for item in items]
+    config = EngineConfig(num_threads=threads, num_draft_tokens=0, prefix_cache=False)
+    engine = load_engine(
+        folder, config, num_valid_tokens=vocabulary.size, grammars=CompiledGrammars(vocabulary)
+    )
+    closing, marker = tuple(tokenizer.encode("\n</think>\n")), tokenizer.added_tokens.ids["</think>"]
+
+    def rate(streams: int, is_held: bool) -> float:
+        for ids, tools in asked[:streams]:
+            grammar = grammar_for(AnswerRule(required_tools=()), tools) if is_held else None
+            engine.add(
+                Request(
+                    f"r{next(_numbers)}",
+                    "",
+                    tuple(ids),
+                    SamplingParams(temperature=0.0, max_tokens=400),
+                    engine.eos_token_ids,
+                    closing,
+                    marker,
+                    grammar,
+                )  # fmt: skip
+            )
+        return _run(engine)[1]
+
+    rows = []
+    for streams in (1, 8, 32):
+        pairs = [(rate(streams, False), rate(streams, True)) for _ in range(rounds + 1)][1:]
+        ratios = [held / free for free, held in pairs]
+        medians = [statistics.median(column) for column in zip(*pairs, strict=True)]
+        row = {"streams": streams, "free_tokens_per_s": medians[0], "held_tokens_per_s": medians[1]}
+        spread = {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}
+        rows.append(row | {"ratio": spread})
+    engine.close()
+    return rows
+
+
 _numbers = itertools.count()
+
+
+def _run(engine: Engine) -> tuple[int, float]:
+    """All tokens that come, and how many a second."""
+    num_tokens, started = 0, time.perf_counter()
+    while engine.has_work:
+        num_tokens += sum(len(output.token_ids) for _, output in engine.step())
+    return num_tokens, num_tokens / (time.perf_counter() - started)
 
 
 def tokens_per_s(engine: Engine, streams: int, num_held: int, grammar: str | None) -> float:
@@ -185,11 +238,9 @@ def tokens_per_s(engine: Engine, streams: int, num_held: int, grammar: str | Non
         prompt = tuple(20 + (7 * i + j) % 400 for j in range(32))
         own = grammar if i < num_held else None
         engine.add(Request(f"r{next(_numbers)}", "", prompt, params, engine.eos_token_ids, grammar=own))
-    num_tokens, started = 0, time.perf_counter()
-    while engine.has_work:
-        num_tokens += sum(len(output.token_ids) for _, output in engine.step())
+    num_tokens, rate = _run(engine)
     assert num_tokens == streams * OUTPUT_TOKENS, num_tokens
-    return num_tokens / (time.perf_counter() - started)
+    return rate
 
 
 def measure(folder: Path, num_tokens: int, threads: int, rounds: int) -> dict[str, Any]:
@@ -216,6 +267,7 @@ def measure(folder: Path, num_tokens: int, threads: int, rounds: int) -> dict[st
         "vocabulary_build_s": round(built_s, 2),
         "rows": rows + time_per_token(official, num_tokens),
         "batches": batch_rows(folder, own, threads, rounds),
+        "behind_reasoning": reasoning_rows(folder, tokenizer, own, threads, rounds),
     }
 
 
@@ -238,6 +290,13 @@ def main() -> None:
         print(
             f"{row['vocabulary']:>7} ids  {row['grammar']:<24} median {us['median']:>6.1f} us  "
             f"p99 {us['p99']:>7.1f} us  compiled in {row['compile_ms']:.1f} ms{beside}"
+        )
+    for row in result["behind_reasoning"]:
+        ratio = row["ratio"]
+        print(
+            f"{row['streams']} requests for a call, which is required: "
+            f"{row['held_tokens_per_s']:,.0f} tokens/s beside {row['free_tokens_per_s']:,.0f}, "
+            f"{ratio['median']:.2f}x ({ratio['min']:.2f}-{ratio['max']:.2f})"
         )
     for row in result["batches"]:
         ratio = row["ratio"]

@@ -1,5 +1,6 @@
 """Steps of several passes: the compiled loop against its slow twin, the engine with and without it."""
 
+import asyncio
 from dataclasses import replace
 from itertools import product
 
@@ -7,10 +8,13 @@ import numpy as np
 import pytest
 from driving import prompt, request
 
+from flashstep.backends.chat_model import ChatModel
+from flashstep.chat.fold import fold
 from flashstep.cli.model_path import resolve_model_path
 from flashstep.engine.batch import Batch, Continuation, DraftBatch
 from flashstep.engine.batch_builder import Share
 from flashstep.engine.block_manager import BlockManager
+from flashstep.engine.config import EngineConfig
 from flashstep.engine.draft_policy import DraftPolicy
 from flashstep.engine.llm import LLM
 from flashstep.engine.multi_step import MultiStep
@@ -18,7 +22,7 @@ from flashstep.engine.processors import processors_for
 from flashstep.engine.runner import Runner
 from flashstep.engine.sequence import Sequence
 from flashstep.kernels.limits import MAX_STOP_IDS, MAX_TOKENS, TAIL
-from flashstep.types import SamplingParams
+from flashstep.types import AnswerRule, Message, SamplingParams, Tool
 from naive.decoding import decode
 
 BLOCK, NUM_SEQUENCES, LENGTH = 4, 3, 21
@@ -49,14 +53,20 @@ def batch_of(token_ids, first: int, logit_rows: str) -> Batch:
     )
 
 
-def continuation(texts, hidden, num_passes, stop_ids=(), num_stale=2) -> Continuation:
+def filled(token_ids):
+    """For all three sequences, filled up with -1."""
+    return np.array([[*token_ids] + [-1] * (MAX_STOP_IDS - len(token_ids))] * 3, np.int32)
+
+
+def continuation(texts, hidden, num_passes, stop_ids=(), held_ids=(), num_stale=2) -> Continuation:
     """Three sequences with different wishes, each behind its text."""
     rng = np.random.default_rng(5)
     return Continuation(
         num_passes=num_passes,
         num_valid_tokens=380,
         wishes_S4=np.array(WISHES),
-        stop_ids_SM=np.array([[*stop_ids] + [-1] * (MAX_STOP_IDS - len(stop_ids))] * 3, np.int32),
+        stop_ids_SM=filled(stop_ids),
+        held_ids_SM=filled(held_ids),
         uniforms_SN=rng.random((NUM_SEQUENCES, MAX_TOKENS)),
         tails_SN=np.array([text[-TAIL:] for text in texts], np.int32),
         histories=[rows[-num_stale:].copy() for rows in hidden],
@@ -120,6 +130,25 @@ def test_a_stop_id_ends_the_loop_for_all(toy_checkpoint):
     found = runner.decode(batch, continuation(texts, hidden, 8, stop_ids=(381, stop_id)))
     assert found.token_ids == [row[: place + 1] for row in whole]
     runner.close()
+
+
+@pytest.mark.parametrize("num_threads", [1, 2])
+def test_held_ids_are_never_drawn_and_end_the_loop_where_one_is_the_best_choice(toy_checkpoint, num_threads):
+    fast, slow = (toy_runner(toy_checkpoint, num_threads) for _ in range(2))
+    texts, hidden = computed(fast)
+    computed(slow)
+    batch = batch_of([[text[-1]] for text in texts], LENGTH, "all")
+    free = slow.decode(batch, continuation(texts, hidden, 8)).token_ids
+    greedy, drawn = free[0], free[1]
+    held = (greedy[4], next(x for x in drawn[:4] if x not in greedy[:4]))
+    going_on = continuation(texts, hidden, 8, held_ids=held)
+    found = fast.decode(batch, going_on)
+    assert_same(found, decode(slow, batch, going_on))
+    assert held[1] not in found.token_ids[1][:-1], "it was drawn where nothing held it"
+    ends = [row[-1] for row in found.token_ids]
+    assert len(found.emitted[0]) == 8 or set(ends) & {*held}
+    fast.close()
+    slow.close()
 
 
 def test_a_stop_id_among_accepted_drafts_ends_the_loop(toy_checkpoint):
@@ -200,6 +229,49 @@ def test_the_built_in_model_answers_the_same_in_one_pass_and_in_several_with_dra
     assert sum(accepted[3, 1]) > 0
 
 
+CALL = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+WEATHER = Tool("weather", "", CALL, {"type": "function", "function": {"name": "weather", "parameters": CALL}})
+ASKED = ("What is the weather in Paris?", "How many r are in strawberry?", "Thank you!")
+
+
+@pytest.mark.parametrize("budget", [None, 11])
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_reasoning_that_a_grammar_waits_for_is_the_same_in_one_pass_and_in_several(
+    monkeypatch, temperature, budget
+):
+    monkeypatch.setattr("flashstep.engine.multi_step._ALONE_S", 100.0)
+    monkeypatch.setattr("flashstep.engine.multi_step._LONGEST_S", 100.0)
+    passes, decode_them = [], Runner.decode
+    monkeypatch.setattr(
+        Runner, "decode", lambda self, *args: passes.append(args[1].num_passes) or decode_them(self, *args)
+    )
+
+    async def answer(model, seed, question):
+        params = SamplingParams(
+            temperature=temperature, seed=seed, max_tokens=100, thinking_token_budget=budget
+        )
+        events = model.chat(
+            [Message("user", question)], [WEATHER], params,
+            rule=AnswerRule(required_tools=()), trace_id="t", request_id=f"r{seed}",
+        )  # fmt: skip
+        made = fold([event async for event in events])
+        return made.reasoning, made.content, [(call.name, call.arguments) for call in made.tool_calls]
+
+    async def all_of(model):
+        return await asyncio.gather(*(answer(model, i, question) for i, question in enumerate(ASKED)))
+
+    found = []
+    for max_passes in (1, 8):
+        monkeypatch.setattr(Runner, "max_passes", max_passes)
+        model = ChatModel.load(resolve_model_path(None), EngineConfig(num_draft_tokens=0, num_threads=2))
+        found.append(asyncio.run(all_of(model)))
+        model.close()
+    assert found[0] == found[1]
+    assert all(reasoning for reasoning, _, _ in found[0])
+    assert any(calls for _, _, calls in found[0])
+    assert max(passes) > 4
+
+
 def decoding(prompt_length=5, num_drafts=0, **params) -> Share:
     """The share of a sequence that decodes."""
     asked = request(prompt=prompt(prompt_length), **{"max_tokens": 100, **params})
@@ -249,12 +321,26 @@ def test_a_step_makes_as_many_passes_as_fit_into_its_time():
     "wishes",
     [
         {"logprobs": 0}, {"frequency_penalty": 0.5}, {"logit_bias": ((5, 1.0),)},
-        {"thinking_token_budget": 4, "think_end": (20,)}, {"stop_token_ids": tuple(range(40, 49))},
+        {"thinking_token_budget": 0, "think_end": (20,)}, {"stop_token_ids": tuple(range(40, 49))},
     ],
     ids=lambda wishes: next(iter(wishes)),
 )  # fmt: skip
 def test_what_needs_the_engine_between_two_tokens_gets_single_passes(wishes):
     assert multi_step().plan_passes([decoding(), decoding(**wishes)]) == 1
+
+
+def test_reasoning_goes_on_by_itself_until_its_budget_is_used_up():
+    wishes = {"thinking_token_budget": 4, "think_end": (20,)}
+    share = decoding(**wishes)
+    assert multi_step().plan_passes([decoding(), share]) == 4
+    going_on = multi_step().continuation([decoding(), share], 4)
+    assert 20 in going_on.stop_ids_SM[1]
+    assert 20 not in going_on.stop_ids_SM[0]
+    assert share.sequence.follow([30, 31, 32]) == [30, 31, 32]
+    assert multi_step().plan_passes([decoding(), share]) == 1
+    assert share.sequence.follow([33]) == [33]
+    assert share.sequence.free_run is None, "the closing is forced"
+    assert multi_step().plan_passes([decoding(num_drafts=3, **wishes)]) == 1, "drafts may pass the marker"
 
 
 def test_sequences_of_a_kind_go_on_together():
@@ -287,8 +373,8 @@ def test_passes_end_where_tokens_blocks_or_the_account_of_drafts_may_end():
     assert multi_step(num_blocks=1).plan_passes([decoding()]) == 1
     policy = DraftPolicy(2.6)
     share = decoding(num_drafts=3)
-    assert multi_step(0.0, policy=policy).plan_passes([share]) == 3
-    assert all(policy.keeps(share.sequence, 0) for _ in range(2))
+    assert multi_step(0.0, policy=policy).plan_passes([share]) == 2
+    assert policy.keeps(share.sequence, 0)
     assert multi_step(0.0, policy=policy).plan_passes([share]) == 1
     assert not policy.keeps(share.sequence, 0)
 

@@ -5,7 +5,7 @@ import pytest
 from driving import expected, make_engine, mixed_requests, prompt, request, run
 
 from flashstep.engine.processors import LogitBias, processors_for
-from flashstep.engine.think_end import ThinkEnd
+from flashstep.engine.think_end import FreeRun, ThinkEnd
 from flashstep.errors import InvalidRequest
 
 NEWLINE, MARKER = 20, 21
@@ -15,6 +15,8 @@ FREE = -1
 
 class Recorder:
     """A processor that allows everything and remembers what it was told."""
+
+    free_run = None
 
     def __init__(self):
         self.accepted = []
@@ -163,3 +165,23 @@ def test_preemption_in_the_middle_of_a_closing_changes_nothing(toy_config):
     engine = make_engine(toy_config, num_draft_tokens=3, num_full_blocks=36)
     assert run(engine, requests) == expected(requests)
     assert engine.metrics.num_preemptions > 0
+
+
+def test_a_free_run_ends_with_the_marker_or_in_front_of_an_end_of_the_turn():
+    behind = Recorder()
+    think_end = ThinkEnd(CLOSING, MARKER, None, behind, held_ids=[9])
+    assert think_end.free_run == FreeRun(None, (MARKER,), (9,))
+    think_end.accept(5)
+    think_end.accept(9)
+    assert think_end.free_run is None
+    assert forced_ids(think_end, [5, 5, 5, 5])[1] == [*CLOSING, FREE]
+    assert behind.accepted == [5]
+    assert think_end.free_run is None, "what is behind decides"
+    budget = ThinkEnd(CLOSING, MARKER, 2)
+    budget.accept(5)
+    assert budget.free_run == FreeRun(1, (MARKER,), ())
+    budget.accept(6)
+    assert budget.free_run is None
+    for token_id in CLOSING:
+        budget.accept(token_id)
+    assert budget.free_run == FreeRun()

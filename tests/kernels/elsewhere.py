@@ -16,6 +16,7 @@ OTHER_CPUS = {
     ("haswell", AVX2): [8, 8, False],
     ("alderlake", f"{AVX2} avxvnni"): [8, 8, True],
     ("skylake-avx512", AVX512): [16, 16, False],
+    ("icelake-server", f"{AVX512} avx512vnni"): [16, 16, True],
 }
 HERE = llvm.get_host_cpu_features()
 RUNNABLE = [cpu for cpu in OTHER_CPUS if all(HERE.get(feature, False) for feature in cpu[1].split())]

@@ -112,8 +112,13 @@ def test_bfloat16_rounds_to_nearest_even():
     ]  # fmt: skip
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("cpu", RUNNABLE, ids=lambda cpu: cpu[0])
+# The plainest kind and the commonest one are forced in every run, the others in that of `make test-all`.
+FORCED = [
+    pytest.param(cpu, marks=() if cpu[0] in ("generic", "haswell") else pytest.mark.slow) for cpu in RUNNABLE
+]
+
+
+@pytest.mark.parametrize("cpu", FORCED, ids=lambda cpu: cpu[0])
 def test_another_kind_of_cpu_computes_the_same_bits(cpu):
     found = computed_elsewhere(CHILD, environment_of(cpu))
     assert found == [OTHER_CPUS[cpu], digests()]

@@ -2,17 +2,20 @@
 
 A verifying step costs more than a plain one and brings one token more for each draft it keeps. So each
 request has an account in plain steps: one with drafts that are rarely right stops for good once it has lost
-two steps' worth, and the next ones do not begin for a while, twice as long after each further loss. No clock
-is read here; but how many steps of a request are entered together depends on the time that they take
-(multi_step.py), so where several requests draft, which of them are the next ones may vary. Answers do not.
+more than a verifying step in which nothing is kept, and the next ones do not begin for a while, twice as long
+after each further loss. No clock is read here; but how many steps of a request are entered together depends on
+the time that they take (multi_step.py), so where several requests draft, which of them are the next ones may
+vary. Answers do not.
 """
 
 import math
 
 from flashstep.engine.sequence import Sequence
 
-# A request may lose as much as this many verifying steps in which no draft is kept.
-_LOST_STEPS = 2
+# A request may lose as much as this many verifying steps in which no draft is kept. With two, a sixteenth of
+# the built-in model's answers lose more than 5%, with one a thirtieth, for 2% of the speed (dev/LOG.md,
+# 2026-12-01).
+_LOST_STEPS = 1
 _LONGEST_PAUSE = 64  # requests
 # What drafts must gain in the kernels, if all are right: some are wrong, and prompts pass the modules, too.
 _LEAST_GAIN = 1.25

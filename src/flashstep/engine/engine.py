@@ -274,12 +274,14 @@ class Engine:
         outputs: list[tuple[str, TokenOutput]] = []
         row = 0
         for number, share in enumerate(plan):
-            seq, new, emitted = share.sequence, decoded.token_ids[number], decoded.emitted[number]
+            seq, emitted = share.sequence, decoded.emitted[number]
+            new = seq.follow(decoded.token_ids[number])
             seq.use_uniforms(len(new))
             if seq.num_drafts:
                 seq.history_TD = decoded.histories[number]
             output = self._append(seq, new, share.num_drafts, [count - 1 for count in emitted], (), now_s)
-            outputs.append((seq.request_id, output))
+            if new:
+                outputs.append((seq.request_id, output))
             computed = seq.num_computed_tokens
             if share.num_drafts:
                 # The modules have seen all passes but the last. The sequence may end here, or have no use for

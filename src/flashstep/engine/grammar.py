@@ -9,6 +9,7 @@ cuts short ends with "length" in the middle of its grammar. Shape letter: V vali
 import logging
 import threading
 from collections import OrderedDict
+from typing import ClassVar
 
 import llguidance
 import numpy as np
@@ -95,6 +96,8 @@ class GrammarProcessor:
     """A `LogitsProcessor` of one sequence, from the first token of its grammar on."""
 
     __slots__ = ("_bits_W", "_bits_address", "_end_ids", "_is_over", "_matcher", "_vocabulary", "failure")
+
+    free_run: ClassVar[None] = None
 
     def __init__(
         self, matcher: llguidance.LLMatcher, vocabulary: GrammarVocabulary, end_ids: frozenset[int]

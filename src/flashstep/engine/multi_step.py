@@ -3,11 +3,11 @@
 What the engine does between two passes takes as long as a fraction of a small model's pass, most of it
 because the weights that pass by leave nothing of the interpreter in the caches. While all sequences decode
 and want plain tokens, the runner goes on by itself, for so short a time that nobody who arrives waits long.
-What comes out is the same.
+Reasoning is plain, too, where a budget or a grammar waits for its end. What comes out is the same.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from flashstep.engine.batch_builder import Share
 from flashstep.engine.block_manager import BlockManager
 from flashstep.engine.draft_policy import DraftPolicy
 from flashstep.engine.sequence import Sequence
+from flashstep.engine.think_end import FreeRun
 from flashstep.kernels.limits import MAX_STOP_IDS, MAX_TOKENS, TAIL
 
 # A step of several passes takes about so long at most, with one stream and with more: who arrives waits for
@@ -66,7 +67,8 @@ class MultiStep:
             num_passes=num_passes,
             num_valid_tokens=self._num_valid_tokens,
             wishes_S4=np.array([seq.wishes for seq in sequences], np.float64),
-            stop_ids_SM=np.array([self._stop_ids(seq) for seq in sequences], np.int32),
+            stop_ids_SM=np.array([self._filled(_stop_ids(seq)) for seq in sequences], np.int32),
+            held_ids_SM=np.array([self._filled(_run(seq).held_ids) for seq in sequences], np.int32),
             uniforms_SN=np.array([seq.next_uniforms(most_tokens) for seq in sequences], np.float64),
             tails_SN=np.array([_tail(seq) for seq in sequences], np.int32),
             histories=[seq.history_TD for seq in sequences],
@@ -83,15 +85,17 @@ class MultiStep:
         drafts_whole = share.num_drafts == self._num_modules if seq.num_drafts else True
         return drafts_whole and rows_each == 1 + share.num_drafts and rows_each <= TAIL
 
-    def _stop_ids(self, seq: Sequence) -> list[int]:
+    def _filled(self, token_ids: Iterable[int]) -> list[int]:
         """Those that can be chosen, filled up with -1."""
-        ids = [token_id for token_id in seq.stop_token_ids if 0 <= token_id < self._num_valid_tokens]
+        ids = [token_id for token_id in token_ids if 0 <= token_id < self._num_valid_tokens]
         return ids + [-1] * (MAX_STOP_IDS - len(ids))
 
     def _most_passes(self, share: Share) -> int:
-        """Passes until a sequence may end, or stop drafting."""
+        """Passes until a sequence may end, or stop drafting, or its processors have something to say."""
         seq = share.sequence
         most = (seq.max_total_tokens - seq.num_tokens) // share.query_len
+        if (num_free := _run(seq).num_tokens) is not None:
+            most = min(most, num_free)
         if seq.num_drafts and self._draft_policy is not None:
             return int(min(most, self._draft_policy.most_steps(seq)))
         return most
@@ -105,7 +109,21 @@ class MultiStep:
 def _is_plain(seq: Sequence) -> bool:
     """Whether a runner can choose the tokens of a sequence: nothing steers them, nobody asks how likely they
     were."""
-    return not seq.processors and seq.params.logprobs is None and len(seq.stop_token_ids) <= MAX_STOP_IDS
+    if seq.params.logprobs is not None or (run := seq.free_run) is None:
+        return False
+    return max(len(_stop_ids(seq)), len(run.held_ids)) <= MAX_STOP_IDS
+
+
+def _run(seq: Sequence) -> FreeRun:
+    run = seq.free_run
+    assert run is not None, "only asked of sequences that are plain"
+    return run
+
+
+def _stop_ids(seq: Sequence) -> set[int]:
+    """What ends a job of several passes, ids that are held apart."""
+    run = _run(seq)
+    return {*seq.stop_token_ids, *run.end_ids} - {*run.held_ids}
 
 
 def _tail(seq: Sequence) -> list[int]:

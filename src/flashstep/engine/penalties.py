@@ -19,6 +19,7 @@ class Penalties:
 
     __slots__ = ("_counts_V", "_frequency", "_presence", "_repetition", "_seen_V")
     failure: ClassVar[None] = None
+    free_run: ClassVar[None] = None
 
     def __init__(self, params: SamplingParams, prompt_token_ids: Sequence[int], num_tokens: int) -> None:
         self._presence = np.float32(params.presence_penalty)

@@ -13,7 +13,7 @@ import numpy as np
 
 from flashstep.engine.batch import Float32
 from flashstep.engine.penalties import Penalties
-from flashstep.engine.think_end import ThinkEnd
+from flashstep.engine.think_end import FreeRun, ThinkEnd
 from flashstep.types import Request
 
 
@@ -25,6 +25,11 @@ class LogitsProcessor(Protocol):
         """Why the answer cannot become what was asked for, and only its end is left; None = it can."""
         ...
 
+    @property
+    def free_run(self) -> FreeRun | None:
+        """What a runner may choose by itself now, each token of which `accept` gets later; None = nothing."""
+        ...
+
     def apply(self, logits_V: Float32) -> Float32:
         """The row to choose from; a new array unless nothing changes. At least one entry is finite.
 
@@ -34,7 +39,7 @@ class LogitsProcessor(Protocol):
         ...
 
     def accept(self, token_id: int) -> None:
-        """The token chosen from the row that `apply` returned last."""
+        """The token chosen from the row that `apply` returned last, or in a free run."""
         ...
 
 
@@ -56,6 +61,7 @@ class LogitBias:
 
     __slots__ = ("_biases", "_ids")
     failure: ClassVar[None] = None
+    free_run: ClassVar[None] = None
 
     def __init__(self, bias: Iterable[tuple[int, float]]) -> None:
         """`bias`: (token id below V, number to add)."""

@@ -12,8 +12,10 @@ import numpy as np
 from flashstep.engine.batch import Float32
 from flashstep.engine.block_table import BlockTable
 from flashstep.engine.processors import LogitsProcessor
+from flashstep.engine.think_end import FreeRun
 from flashstep.types import Request, SamplingParams, Timings, TokenLogprob
 
+FREE = FreeRun()
 # Colder than this float32 logits cannot tell from greedy, and the division stays finite.
 MIN_TEMPERATURE = 1e-6
 
@@ -145,6 +147,21 @@ class Sequence:
     def use_uniforms(self, count: int) -> None:
         """So many tokens were chosen."""
         del self._uniforms[:count]
+
+    @property
+    def free_run(self) -> FreeRun | None:
+        """What a runner may choose of its next tokens without its processors; None = nothing. Drafts behind
+        the end of a run would have to be taken back, so it has none where processors and drafts meet."""
+        if not self.processors:
+            return FREE
+        return self.processors[0].free_run if len(self.processors) == 1 and not self.num_drafts else None
+
+    def follow(self, new: list[int]) -> list[int]:
+        """Tell the processors what a runner chose in a free run; returns it without a held id at its end."""
+        run = self.free_run
+        for token_id in new if self.processors else ():
+            self.processors[0].accept(token_id)
+        return new[:-1] if run and new[-1] in run.held_ids else new
 
     @property
     def failure(self) -> str | None:

@@ -6,7 +6,7 @@ the template's own sequence of ids. Shape letter: V valid ids.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -14,6 +14,18 @@ from flashstep.engine.batch import Float32
 
 if TYPE_CHECKING:
     from flashstep.engine.processors import LogitsProcessor
+
+
+class FreeRun(NamedTuple):
+    """The next tokens as far as a runner may choose them by itself, since a processor changes nothing.
+
+    num_tokens: at most so many; None = any number. end_ids: the first of these is the last of them. held_ids
+    may not be chosen: where one is the best choice they end in front of it, and `accept` gets it for a sign.
+    """
+
+    num_tokens: int | None = None
+    end_ids: tuple[int, ...] = ()
+    held_ids: tuple[int, ...] = ()
 
 
 class ThinkEnd:
@@ -51,6 +63,15 @@ class ThinkEnd:
         """That of the processor behind."""
         return self._behind.failure if self._behind else None
 
+    @property
+    def free_run(self) -> FreeRun | None:
+        """Everything up to the marker or the end of the budget; behind it what the processor there leaves."""
+        if self._pending:
+            return None
+        if self._is_closed:
+            return self._behind.free_run if self._behind else FreeRun()
+        return FreeRun(self._num_left, (self._marker_id,), tuple(self._held_ids))
+
     def apply(self, logits_V: Float32) -> Float32:
         """The row with only the forced id left, or what the processor behind makes of it."""
         if self._pending:
@@ -62,13 +83,15 @@ class ThinkEnd:
         return logits_V
 
     def accept(self, token_id: int) -> None:
-        """Follow the text."""
+        """Follow the text. A held id is none of it: a free run met it, and the closing begins instead."""
         if self._is_closed:
             if self._behind is not None:
                 self._behind.accept(token_id)
         elif self._pending:
             self._pending = self._pending[1:]
             self._is_closed = not self._pending
+        elif token_id in self._held_ids:
+            self._close()
         elif token_id == self._marker_id:
             self._pending = () if self._behind is None else self._after_marker
             self._is_closed = not self._pending
