@@ -3,9 +3,9 @@
 A verifying step costs more than a plain one and brings one token more for each draft it keeps. So each
 request has an account in plain steps: one with drafts that are rarely right stops for good once it has lost
 more than a verifying step in which nothing is kept, and the next ones do not begin for a while, twice as long
-after each further loss. No clock is read here; but how many steps of a request are entered together depends on
-the time that they take (multi_step.py), so where several requests draft, which of them are the next ones may
-vary. Answers do not.
+after each further loss. No clock is read here; but how many steps of a request are entered together depends
+on the time that they take (multi_step.py), so where several requests draft, which of them are the next ones
+may vary. Answers do not.
 """
 
 import math
