@@ -40,7 +40,8 @@ def lines(cells: list[dict[str, Any]]) -> Iterator[str]:
             drafting = "/".join("on" if d else "off" for d in ratio["drafting"])
             yield (
                 f"    {ratio['ours']} / {ratio['peer']}: {ratio['median']:.2f}x "
-                f"({ratio['min']:.2f}-{ratio['max']:.2f}, {ratio['rounds']} rounds, drafting {drafting})"
+                f"({ratio['min']:.2f}-{ratio['max']:.2f}, {ratio['rounds']} rounds, "
+                f"drafts allowed {drafting})"
             )
         for reason in cell["missing"]:
             yield f"    left out: {reason}"

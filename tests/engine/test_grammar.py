@@ -235,6 +235,31 @@ def test_an_answer_cannot_end_before_its_reasoning_does(make, tokenizer, think_e
         jsonschema.validate(json.loads(answer), SCHEMAS["enums"])
 
 
+@pytest.mark.parametrize("params", [{}, {"temperature": 0.9, "seed": 3}], ids=["greedy", "sampled"])
+@pytest.mark.parametrize("place", [1, 2, 5])
+def test_an_end_of_the_turn_in_the_reasoning_is_met_alike_in_one_pass_and_in_several(
+    make, think_end, monkeypatch, params, place
+):
+    monkeypatch.setattr("flashstep.engine.multi_step._ALONE_S", 100.0)  # however slow the machine is
+    last, decode_them = [], FakeRunner.decode
+
+    def decode(self, *args):
+        result = decode_them(self, *args)
+        last.extend(row[-1] for row in result.token_ids)
+        return result
+
+    monkeypatch.setattr(FakeRunner, "decode", decode)
+    asked = request("r", prompt(4, 1), eos=frozenset(), max_tokens=9, **params)
+    end = run(make(max_passes=1), [asked])["r"][0][place]
+    wish = replace(
+        request("r", prompt(4, 1), eos=frozenset({end}), max_tokens=200, **params), grammar=JSON["enums"],
+        think_end_token_ids=think_end, think_end_marker_id=think_end[1],
+    )  # fmt: skip
+    several, one = (run(make(max_passes=max_passes), [wish]) for max_passes in (4, 1))
+    assert several == one
+    assert (end in last) or params, "a job met it"
+
+
 def test_an_answer_cut_by_max_tokens_ends_with_length_in_the_middle_of_its_grammar(make, tokenizer):
     [(token_ids, reason)] = run(make(), [constrained("a", JSON["nested"], max_tokens=5)]).values()
     assert (len(token_ids), reason) == (5, "length")

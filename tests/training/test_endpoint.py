@@ -10,7 +10,6 @@ import pytest
 
 from flashstep.errors import BackendError, ConfigError, Overloaded
 from flashstep.server.settings import ServerSettings
-from flashstep.training.evaluation import endpoint as endpoint_module
 from flashstep.training.evaluation.endpoint import Endpoint
 from flashstep.training.evaluation.turn import Prompt
 from flashstep.types import Finish, Message, SamplingParams, Tool, ToolCall, Usage
@@ -66,11 +65,11 @@ def test_a_cut_answer_is_not_whole(server):
 
 def test_a_busy_server_is_asked_again_and_a_refusal_is_told(server, monkeypatch):
     waits = []
-    monkeypatch.setattr(endpoint_module.time, "sleep", waits.append)
+    monkeypatch.setattr(threading.Event, "wait", lambda self, seconds=None: waits.append(seconds))
     server.model.script = (Overloaded("full", retry_after_s=3.0),)
     with asking(server) as endpoint, pytest.raises(BackendError, match="no answer in 6 tries: 503 .*full"):
         endpoint([Prompt(HISTORY[:2], (), 0)])
-    assert waits == [3.0] * 5
+    assert [seconds for seconds in waits if seconds == 3.0] == [3.0] * 5
     with asking(server) as endpoint, pytest.raises(BackendError, match="refused a question: 400 .*messages"):
         endpoint([Prompt((), (), 0)])
 
@@ -137,7 +136,12 @@ def test_arguments_that_are_no_object_are_text(arguments):
     assert turn.message == Message("assistant", f"weather({arguments})", reasoning="So.")
 
 
-@pytest.mark.parametrize("answer", [{"object": "list"}, {"choices": []}, [], b"<html>", {"choices": [{}]}])
+NO_MESSAGE = {"choices": [{"message": None, "finish_reason": "stop"}]}
+
+
+@pytest.mark.parametrize(
+    "answer", [{"object": "list"}, {"choices": []}, [], b"<html>", {"choices": [{}]}, NO_MESSAGE]
+)
 def test_an_answer_of_another_kind_is_told(answer):
     expected = "not an answer of a chat completions API|answered without JSON"
     with odd_endpoint(answer) as endpoint, pytest.raises(BackendError, match=expected):

@@ -27,8 +27,9 @@ class Offline:
     def latency(self) -> list[Figure]:
         """One stream: time to the first token, and output tokens per second behind it."""
         load = self._settings.load
+        self.answer(1)
         before = copy.deepcopy(self._llm.engine.metrics)
-        answers = [self.answer(1)[1][0] for _ in range(load.rounds + 1)][1:]
+        answers = [self.answer(1)[1][0] for _ in range(load.rounds)]
         drafts = draft_facts(before, self._llm.engine.metrics)
         firsts = [answer.timings.first_token_s or 0.0 for answer in answers]
         ends = [answer.timings.finished_s or 0.0 for answer in answers]
@@ -63,16 +64,17 @@ class Offline:
     def throughput(self) -> list[Figure]:
         """Many streams from the first prompt token to the last output token: output tokens per second."""
         load = self._settings.load
+        self.answer(load.streams)
         before = copy.deepcopy(self._llm.engine.metrics)
-        times = [self.answer(load.streams)[0] for _ in range(load.rounds + 1)][1:]
+        times = [self.answer(load.streams)[0] for _ in range(load.rounds)]
         drafts = draft_facts(before, self._llm.engine.metrics)
         figure = self.rate_figure(f"output, {load.streams} streams", times, is_drafting=bool(drafts))
         figure.details.update(drafts)
         return [figure]
 
     def prefill(self) -> list[Figure]:
-        """A long prompt up to its only output token: prompt tokens per second. Where the engine drafts, also
-        one whose answer goes on, so that the MTP modules see the prompt, too."""
+        """A long prompt up to its only output token: prompt tokens per second. Where drafts are made, also
+        one whose answer goes on, so that the MTP modules see the prompt, too, but for its last chunk."""
         load, ceilings = self._settings.load, self._ceilings
         figure = self._prefill_figure(f"prefill, {load.long_prompt} tokens", num_output=1)
         if self._settings.engine.is_on_cpu:
@@ -82,12 +84,14 @@ class Offline:
         if not self._settings.is_drafting:
             return [figure]
         name = f"prefill, {load.long_prompt} tokens, answer goes on"
-        return [figure, self._prefill_figure(name, num_output=self._settings.enough_output)]
+        longer = self._prefill_figure(name, num_output=self._settings.enough_output)
+        return [figure, longer] if longer.drafting else [figure]
 
     def _prefill_figure(self, name: str, num_output: int) -> Figure:
         load = self._settings.load
+        self._seconds(1, load.long_prompt, num_output)
         before = copy.deepcopy(self._llm.engine.metrics)
-        answers = [self._seconds(1, load.long_prompt, num_output)[1][0] for _ in range(load.rounds + 1)][1:]
+        answers = [self._seconds(1, load.long_prompt, num_output)[1][0] for _ in range(load.rounds)]
         drafts = draft_facts(before, self._llm.engine.metrics)
         rates = [load.long_prompt / (answer.timings.first_token_s or 0.0) for answer in answers]
         return Figure(name=name, unit="tokens/s", samples=rates, drafting=bool(drafts))

@@ -1,5 +1,6 @@
 """`flashstep eval`: how often a model is right, on questions whose answers a program can check."""
 
+import hashlib
 import json
 import logging
 import os
@@ -213,7 +214,9 @@ class _Server:
 
     @property
     def settings(self) -> dict[str, str]:
-        return {"base_url": self.base_url, "model": self.model}
+        tokenizer = (self.folder / "tokenizer.json").read_bytes()  # it measures texts and reasoning
+        digest = hashlib.sha256(tokenizer).hexdigest()[:16]
+        return {"base_url": self.base_url, "model": self.model, "tokenizer": digest}
 
     @contextmanager
     def answers(

@@ -3,7 +3,8 @@
 What the engine does between two passes takes as long as a fraction of a small model's pass, most of it
 because the weights that pass by leave nothing of the interpreter in the caches. While all sequences decode
 and want plain tokens, the runner goes on by itself, for so short a time that nobody who arrives waits long.
-Reasoning is plain, too, where a budget or a grammar waits for its end. What comes out is the same.
+Reasoning is plain, too, where a budget or a grammar waits for its end, unless drafts are made. What comes out
+is the same.
 """
 
 import time

@@ -94,7 +94,8 @@ def convert(source: Path, config: ModelConfig, weight_format: WeightFormat, fold
     expected = _fingerprint(source, formats)
     write_packed(path, pack(Checkpoint.open(source, config), formats), expected, source.resolve())
     if folder is None:
-        _remove_abandoned(path.parent)
+        with suppress(OSError):  # of somebody else
+            _remove_abandoned(path.parent)
     return path
 
 

@@ -116,6 +116,8 @@ def _choice(step: Step, decoding: Decoding, s: int, row: int, number: int) -> in
     best_id = np.int64(-1)
     if decoding.held_ids[s * MAX_STOP_IDS] >= 0:
         best_id = np.int64(lowest_largest(logits, count))
+        if best_id < 0:
+            return best_id
         for i in range(s * MAX_STOP_IDS, (s + 1) * MAX_STOP_IDS):
             held = np.int64(decoding.held_ids[i])
             if held == best_id:

@@ -21,7 +21,7 @@ class Call:
     response whatever it is.
     parent_span_id: 16 hex digits of an incoming `traceparent`, None without one. error_frames: how this
     wire format ends an event stream in which something failed; None = the form of chat completions.
-    is_generation: a generation of it has begun, or may still begin. is_queued: it waits for that now.
+    is_generation: a record of a generation of it was made or follows. is_queued: it waits for a place now.
     error: what it was answered with, if it failed.
     status: of the response once the call is over, 499 when the client left before it began; `on_end`
     is called then.

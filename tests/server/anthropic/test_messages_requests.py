@@ -133,8 +133,8 @@ def test_unknown_and_foreign_fields_are_ignored_and_unknown_ones_logged(server, 
         ("reasoning", {"effort": "none"}, "budget_tokens"),
         ("reasoning_format", "general", "budget_tokens"),
         ("chat_template_kwargs", {"enable_thinking": False}, "budget_tokens"),
-        ("enable_thinking", False, "disabled"),
-        ("include_reasoning", False, "disabled"),
+        ("enable_thinking", True, "budget_tokens"),
+        ("include_reasoning", False, "budget_tokens"),
     ],
 )
 def test_fields_of_other_forms_are_refused_and_not_ignored(server, field, value, advice):

@@ -8,9 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from flashstep.errors import BackendError
+from flashstep.errors import BackendError, Overloaded, RateLimited
 from flashstep.server.call import Call
 from flashstep.server.generation import Generation
+from flashstep.server.limits.drain import Stopped
 from flashstep.server.traces.codec import shown_json
 from flashstep.server.traces.reader import TraceReader
 from flashstep.server.traces.record import TraceRecord
@@ -179,6 +180,32 @@ def test_tools_and_calls_count_into_the_memory_that_a_draft_holds():
         endpoint="chat.completions", model="m", params=SamplingParams(), messages=messages, tools=(tool,)
     )
     for keep_content, least in ((True, 4000), (False, 0)):
-        observer = TraceObserver(lambda draft: None, loaded_model="m", keep_content=keep_content)
-        num_chars = observer.begin(Call("t" * 32, "POST", "/"), asked, "r").num_chars
-        assert least <= num_chars <= least + 200 * keep_content
+        drafts = []
+        observer = TraceObserver(drafts.append, loaded_model="m", keep_content=keep_content)
+        call = Call("t" * 32, "POST", "/", status=200)
+        observer.begin(call, asked, "r").end(None)
+        assert least <= drafts[0].num_chars <= least + 200 * keep_content
+
+
+@pytest.mark.parametrize(
+    ("error", "num_kept"),
+    [(Overloaded("full"), 0), (RateLimited("slow", limit="tokens", retry_after_s=1), 0), (Stopped("end"), 1)],
+    ids=["full", "limited", "stopped"],
+)
+@pytest.mark.parametrize("is_call_over", [False, True])
+def test_only_what_was_refused_before_it_began_leaves_no_draft_of_a_generation(error, num_kept, is_call_over):
+    asked = Generation(endpoint="completions", model="m", params=SamplingParams(), prompt="a")
+    drafts, call = [], Call("t" * 32, "POST", "/")
+    observer = TraceObserver(drafts.append, loaded_model="m")
+    refused, sibling = (observer.begin(call, asked, f"r{i}") for i in range(2))
+    ends = [lambda: refused.end(error), lambda: sibling.end(asyncio.CancelledError())]
+    call.error = error
+    for end in ends if not is_call_over else ():
+        end()
+    call.status = 503
+    for tell in call.on_end:
+        tell()
+    assert call.is_generation == (is_call_over or num_kept > 0)
+    for end in ends if is_call_over else ():
+        end()
+    assert len(drafts) == 2 * num_kept

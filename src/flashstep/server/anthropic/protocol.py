@@ -53,10 +53,15 @@ REFUSED: Mapping[str, Refusal] = {
     "parallel_tool_calls": Refusal((True,), "send tool_choice.disable_parallel_tool_use"),
     **{
         name: _THINKING
-        for name in ("reasoning", "reasoning_effort", "reasoning_format", "thinking_token_budget")
+        for name in (
+            "enable_thinking",
+            "include_reasoning",
+            "reasoning",
+            "reasoning_effort",
+            "reasoning_format",
+            "thinking_token_budget",
+        )
     },
-    "include_reasoning": Refusal((True,), "send thinking: {'type': 'disabled'}"),
-    "enable_thinking": Refusal((True,), "send thinking: {'type': 'disabled'}"),
     "chat_template_kwargs": Refusal(({},), _THINKING.advice),
     "n": Refusal((1,), _CHAT_ONLY),
     "seed": Refusal((), _CHAT_ONLY),

@@ -12,6 +12,10 @@ from flashstep.errors import Overloaded
 _RETRY_S = 5.0  # by then another instance, or this one's successor, answers
 
 
+class Stopped(Overloaded):
+    """What ran was broken off, since the server ends."""
+
+
 class Drain:
     """Whether the server is stopping, and what is still running."""
 
@@ -59,7 +63,7 @@ class Drain:
         except TimeoutError:
             if not scope.expired():
                 raise  # someone else's
-            raise Overloaded(
+            raise Stopped(
                 "the server was stopped before the answer was complete; send the request again",
                 retry_after_s=_RETRY_S,
             ) from None

@@ -18,6 +18,7 @@ from flashstep.errors import FlashstepError, Overloaded, RateLimited
 from flashstep.server.call import Call
 from flashstep.server.generation import Generation
 from flashstep.server.http.trace import CLIENT_CLOSED
+from flashstep.server.limits.drain import Stopped
 from flashstep.server.traces.content import content_object
 from flashstep.server.traces.record import AnswerEnd, Failure, Marks, Outcome, TraceRecord
 from flashstep.server.traces.redaction import unquoted
@@ -73,7 +74,6 @@ class TraceObserver:
 
     def begin(self, call: Call, generation: Generation, request_id: str) -> "GenerationRecorder":
         """A generation was accepted."""
-        call.is_generation = True
         recorder = GenerationRecorder(
             self._put,
             call,
@@ -90,7 +90,8 @@ class TraceObserver:
     def call_ended(self, call: Call) -> None:
         """A call is over. Those that asked for something and failed without a generation are kept;
         of probes and browsing (GET) the log is record enough."""
-        if call.method == "POST" and not call.is_generation and (call.status or 0) >= 400:
+        has_failed = (call.status or 0) >= 400 or call.error is not None
+        if call.method == "POST" and not call.is_generation and has_failed:
             total_s = time.monotonic() - call.arrived_s
             self._put(RefusedCall(call, self._loaded_model, total_s, self._keep_quotes))
 
@@ -208,6 +209,7 @@ class GenerationRecorder:
         self._seen = [_Seen(Fold() if keep_content else None) for _ in range(generation.n)]
         self._error: BaseException | None = None
         self._is_over = False
+        self._num_chars = 0
         self._received_s = self._now_s()
         self._total_s = self._received_s
 
@@ -216,12 +218,7 @@ class GenerationRecorder:
         self._seen[index].add(event, self._now_s())
 
     def end(self, error: BaseException | None) -> None:
-        """The generation is over; the draft is handed over as soon as the call is over too. One that was
-        refused before it began is none: whoever calls on and on shall not fill the store with prompts."""
-        has_begun = any(seen.first_s is not None or seen.finish is not None for seen in self._seen)
-        if isinstance(error, Overloaded | RateLimited) and not has_begun and self._call.status is None:
-            self._call.is_generation = False
-            return
+        """The generation is over; the draft is handed over as soon as the call is over too."""
         self._error, self._is_over = error, True
         if self._call.status is not None:
             self._hand_over()
@@ -230,11 +227,13 @@ class GenerationRecorder:
         """The call is over; the draft is handed over as soon as the generation is over too."""
         if self._is_over:
             self._hand_over()
+        else:
+            self._call.is_generation = True
 
     @property
     def num_chars(self) -> int:
         """About how much memory the draft holds; token ids and answers are as long as the context at most."""
-        return sum(map(len, self._generation.prompt_texts())) if self._keep_content else 0
+        return self._num_chars
 
     def record(self) -> TraceRecord:
         """Make the record."""
@@ -262,8 +261,21 @@ class GenerationRecorder:
         )
 
     def _hand_over(self) -> None:
+        if self._was_refused():
+            return
+        self._call.is_generation = True
         self._total_s = self._now_s()
+        self._num_chars = sum(map(len, self._generation.prompt_texts())) if self._keep_content else 0
         self._put(self)
+
+    def _was_refused(self) -> bool:
+        """It never began, since there was no room for it or for another prompt of its call. Such calls leave
+        the small record of those that are no generation: whoever calls on and on shall not fill the store
+        with prompts."""
+        error = self._call.error or self._error
+        has_begun = any(seen.first_s is not None or seen.finish is not None for seen in self._seen)
+        is_refusal = isinstance(error, Overloaded | RateLimited) and not isinstance(error, Stopped)
+        return is_refusal and not has_begun
 
     def _now_s(self) -> float:
         return time.monotonic() - self._call.arrived_s

@@ -1,11 +1,11 @@
 """Turns of a model behind an OpenAI-compatible API: ours, or any other server's.
 
 `POST {base_url}/chat/completions`, not streamed; reasoning is read from `reasoning` (ours, vLLM's) or
-`reasoning_content` (older servers).
+`reasoning_content` (older servers), and sent back as `reasoning`. The limit of an answer is `max_tokens`.
 """
 
 import json
-import time
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -41,6 +41,7 @@ class Endpoint:
         _check_address(base_url)
         self._model, self._params, self._count_tokens = model, params, count_tokens
         self._on_turn = on_turn
+        self._is_over = threading.Event()  # nobody waits for what is still being tried
         self._pool = ThreadPoolExecutor(concurrency)
         self._client = httpx.Client(
             base_url=base_url, timeout=_TIMEOUT, limits=httpx.Limits(max_connections=concurrency),
@@ -51,7 +52,8 @@ class Endpoint:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        self._is_over.set()
+        self._pool.shutdown(wait=False, cancel_futures=True)
         self._client.close()
 
     def __call__(self, prompts: Sequence[Prompt]) -> list[Turn]:
@@ -91,8 +93,8 @@ class Endpoint:
                 if response.status_code not in _PASSING:
                     raise BackendError(f"{url} refused a question: {problem}")
                 wait = _seconds(response.headers.get("retry-after"), 2.0**trial)
-            if trial < _TRIES - 1:
-                time.sleep(wait)
+            if self._is_over.wait(wait if trial < _TRIES - 1 else 0):
+                break
         raise BackendError(f"{url} gave no answer in {_TRIES} tries: {problem}")
 
     def _read(self, answer: Any) -> Turn:
@@ -100,7 +102,7 @@ class Endpoint:
             choice = answer["choices"][0]
             message = _from_wire(choice["message"])
             is_whole = choice["finish_reason"] != "length"
-        except (LookupError, TypeError) as error:
+        except (LookupError, TypeError, AttributeError) as error:
             raise BackendError(
                 f"not an answer of a chat completions API ({error!r}): {str(answer)[:500]}"
             ) from None
@@ -153,7 +155,7 @@ def _calls(wires: Iterable[dict[str, Any]]) -> tuple[list[ToolCall], list[str]]:
     for wire in wires:
         name, text = wire["function"]["name"], wire["function"]["arguments"]
         try:
-            arguments = json.loads(text)
+            arguments = json.loads(text or "{}")  # some servers send nothing for no arguments
         except ValueError:
             arguments = None
         if isinstance(arguments, dict):
@@ -172,6 +174,7 @@ def _json(response: httpx.Response, url: str) -> Any:
 
 def _seconds(retry_after: str | None, otherwise: float) -> float:
     try:
-        return min(float(retry_after or otherwise), 60.0)
+        seconds = float(retry_after or otherwise)
     except ValueError:  # the form with a date
         return otherwise
+    return min(seconds, 60.0) if seconds >= 0 else otherwise
