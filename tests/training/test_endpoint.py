@@ -137,11 +137,10 @@ def test_arguments_that_are_no_object_are_text(arguments):
 
 
 NO_MESSAGE = {"choices": [{"message": None, "finish_reason": "stop"}]}
+OTHERS = ({"object": "list"}, {"choices": []}, [], b"<html>", {"choices": [{}]}, NO_MESSAGE)
 
 
-@pytest.mark.parametrize(
-    "answer", [{"object": "list"}, {"choices": []}, [], b"<html>", {"choices": [{}]}, NO_MESSAGE]
-)
+@pytest.mark.parametrize("answer", OTHERS, ids=str)
 def test_an_answer_of_another_kind_is_told(answer):
     expected = "not an answer of a chat completions API|answered without JSON"
     with odd_endpoint(answer) as endpoint, pytest.raises(BackendError, match=expected):
