@@ -30,7 +30,7 @@ def test_the_best_rival_counts_and_what_was_not_measured_stays_empty(tmp_path: P
     assert rows[0] == ["target", "at least", "peers-new", "peers-old"]
     assert rows[2][-2:] == ["Abacus, 2026-01-02, 0123456", "Abacus, 2026-01-01, 0123456"]
     found = {row[0]: [cell.strip() for cell in row[1:]] for row in rows}
-    assert found["1 stream, built-in, drafts on either side"] == ["4.00x", "", "**5.00x**"]
+    assert found["1 stream, built-in, drafts allowed on both sides"] == ["4.00x", "", "**5.00x**"]
     assert found["1 stream, built-in, 8 bits, no drafts"] == ["2.00x", "", "1.90x (missed)"]
     assert found["1 stream, 1B, 8 bits, of memory bandwidth"] == ["80%", "", "**81%**"]
     assert "missed" not in " ".join(found["32 streams, 93M"])
