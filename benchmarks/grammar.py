@@ -163,15 +163,12 @@ def batch_rows(
             folder, config, num_valid_tokens=vocabulary.size, grammars=CompiledGrammars(vocabulary)
         )
         for streams, num_held in BATCHES:
-            rates: dict[str, list[float]] = {"free": [], "held": []}
-            for _ in range(rounds + 1):
-                rates["free"].append(tokens_per_s(engine, streams, 0, None))
-                rates["held"].append(tokens_per_s(engine, streams, num_held, grammar))
-            ratios = [held / free for free, held in list(zip(*rates.values(), strict=True))[1:]]
+            pairs = [
+                (tokens_per_s(engine, streams, 0, None), tokens_per_s(engine, streams, num_held, grammar))
+                for _ in range(rounds + 1)
+            ]
             row = {"streams": streams, "held": num_held, "drafts_allowed": num_drafts > 0}
-            medians = {f"{name}_tokens_per_s": statistics.median(each[1:]) for name, each in rates.items()}
-            spread = {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}
-            rows.append(row | medians | {"ratio": spread})
+            rows.append(row | compared(pairs[1:]))
         engine.close()
     return rows
 
@@ -208,14 +205,21 @@ def reasoning_rows(
 
     rows = []
     for streams in (1, 8, 32):
-        pairs = [(rate(streams, False), rate(streams, True)) for _ in range(rounds + 1)][1:]
-        ratios = [held / free for free, held in pairs]
-        medians = [statistics.median(column) for column in zip(*pairs, strict=True)]
-        row = {"streams": streams, "free_tokens_per_s": medians[0], "held_tokens_per_s": medians[1]}
-        spread = {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)}
-        rows.append(row | {"ratio": spread})
+        pairs = [(rate(streams, False), rate(streams, True)) for _ in range(rounds + 1)]
+        rows.append({"streams": streams} | compared(pairs[1:]))
     engine.close()
     return rows
+
+
+def compared(pairs: list[tuple[float, float]]) -> dict[str, Any]:
+    """Medians of the rates (free, held), and the ratio within each pair."""
+    free, held = zip(*pairs, strict=True)
+    ratios = [h / f for f, h in pairs]
+    return {
+        "free_tokens_per_s": statistics.median(free),
+        "held_tokens_per_s": statistics.median(held),
+        "ratio": {"median": statistics.median(ratios), "min": min(ratios), "max": max(ratios)},
+    }
 
 
 _numbers = itertools.count()

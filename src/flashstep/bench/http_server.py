@@ -42,10 +42,11 @@ def measure_server(settings: Settings, offline: Offline, prompts: Prompts) -> li
     """
     load = settings.load
     direct_s, http_s, firsts_s, client_shares = [], [], [], []
-    is_drafting = offline.is_drafting_together()
+    num_verified = []
     with running_server(settings) as server:
         for _ in range(load.rounds + 1):
             direct_s.append(offline.answer(load.streams)[0])
+            num_verified.append(offline.num_verifications)
             fresh = [prompts.next(load.prompt_tokens) for _ in range(load.streams)]
             before_s = time.process_time()
             seconds, answers = asyncio.run(
@@ -56,6 +57,7 @@ def measure_server(settings: Settings, offline: Offline, prompts: Prompts) -> li
             firsts_s.append(sorted(answer.first_s for answer in answers)[len(answers) // 2])
         idle = _idle_figures(settings, server.pid)
     name = f"{load.streams} streams"
+    is_drafting = num_verified[-1] > num_verified[0]
     pairs = zip(direct_s[1:], http_s[1:], strict=True)
     return [
         offline.rate_figure(f"engine alone, {name}", direct_s[1:], is_drafting=is_drafting),

@@ -81,7 +81,7 @@ class Offline:
             macs = prefill_macs(self._settings.model, load.long_prompt)
             name_of_peak, peak = ceilings.peak_of(self._settings.engine.weight_format)
             figure.of_ceiling[name_of_peak] = macs * figure.median / load.long_prompt / peak
-        if not self._settings.is_drafting:
+        if not self._llm.engine.metrics.num_drafted_by_position:  # switched off, or they do not pay here
             return [figure]
         name = f"prefill, {load.long_prompt} tokens, answer goes on"
         longer = self._prefill_figure(name, num_output=self._settings.enough_output)
@@ -96,11 +96,10 @@ class Offline:
         rates = [load.long_prompt / (answer.timings.first_token_s or 0.0) for answer in answers]
         return Figure(name=name, unit="tokens/s", samples=rates, drafting=bool(drafts))
 
-    def is_drafting_together(self) -> bool:
-        """Whether drafts are made while the load's streams run, which is measured by answering them."""
-        before = self._llm.engine.metrics.num_verifications
-        self.answer(self._settings.load.streams)
-        return self._llm.engine.metrics.num_verifications > before
+    @property
+    def num_verifications(self) -> int:
+        """Steps of a sequence so far that carried drafts."""
+        return self._llm.engine.metrics.num_verifications
 
     def answer(self, num_streams: int) -> tuple[float, list[Completion]]:
         """Seconds for fresh prompts of the load's lengths answered together, and the answers."""

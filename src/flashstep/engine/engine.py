@@ -383,15 +383,15 @@ def _up_to_end(num_accepted: list[int], num_tokens: int) -> list[int]:
     return [accepted for accepted, start in zip(num_accepted, starts, strict=False) if start < num_tokens]
 
 
-def _check_sizes(runner: RunnerProtocol, num_drafts: int, num_stale_rows: int) -> None:
+def _check_sizes(runner: RunnerProtocol, num_drafts: int, stale_rows: int) -> None:
     """ConfigError unless every sequence can always move on by one token."""
-    rows = runner.max_sequences * (1 + num_drafts + num_stale_rows)
+    rows = runner.max_sequences * (1 + num_drafts + stale_rows)
     if runner.max_batch_tokens < rows:
         raise ConfigError(
             f"max_batch_tokens is {runner.max_batch_tokens}; {runner.max_sequences} sequences with "
             f"{num_drafts} drafts need {rows}; raise it or lower max_sequences"
         )
-    blocks = min_sliding_blocks(runner.window_tokens, num_stale_rows, runner.block_size)
+    blocks = min_sliding_blocks(runner.window_tokens, stale_rows, runner.block_size)
     if runner.num_sliding_blocks < blocks:
         raise ConfigError(
             f"num_sliding_blocks is {runner.num_sliding_blocks}; one sequence with a window of "

@@ -63,13 +63,15 @@ class MultiStep:
     def continuation(self, plan: list[Share], num_passes: int) -> Continuation:
         """What the runner must know of the sequences."""
         sequences = [share.sequence for share in plan]
+        runs = [_run(seq) for seq in sequences]
+        stop_ids = [_stop_ids(seq, run) for seq, run in zip(sequences, runs, strict=True)]
         most_tokens = num_passes * plan[0].query_len
         return Continuation(
             num_passes=num_passes,
             num_valid_tokens=self._num_valid_tokens,
             wishes_S4=np.array([seq.wishes for seq in sequences], np.float64),
-            stop_ids_SM=np.array([self._filled(_stop_ids(seq)) for seq in sequences], np.int32),
-            held_ids_SM=np.array([self._filled(_run(seq).held_ids) for seq in sequences], np.int32),
+            stop_ids_SM=np.array([self._filled(ids) for ids in stop_ids], np.int32),
+            held_ids_SM=np.array([self._filled(run.held_ids) for run in runs], np.int32),
             uniforms_SN=np.array([seq.next_uniforms(most_tokens) for seq in sequences], np.float64),
             tails_SN=np.array([_tail(seq) for seq in sequences], np.int32),
             histories=[seq.history_TD for seq in sequences],
@@ -110,9 +112,10 @@ class MultiStep:
 def _is_plain(seq: Sequence) -> bool:
     """Whether a runner can choose the tokens of a sequence: nothing steers them, nobody asks how likely they
     were."""
-    if seq.params.logprobs is not None or (run := seq.free_run) is None:
+    run = seq.free_run
+    if seq.params.logprobs is not None or run is None:
         return False
-    return max(len(_stop_ids(seq)), len(run.held_ids)) <= MAX_STOP_IDS
+    return max(len(_stop_ids(seq, run)), len(run.held_ids)) <= MAX_STOP_IDS
 
 
 def _run(seq: Sequence) -> FreeRun:
@@ -121,10 +124,9 @@ def _run(seq: Sequence) -> FreeRun:
     return run
 
 
-def _stop_ids(seq: Sequence) -> set[int]:
+def _stop_ids(seq: Sequence, run: FreeRun) -> frozenset[int]:
     """What ends a job of several passes, ids that are held apart."""
-    run = _run(seq)
-    return {*seq.stop_token_ids, *run.end_ids} - {*run.held_ids}
+    return seq.stop_token_ids.union(run.end_ids).difference(run.held_ids)
 
 
 def _tail(seq: Sequence) -> list[int]:

@@ -6,6 +6,7 @@ error is a JSON response, after the start of an event stream it is one last `dat
 Unexpected exceptions become a 500 that shows only the trace id; the stack goes to the log.
 """
 
+import json
 import logging
 import math
 from functools import partial
@@ -27,7 +28,6 @@ from flashstep.errors import (
 )
 from flashstep.server.anthropic.errors import anthropic_error
 from flashstep.server.call import call_of
-from flashstep.server.http.frame import frame
 from flashstep.server.http.trace import trace_id_of
 from flashstep.server.traces.redaction import unquoted
 
@@ -158,7 +158,8 @@ class ErrorMiddleware:
 
 
 def _chat_error_frame(trace_id: str, error: Exception) -> bytes:
-    return frame(error_object(error, trace_id))
+    # ASCII, which any text can be written in; half a surrogate pair would break a frame of UTF-8.
+    return f"data: {json.dumps(error_object(error, trace_id), ensure_ascii=True)}\n\n".encode("ascii")
 
 
 def _log(error: Exception, keep_quotes: bool) -> None:
