@@ -1,13 +1,14 @@
-"""What holding an answer to a grammar costs: time of a mask per token, beside the time of an engine step.
+"""What holding an answer to a grammar costs: time per token, beside the time of an engine step.
 
 Writes random texts that several grammars allow, with the built-in model's vocabulary and with a made-up one
-of the official size, and times what a sequence pays for each token: mask, its use on a row of logits, and
-the step of the matcher. The step is one decode step of the built-in model, one stream, without drafts.
+of the official size, and times what a sequence pays for each token: asking whether it may come, and the step
+of the matcher; and what it pays besides for one that may not: a mask and its use on a row of logits. The step
+is one decode step of the built-in model, one stream, without drafts.
 
-Then whole answers through the engine, held to a schema and free, in turns: output tokens per second of 1 to
-32 streams, and of 32 one of which is held; those answers are held from their first token on. And requests
-that need a tool, which reason first, with the call required and without. A free batch makes several passes a
-step, and so does one that reasons; a batch in which something is held to a grammar makes one.
+Then whole answers through the engine, held and free, in turns, output tokens per second. Requests that need
+a tool, which reason first, with the call required and without: the model would make it anyway. And answers
+held from their first token on to a schema that the model knows nothing of, of 1 to 32 streams, and of 32 one
+of which is held: there much is chosen in vain.
 
 usage: python benchmarks/grammar.py [--model FOLDER] [--tokens 2000] [--threads 1] [--rounds 5] [--out FILE]
 """
@@ -18,6 +19,7 @@ import json
 import random
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,40 +100,41 @@ def time_per_token(vocabulary: GrammarVocabulary, num_tokens: int) -> list[dict[
         started = time.perf_counter()
         compiled.check(grammar)
         compile_ms = (time.perf_counter() - started) * 1e3
-        times = [t for seed in range(2) for t in _walk(compiled, grammar, num_tokens, seed)][num_tokens:]
-        quantiles = statistics.quantiles(times, n=100)
-        rows.append(
-            {
-                "grammar": name,
-                "vocabulary": vocabulary.size,
-                "compile_ms": round(compile_ms, 2),
-                "us_per_token": {
-                    "median": round(statistics.median(times), 1),
-                    "mean": round(statistics.mean(times), 1),
-                    "p99": round(quantiles[98], 1),
-                },
-            }  # fmt: skip
-        )
+        pairs = [pair for seed in range(2) for pair in _walk(compiled, grammar, num_tokens, seed)][
+            num_tokens:
+        ]
+        tokens, masks = zip(*pairs, strict=True)
+        row = {"grammar": name, "vocabulary": vocabulary.size, "compile_ms": round(compile_ms, 2)}
+        rows.append(row | {"us_per_token": _spread(tokens), "us_per_mask": _spread(masks)})
     return rows
 
 
-def _walk(compiled: CompiledGrammars, grammar: str, num_tokens: int, seed: int) -> list[float]:
-    """Microseconds of each token of random texts; a text that ends begins anew."""
+def _spread(times: Sequence[float]) -> dict[str, float]:
+    return {
+        "median": round(statistics.median(times), 1),
+        "mean": round(statistics.mean(times), 1),
+        "p99": round(statistics.quantiles(times, n=100)[98], 1),
+    }
+
+
+def _walk(compiled: CompiledGrammars, grammar: str, num_tokens: int, seed: int) -> list[tuple[float, float]]:
+    """Microseconds of each token of random texts, and of a mask for it; a text that ends begins anew."""
     rng = np.random.default_rng(seed)
     logits_V = rng.standard_normal(compiled.vocabulary.size).astype(np.float32)
     eos = frozenset(compiled.vocabulary.eos_ids)
-    processor = compiled.processor(grammar, eos)
-    times: list[float] = []
+    constraint = compiled.constraint(grammar, eos)
+    times: list[tuple[float, float]] = []
     while len(times) < num_tokens:
         started = time.perf_counter()
-        masked_V = processor.apply(logits_V)
+        narrowed_V = constraint.narrow(logits_V)
         between = time.perf_counter()
-        token_id = int(rng.choice(np.flatnonzero(np.isfinite(masked_V))))
+        token_id = int(rng.choice(np.flatnonzero(np.isfinite(narrowed_V))))
         resumed = time.perf_counter()
-        processor.accept(token_id)
-        times.append((time.perf_counter() - resumed + between - started) * 1e6)
+        assert constraint.allows(token_id)
+        constraint.accept(token_id)
+        times.append(((time.perf_counter() - resumed) * 1e6, (between - started) * 1e6))
         if token_id in eos:
-            processor = compiled.processor(grammar, eos)
+            constraint = compiled.constraint(grammar, eos)
     return times
 
 
@@ -176,17 +179,14 @@ def batch_rows(
 def reasoning_rows(
     folder: Path, tokenizer: Tokenizer, vocabulary: GrammarVocabulary, threads: int, rounds: int
 ) -> list[dict[str, Any]]:
-    """One row for each number of streams: held-out requests for one call, as long as their answers are."""
+    """One row for each number of streams, with drafts allowed and without: held-out requests for one call, as
+    long as their answers are."""
     template = ChatTemplate.load(folder, tokenizer)
     items = eval_items(["tool_single"], 32, seed=2)
     asked = [(template.encode(next(item.begin()), item.tools), item.tools) for item in items]
-    config = EngineConfig(num_threads=threads, num_draft_tokens=0, prefix_cache=False)
-    engine = load_engine(
-        folder, config, num_valid_tokens=vocabulary.size, grammars=CompiledGrammars(vocabulary)
-    )
     closing, marker = tuple(tokenizer.encode("\n</think>\n")), tokenizer.added_tokens.ids["</think>"]
 
-    def rate(streams: int, is_held: bool) -> float:
+    def rate(engine: Engine, streams: int, is_held: bool) -> float:
         for ids, tools in asked[:streams]:
             grammar = grammar_for(AnswerRule(required_tools=()), tools) if is_held else None
             engine.add(
@@ -204,10 +204,15 @@ def reasoning_rows(
         return _run(engine)[1]
 
     rows = []
-    for streams in (1, 8, 32):
-        pairs = [(rate(streams, False), rate(streams, True)) for _ in range(rounds + 1)]
-        rows.append({"streams": streams} | compared(pairs[1:]))
-    engine.close()
+    for num_drafts in (0, 3):
+        config = EngineConfig(num_threads=threads, num_draft_tokens=num_drafts, prefix_cache=False)
+        engine = load_engine(
+            folder, config, num_valid_tokens=vocabulary.size, grammars=CompiledGrammars(vocabulary)
+        )
+        for streams in (1, 8, 32):
+            pairs = [(rate(engine, streams, False), rate(engine, streams, True)) for _ in range(rounds + 1)]
+            rows.append({"streams": streams, "drafts_allowed": num_drafts > 0} | compared(pairs[1:]))
+        engine.close()
     return rows
 
 
@@ -292,13 +297,14 @@ def main() -> None:
         us, share = row["us_per_token"], row.get("share_of_step")
         beside = "" if share is None else f"  {share:.1%} of a step"
         print(
-            f"{row['vocabulary']:>7} ids  {row['grammar']:<24} median {us['median']:>6.1f} us  "
-            f"p99 {us['p99']:>7.1f} us  compiled in {row['compile_ms']:.1f} ms{beside}"
+            f"{row['vocabulary']:>7} ids  {row['grammar']:<24} median {us['median']:>5.1f} us, "
+            f"p99 {us['p99']:.1f}; a mask {row['us_per_mask']['median']:.1f} us; "
+            f"compiled in {row['compile_ms']:.1f} ms{beside}"
         )
     for row in result["behind_reasoning"]:
-        ratio = row["ratio"]
+        ratio, drafts = row["ratio"], "allowed" if row["drafts_allowed"] else "off"
         print(
-            f"{row['streams']} requests for a call, which is required: "
+            f"{row['streams']} requests for a call, which is required, drafts {drafts}: "
             f"{row['held_tokens_per_s']:,.0f} tokens/s beside {row['free_tokens_per_s']:,.0f}, "
             f"{ratio['median']:.2f}x ({ratio['min']:.2f}-{ratio['max']:.2f})"
         )

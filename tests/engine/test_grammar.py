@@ -10,14 +10,11 @@ from driving import drain, prompt, request, run
 
 from flashstep.chat.answer_grammar import grammar_for
 from flashstep.chat.response_decoder import ResponseDecoder
-from flashstep.chat.template import builtin_template
-from flashstep.chat.tokenizer import Tokenizer
 from flashstep.engine.engine import Engine
 from flashstep.engine.grammar import MAX_CACHED, MAX_CACHED_CHARS, CompiledGrammars
 from flashstep.engine.grammar_vocabulary import GrammarVocabulary
 from flashstep.engine.runner import Runner
 from flashstep.errors import InvalidRequest
-from flashstep.training.tokenizer import save_tokenizer, train_tokenizer
 from flashstep.types import AnswerRule, TextDelta, Tool, ToolCallDelta
 from naive.grammar_walk import EOS, vocabulary_of
 from naive.runner import FakeRunner
@@ -87,19 +84,6 @@ ONE_CALL = grammar_for(AnswerRule(required_tools=(), max_calls=1), TOOLS)
 
 
 @pytest.fixture(scope="module")
-def tokenizer(tmp_path_factory) -> Tokenizer:
-    """At most 384 ids, the vocabulary of the toy model."""
-    path = tmp_path_factory.mktemp("tokenizer")
-    save_tokenizer(train_tokenizer(['{"name": "city", "x": 12}, true'] * 3, 330), path, builtin_template())
-    return Tokenizer.load(path)
-
-
-@pytest.fixture(scope="module")
-def grammars(tokenizer) -> CompiledGrammars:
-    return CompiledGrammars(vocabulary_of(tokenizer))
-
-
-@pytest.fixture(scope="module")
 def think_end(tokenizer) -> tuple[int, ...]:
     return tuple(tokenizer.encode("\n</think>\n"))
 
@@ -115,6 +99,7 @@ def make(toy_config, tokenizer, grammars):
             num_draft_tokens=num_draft_tokens,
             num_valid_tokens=tokenizer.vocab_size,
             grammars=grammars,
+            clock=lambda: 0.0,  # as many passes a step as there may be
         )
 
     return engine
@@ -317,12 +302,13 @@ def test_long_grammars_push_out_more_than_one_other(tokenizer):
     assert grammars.num_cached_chars == len(f'{half}start: "3"\n')
 
 
-def test_a_processor_survives_tokens_that_its_grammar_forbids(grammars, caplog):
+def test_a_constraint_survives_tokens_that_its_grammar_forbids(grammars, caplog):
     """Nothing that goes wrong with one answer may end the engine."""
-    processor = grammars.processor('start: "ok"\n', EOS)
-    processor.accept(50)
-    allowed = np.flatnonzero(np.isfinite(processor.apply(np.zeros(grammars.vocabulary.size, np.float32))))
-    assert set(allowed.tolist()) == EOS
+    constraint = grammars.constraint('start: "ok"\n', EOS)
+    constraint.accept(50)
+    assert {i for i in range(grammars.vocabulary.size) if constraint.allows(i)} == EOS
+    narrowed = constraint.narrow(np.zeros(grammars.vocabulary.size, np.float32))
+    assert set(np.flatnonzero(np.isfinite(narrowed)).tolist()) == EOS
     assert "could not be followed" in caplog.text
 
 

@@ -18,7 +18,7 @@ from flashstep.engine.config import EngineConfig
 from flashstep.engine.draft_policy import DraftPolicy
 from flashstep.engine.llm import LLM
 from flashstep.engine.multi_step import MultiStep
-from flashstep.engine.processors import processors_for
+from flashstep.engine.processors import Steering
 from flashstep.engine.runner import Runner
 from flashstep.engine.sequence import Sequence
 from flashstep.kernels.limits import MAX_STOP_IDS, MAX_TOKENS, TAIL
@@ -58,7 +58,7 @@ def filled(token_ids):
     return np.array([[*token_ids] + [-1] * (MAX_STOP_IDS - len(token_ids))] * 3, np.int32)
 
 
-def continuation(texts, hidden, num_passes, stop_ids=(), held_ids=(), num_stale=2) -> Continuation:
+def continuation(texts, hidden, num_passes, stop_ids=(), num_stale=2) -> Continuation:
     """Three sequences with different wishes, each behind its text."""
     rng = np.random.default_rng(5)
     return Continuation(
@@ -66,7 +66,6 @@ def continuation(texts, hidden, num_passes, stop_ids=(), held_ids=(), num_stale=
         num_valid_tokens=380,
         wishes_S4=np.array(WISHES),
         stop_ids_SM=filled(stop_ids),
-        held_ids_SM=filled(held_ids),
         uniforms_SN=rng.random((NUM_SEQUENCES, MAX_TOKENS)),
         tails_SN=np.array([text[-TAIL:] for text in texts], np.int32),
         histories=[rows[-num_stale:].copy() for rows in hidden],
@@ -130,25 +129,6 @@ def test_a_stop_id_ends_the_loop_for_all(toy_checkpoint):
     found = runner.decode(batch, continuation(texts, hidden, 8, stop_ids=(381, stop_id)))
     assert found.token_ids == [row[: place + 1] for row in whole]
     runner.close()
-
-
-@pytest.mark.parametrize("num_threads", [1, 2])
-def test_held_ids_are_never_drawn_and_end_the_loop_where_one_is_the_best_choice(toy_checkpoint, num_threads):
-    fast, slow = (toy_runner(toy_checkpoint, num_threads) for _ in range(2))
-    texts, hidden = computed(fast)
-    computed(slow)
-    batch = batch_of([[text[-1]] for text in texts], LENGTH, "all")
-    free = slow.decode(batch, continuation(texts, hidden, 8)).token_ids
-    greedy, drawn = free[0], free[1]
-    held = (greedy[4], next(x for x in drawn[:4] if x not in greedy[:4]))
-    going_on = continuation(texts, hidden, 8, held_ids=held)
-    found = fast.decode(batch, going_on)
-    assert_same(found, decode(slow, batch, going_on))
-    assert held[1] not in found.token_ids[1][:-1], "it was drawn where nothing held it"
-    ends = [row[-1] for row in found.token_ids]
-    assert len(found.emitted[0]) == 8 or set(ends) & {*held}
-    fast.close()
-    slow.close()
 
 
 def test_a_stop_id_among_accepted_drafts_ends_the_loop(toy_checkpoint):
@@ -277,7 +257,7 @@ def decoding(prompt_length=5, num_drafts=0, **params) -> Share:
     asked = request(prompt=prompt(prompt_length), **{"max_tokens": 100, **params})
     seq = Sequence(
         asked, max_total_tokens=prompt_length + asked.params.max_tokens, num_drafts=num_drafts, arrived_s=0.0,
-        processors=processors_for(asked, 384, None),
+        steering=Steering.of(asked, 384, None),
     )  # fmt: skip
     seq.append([9], now_s=0.0)
     seq.num_computed_tokens = prompt_length
@@ -336,11 +316,12 @@ def test_reasoning_goes_on_by_itself_until_its_budget_is_used_up():
     going_on = multi_step().continuation([decoding(), share], 4)
     assert 20 in going_on.stop_ids_SM[1]
     assert 20 not in going_on.stop_ids_SM[0]
-    assert share.sequence.follow([30, 31, 32]) == [30, 31, 32]
+    assert share.sequence.num_followed([30, 31, 32]) == 3
     assert multi_step().plan_passes([decoding(), share]) == 1
-    assert share.sequence.follow([33]) == [33]
+    assert share.sequence.num_followed([33, 34]) == 1
     assert share.sequence.free_run is None, "the closing is forced"
-    assert multi_step().plan_passes([decoding(num_drafts=3, **wishes)]) == 1, "drafts may pass the marker"
+    drafting = {"thinking_token_budget": 8, "think_end": (20,)}
+    assert multi_step().plan_passes([decoding(num_drafts=3, **drafting)]) == 2, "eight tokens at most"
 
 
 def test_sequences_of_a_kind_go_on_together():

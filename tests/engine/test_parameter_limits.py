@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from driving import expected, make_engine, prompt, request, run
 
-from flashstep.engine.processors import processors_for
+from flashstep.engine.processors import Steering
 from flashstep.engine.sampler import Sampler
 from flashstep.engine.sequence import Sequence
 from flashstep.errors import InvalidRequest
@@ -55,8 +55,8 @@ def test_logits_of_any_size_can_be_chosen_from(name, scale):
     logits = (np.random.default_rng(4).standard_normal((5, 384)) * scale).astype(np.float32)
     wishes = {"temperature": 1.0, "seed": 3, **EXTREMES[name]}
     asked = request(prompt=prompt(30), **wishes)
-    processors = processors_for(asked, 384, None)
-    seq = Sequence(asked, max_total_tokens=1000, num_drafts=0, arrived_s=0.0, processors=processors)
+    steering = Steering.of(asked, 384, None)
+    seq = Sequence(asked, max_total_tokens=1000, num_drafts=0, arrived_s=0.0, steering=steering)
     assert all(0 <= token_id < 384 for token_id in Sampler(384).choices(seq, logits))
 
 
@@ -70,10 +70,10 @@ def test_a_penalty_that_would_leave_the_range_of_logits_is_refused_with_value_an
 @pytest.mark.parametrize(
     "params", [{"thinking_token_budget": 0, "think_end": (20, 21, 20)}, {"top_k": 1}], ids=str
 )
-def test_damaged_weights_are_told_from_the_models_own_row_whatever_processors_make_of_it(params):
+def test_damaged_weights_are_told_from_the_models_own_row_whatever_is_made_of_it(params):
     asked = request(**params)
-    processors = processors_for(asked, 384, None)
-    seq = Sequence(asked, max_total_tokens=1000, num_drafts=0, arrived_s=0.0, processors=processors)
+    steering = Steering.of(asked, 384, None)
+    seq = Sequence(asked, max_total_tokens=1000, num_drafts=0, arrived_s=0.0, steering=steering)
     logits = np.zeros((1, 384), np.float32)
     logits[0, 5] = np.nan
     with pytest.raises(FloatingPointError, match="damaged"):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from driving import expected, make_engine, mixed_requests, prompt, request, run
 
-from flashstep.engine.processors import LogitBias, processors_for
-from flashstep.engine.think_end import FreeRun, ThinkEnd
+from flashstep.engine.constraint import FreeRun, num_followed
+from flashstep.engine.processors import LogitBias, Steering
+from flashstep.engine.think_end import ThinkEnd
 from flashstep.errors import InvalidRequest
 
 NEWLINE, MARKER = 20, 21
@@ -14,29 +15,40 @@ FREE = -1
 
 
 class Recorder:
-    """A processor that allows everything and remembers what it was told."""
+    """A constraint that allows everything but 13 and remembers what it was told."""
 
-    free_run = None
+    failure = None
+    free_run = FreeRun(7, (3,))
 
     def __init__(self):
-        self.accepted = []
+        self.accepted, self.refused = [], []
 
-    def apply(self, logits_V):
-        return logits_V * 2
+    def allows(self, token_id):
+        return token_id != 13
+
+    def refuse(self, token_id):
+        self.refused.append(token_id)
+
+    def narrow(self, logits_V):
+        return np.where(np.arange(len(logits_V)) == 13, np.float32(-np.inf), logits_V)
 
     def accept(self, token_id):
         self.accepted.append(token_id)
 
 
-def forced_ids(processor, wanted, size=64):
-    """Feed `wanted`, but what the processor forces instead of it; returns (text, what was forced where)."""
+def forced_ids(constraint, wanted, size=64):
+    """Feed `wanted`, but what is forced instead of it; returns (text, what was forced where)."""
     text, forced = [], []
     for token_id in wanted:
-        row = processor.apply(np.zeros(size, np.float32))
-        allowed = np.flatnonzero(np.isfinite(row)).tolist()
-        forced.append(allowed[0] if len(allowed) == 1 else FREE)
-        text.append(token_id if len(allowed) == size else allowed[0])
-        processor.accept(text[-1])
+        if not constraint.allows(token_id):
+            constraint.refuse(token_id)
+            [only] = np.flatnonzero(np.isfinite(constraint.narrow(np.zeros(size, np.float32)))).tolist()
+            forced.append(only)
+            text.append(only)
+        else:
+            forced.append(FREE)
+            text.append(token_id)
+        constraint.accept(text[-1])
     return text, forced
 
 
@@ -60,20 +72,23 @@ def test_a_budget_closes_the_reasoning_in_the_templates_own_way(budget, wanted, 
 def test_a_closing_of_several_ids_in_front_of_the_marker_goes_on_where_the_text_stands():
     closing = (5, 5, 6, MARKER)
     for thought, rest in (([5, 5], [6, MARKER]), ([5, 5, 6], [MARKER]), ([6, 5], [5, 6, MARKER])):
-        processor = ThinkEnd(closing, MARKER, len(thought))
-        text, _ = forced_ids(processor, [*thought, *([9] * len(rest))])
+        constraint = ThinkEnd(closing, MARKER, len(thought))
+        text, _ = forced_ids(constraint, [*thought, *([9] * len(rest))])
         assert text == [*thought, *rest]
 
 
 def test_what_holds_behind_the_reasoning_begins_behind_the_whole_closing_and_not_before():
     behind = Recorder()
-    processor = ThinkEnd(CLOSING, MARKER, None, behind)
-    text, forced = forced_ids(processor, [1, 2, MARKER, 9, 4, 5])
-    assert text == [1, 2, MARKER, NEWLINE, 4, 5]
+    constraint = ThinkEnd(CLOSING, MARKER, None, behind)
+    text, forced = forced_ids(constraint, [1, 13, MARKER, 9, 4, 5])
+    assert text == [1, 13, MARKER, NEWLINE, 4, 5]
     assert forced == [FREE, FREE, FREE, NEWLINE, FREE, FREE]
     assert behind.accepted == [4, 5]
-    row = np.ones(4, np.float32)
-    assert processor.apply(row).tolist() == [2, 2, 2, 2]
+    assert constraint.free_run == FreeRun(7, (3,))
+    assert not constraint.allows(13)
+    constraint.refuse(13)
+    assert behind.refused == [13]
+    assert np.flatnonzero(~np.isfinite(constraint.narrow(np.ones(20, np.float32)))).tolist() == [13]
 
 
 def test_a_budget_that_runs_out_hands_over_to_what_holds_behind():
@@ -88,19 +103,18 @@ def test_a_budget_that_runs_out_hands_over_to_what_holds_behind():
 )
 def test_a_model_that_ends_its_turn_in_the_reasoning_closes_it_where_a_grammar_waits(said, closing):
     behind = Recorder()
-    processor = ThinkEnd(CLOSING, MARKER, None, behind, {3, 7})
+    constraint = ThinkEnd(CLOSING, MARKER, None, behind, {3, 7})
     for token_id in said:
-        processor.accept(token_id)
-    row = np.zeros(64, np.float32)
-    row[[3, 9]] = 1, 2
-    kept = processor.apply(row)
-    assert np.flatnonzero(~np.isfinite(kept)).tolist() == [3, 7]
-    assert kept[9] == 2
-    row[3] = 5
+        assert constraint.allows(token_id)
+        constraint.accept(token_id)
+    assert [token_id for token_id in range(64) if not constraint.allows(token_id)] == [3, 7]
+    constraint.refuse(3)
     for forced in closing:
-        assert np.flatnonzero(np.isfinite(processor.apply(row))).tolist() == [forced]
-        processor.accept(forced)
-    assert processor.apply(row)[3] == 10
+        assert [token_id for token_id in range(64) if constraint.allows(token_id)] == [forced]
+        constraint.refuse(3)  # the same choice again, as a job of several passes and then a pass hear it
+        assert np.flatnonzero(np.isfinite(constraint.narrow(np.ones(64, np.float32)))).tolist() == [forced]
+        constraint.accept(forced)
+    assert constraint.allows(3)
     assert behind.accepted == []
 
 
@@ -110,14 +124,14 @@ def test_bias_is_added_and_leaves_the_models_logits_alone():
     assert not row.any()
 
 
-def test_a_plain_request_has_no_processors_and_others_have_them_in_order():
-    assert processors_for(request(seed=1, stop_token_ids=(5,)), 64, None) == ()
-    assert processors_for(request(think_end=CLOSING), 64, None) == ()
+def test_nothing_steers_a_plain_request_and_others_have_processors_in_order():
+    assert Steering.of(request(seed=1, stop_token_ids=(5,)), 64, None) == ((), None)
+    assert Steering.of(request(think_end=CLOSING), 64, None) == ((), None)
     everything = request(
         presence_penalty=1.0, logit_bias=((1, 1.0),), thinking_token_budget=3, think_end=CLOSING
     )
-    names = [type(p).__name__ for p in processors_for(everything, 64, None)]
-    assert names == ["Penalties", "LogitBias", "ThinkEnd"]
+    processors, constraint = Steering.of(everything, 64, None)
+    assert [type(p).__name__ for p in (*processors, constraint)] == ["Penalties", "LogitBias", "ThinkEnd"]
 
 
 @pytest.mark.parametrize("num_draft_tokens", [0, 3])
@@ -167,21 +181,27 @@ def test_preemption_in_the_middle_of_a_closing_changes_nothing(toy_config):
     assert engine.metrics.num_preemptions > 0
 
 
-def test_a_free_run_ends_with_the_marker_or_in_front_of_an_end_of_the_turn():
+def test_a_free_run_ends_with_the_marker_or_an_end_of_the_turn():
     behind = Recorder()
     think_end = ThinkEnd(CLOSING, MARKER, None, behind, held_ids=[9])
-    assert think_end.free_run == FreeRun(None, (MARKER,), (9,))
-    think_end.accept(5)
-    think_end.accept(9)
+    assert think_end.free_run == FreeRun(None, (MARKER, 9))
+    assert num_followed(think_end, [5, 9, 6]) == 1
     assert think_end.free_run is None
-    assert forced_ids(think_end, [5, 5, 5, 5])[1] == [*CLOSING, FREE]
+    assert forced_ids(think_end, [9, 5, 5, 5])[1] == [*CLOSING, FREE]
     assert behind.accepted == [5]
-    assert think_end.free_run is None, "what is behind decides"
+    assert think_end.free_run == behind.free_run, "what is behind decides"
     budget = ThinkEnd(CLOSING, MARKER, 2)
     budget.accept(5)
-    assert budget.free_run == FreeRun(1, (MARKER,), ())
+    assert budget.free_run == FreeRun(1, (MARKER,))
     budget.accept(6)
     assert budget.free_run is None
-    for token_id in CLOSING:
-        budget.accept(token_id)
+    assert num_followed(budget, [*CLOSING, 5, 6]) == 5
     assert budget.free_run == FreeRun()
+
+
+def test_what_a_runner_chose_is_followed_through_the_closing_into_what_is_behind():
+    behind = Recorder()
+    think_end = ThinkEnd(CLOSING, MARKER, None, behind)
+    assert num_followed(think_end, [1, 2, MARKER, NEWLINE, 4, 13, 5]) == 5
+    assert (behind.accepted, behind.refused) == ([4], [13])
+    assert num_followed(ThinkEnd(CLOSING, MARKER, None, behind), [1, MARKER, 4]) == 2, "the closing is forced"

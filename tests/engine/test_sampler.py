@@ -6,7 +6,7 @@ from driving import request
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from flashstep.engine.processors import processors_for
+from flashstep.engine.processors import Steering
 from flashstep.engine.sampler import Sampler
 from flashstep.engine.sequence import MIN_TEMPERATURE, Sequence
 from flashstep.kernels.sampling import fill_weights, pick
@@ -27,8 +27,8 @@ def weights(logits: np.ndarray, params: SamplingParams) -> np.ndarray:
 
 def make_sequence(num_valid_tokens=64, prompt=(3, 4), **params) -> Sequence:
     asked = request(prompt=prompt, **params)
-    processors = processors_for(asked, num_valid_tokens, None)
-    return Sequence(asked, max_total_tokens=1000, num_drafts=0, arrived_s=0.0, processors=processors)
+    steering = Steering.of(asked, num_valid_tokens, None)
+    return Sequence(asked, max_total_tokens=1000, num_drafts=0, arrived_s=0.0, steering=steering)
 
 
 @settings(max_examples=200, deadline=None)
@@ -169,7 +169,7 @@ def test_penalties_equal_the_slow_ones_as_the_answer_grows():
     for step in range(12):
         logits = some_logits(step, scale=0.7)
         slow = naive.penalised(logits, seq.params, (3, 3, 9), generated)
-        (penalties,) = seq.processors
+        (penalties,) = seq.steering.processors
         np.testing.assert_allclose(penalties.apply(logits), slow, rtol=1e-5, atol=1e-6)
         generated += Sampler(64).choices(seq, logits[None])
         assert generated[-1] == int(np.argmax(slow))

@@ -19,7 +19,6 @@ class Decoded:
     history: np.ndarray
     params: SamplingParams
     uniforms: list[float]
-    held_ids: list[int]
     chosen: list[int]
     emitted: list[int]
 
@@ -27,13 +26,7 @@ class Decoded:
         """Choose until a choice is not the draft."""
         count = 0
         for j, logits in enumerate(logits_JV):
-            best_id = int(logits.argmax())
-            if best_id in self.held_ids:
-                token_id = best_id
-            else:
-                allowed = logits.copy()
-                allowed[self.held_ids] = -np.inf
-                token_id = choose(allowed, self.params, self.uniforms[len(self.chosen)])
+            token_id = choose(logits, self.params, self.uniforms[len(self.chosen)])
             self.chosen.append(token_id)
             self.known.append(token_id)
             count += 1
@@ -47,8 +40,7 @@ def decode(runner, batch: Batch, going_on: Continuation) -> DecodeResult:
     num_drafts = int(batch.query_starts_S1[1]) - 1
     drafts = batch.token_ids_T.reshape(-1, 1 + num_drafts)[:, 1:].tolist()
     sequences = [_sequence(batch, going_on, s, num_drafts) for s in range(len(drafts))]
-    both = np.concatenate([going_on.stop_ids_SM, going_on.held_ids_SM], axis=1)
-    stop_ids = [set(row) for row in both.tolist()]
+    stop_ids = [set(row) for row in going_on.stop_ids_SM.tolist()]
     while True:
         result = runner.forward(batch)
         hidden = result.hidden_TD.copy()
@@ -88,7 +80,6 @@ def _sequence(batch: Batch, going_on: Continuation, s: int, num_drafts: int) -> 
         history=np.empty((0, 0), np.float32) if history is None else history,
         params=params,
         uniforms=going_on.uniforms_SN[s].tolist(),
-        held_ids=[token_id for token_id in going_on.held_ids_SM[s].tolist() if token_id >= 0],
         chosen=[],
         emitted=[],
     )

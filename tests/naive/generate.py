@@ -11,15 +11,17 @@ def generate(request: Request, *, vocab_size: int, window: int, context_length: 
     prompt = list(request.prompt_token_ids)
     limit = context_length - len(prompt)
     limit = limit if params.max_tokens is None else min(limit, params.max_tokens)
-    numbers = uniforms(params.seed or 0, limit if not params.is_greedy else 0)
+    numbers = iter(uniforms(params.seed or 0, 2 * limit if not params.is_greedy else 0))
     stops = {*params.stop_token_ids, *(() if params.ignore_eos else request.eos_token_ids)}
     generated: list[int] = []
     while True:
         logits = logits_of(context_of(prompt + generated, window).hash, vocab_size)
         logits = biased(penalised(logits, params, prompt, generated), params)
-        uniform = 0.0 if params.is_greedy else numbers[len(generated)]
-        demanded = forced(request, generated)
-        generated.append(choose(logits, params, uniform) if demanded is None else demanded)
+        chosen, demanded = choose(logits, params, next(numbers, 0.0)), forced(request, generated)
+        if demanded not in (None, chosen):
+            chosen = demanded
+            next(numbers, 0.0)  # of the second choice, which has nothing to choose
+        generated.append(chosen)
         if generated[-1] in stops:
             return generated, "stop"
         if len(generated) == limit:

@@ -37,12 +37,12 @@ def write(
     vocabulary = grammars.vocabulary
     id_of_byte = {vocabulary.token_bytes(i): i for i in range(12, vocabulary.size)}
     spelled = [[id_of_byte[bytes([b])] for b in wish.encode()] for wish in wishes]
-    processor = grammars.processor(grammar, EOS)
+    constraint = grammars.constraint(grammar, EOS)
     logits_V = np.zeros(vocabulary.size, np.float32)
     ids: list[int] = []
     pending = list(opening)
     while len(ids) < max_tokens:
-        allowed = np.flatnonzero(np.isfinite(processor.apply(logits_V)))
+        allowed = np.flatnonzero(np.isfinite(constraint.narrow(logits_V)))
         if not pending and rng.random() < 0.3:
             pending = list(spelled[rng.integers(len(spelled))])
         ends = [i for i in allowed.tolist() if i in EOS]
@@ -55,5 +55,5 @@ def write(
         if token_id in EOS:
             return ids, True
         ids.append(token_id)
-        processor.accept(token_id)
+        constraint.accept(token_id)
     return ids, False

@@ -78,9 +78,8 @@ class Continuation:
 
     num_passes: trunk passes at most, all of whose positions have blocks; a sequence that meets one of its
     stop ids ends the job. num_valid_tokens: ids from here on are never chosen. wishes_S4: 1 / temperature (0
-    = greedy), top-k (0 = off), top-p, min-p. stop_ids_SM: filled up with -1. held_ids_SM: likewise, ids that
-    are not drawn; where one of them is the best choice it is chosen and ends the job. uniforms_SN: a number
-    in [0, 1) for each token that may come. tails_SN: the newest known tokens, the newest last. histories: of
+    = greedy), top-k (0 = off), top-p, min-p. stop_ids_SM: filled up with -1. uniforms_SN: a number in [0, 1)
+    for each token that may come. tails_SN: the newest known tokens, the newest last. histories: of
     sequences that draft, the hidden states of the final rows before the batch, as many as modules may have to
     compute again; None for others.
     """
@@ -89,7 +88,6 @@ class Continuation:
     num_valid_tokens: int
     wishes_S4: Float64
     stop_ids_SM: Int32
-    held_ids_SM: Int32
     uniforms_SN: Float64
     tails_SN: Int32
     histories: list[Float32 | None]

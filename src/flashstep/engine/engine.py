@@ -15,7 +15,7 @@ from flashstep.engine.block_manager import BlockManager, min_sliding_blocks
 from flashstep.engine.draft_policy import DraftPolicy
 from flashstep.engine.metrics import Metrics
 from flashstep.engine.multi_step import MultiStep
-from flashstep.engine.processors import Grammars, processors_for
+from flashstep.engine.processors import Grammars, Steering
 from flashstep.engine.runner_protocol import ContinuingRunner, RunnerProtocol, num_stale_rows
 from flashstep.engine.sampler import Sampler
 from flashstep.engine.scheduler import Scheduler
@@ -154,7 +154,7 @@ class Engine:
             max_total_tokens=self._max_total_tokens(request),
             num_drafts=self._num_drafts if self._draft_policy is None or self._draft_policy.admits() else 0,
             arrived_s=time.monotonic() if arrived_s is None else arrived_s,
-            processors=processors_for(request, self.num_valid_tokens, self._grammars),
+            steering=Steering.of(request, self.num_valid_tokens, self._grammars),
         )
         self._sequences[seq.request_id] = seq
         self._scheduler.add(seq)
@@ -217,7 +217,7 @@ class Engine:
         now_s = time.monotonic()
         outputs: list[tuple[str, TokenOutput]] = []
         row = logit_row = 0
-        plain = self._plain_choices(plan, result)
+        plain = self._sampler.plain_choices(plan, result.logits_RV)
         for share in plan:
             seq = share.sequence
             num_final, num_accepted = share.query_len, 0
@@ -229,7 +229,9 @@ class Engine:
             if share.wants_logits:
                 end = logit_row + 1 + share.num_drafts
                 logits_JV = result.logits_RV[logit_row:end]
-                choices = plain.get(logit_row) or self._sampler.choices(seq, logits_JV)
+                choices: Iterable[int] | None = plain.get(logit_row)
+                if choices is None or seq.steering.constraint is not None:
+                    choices = self._sampler.choices(seq, logits_JV, plain.get(logit_row))
                 output, num_accepted = self._advance(seq, choices, logits_JV, now_s)
                 outputs.append((seq.request_id, output))
                 num_final -= share.num_drafts - num_accepted
@@ -244,56 +246,45 @@ class Engine:
         self._count_step(row)
         return outputs
 
-    def _plain_choices(self, plan: list[Share], result: ForwardResult) -> dict[int, list[int]]:
-        """By first row of logits, the choices that need no processors and no memory: those of all rows of
-        greedy sequences, and those of sampling ones without drafts."""
-        chosen: dict[int, list[int]] = {}
-        sampling: list[Sequence] = []
-        rows: list[int] = []
-        greedy_R: list[int] = []
-        row = 0
-        for share in plan:
-            row += len(share.scored_positions)
-            if not share.wants_logits:
-                continue
-            if share.sequence.is_plain_greedy:
-                greedy_R = greedy_R or self._sampler.greedy(result.logits_RV)
-                chosen[row] = greedy_R[row : row + 1 + share.num_drafts]
-            elif share.sequence.is_plain_sampled and share.num_drafts == 0:
-                sampling.append(share.sequence)
-                rows.append(row)
-            row += 1 + share.num_drafts
-        if rows:
-            token_ids = self._sampler.sampled(sampling, rows, result.logits_RV)
-            chosen.update((row, [token_id]) for row, token_id in zip(rows, token_ids, strict=True))
-        return chosen
-
     def _take_over(self, plan: list[Share], decoded: DecodeResult) -> list[tuple[str, TokenOutput]]:
         """Append what several passes chose, or a part of it, sequence after sequence."""
         now_s = time.monotonic()
         outputs: list[tuple[str, TokenOutput]] = []
         row = 0
         for number, share in enumerate(plan):
-            seq, emitted = share.sequence, decoded.emitted[number]
-            new = seq.follow(decoded.token_ids[number])
-            seq.use_uniforms(len(new))
-            if seq.num_drafts:
-                seq.history_TD = decoded.histories[number]
-            output = self._append(seq, new, share.num_drafts, [count - 1 for count in emitted], (), now_s)
-            if new:
-                outputs.append((seq.request_id, output))
-            computed = seq.num_computed_tokens
-            if share.num_drafts:
-                # The modules have seen all passes but the last. The sequence may end here, or have no use for
-                # further drafts: what they computed goes to the prefix cache before.
-                seq.num_computed_tokens = min(computed + len(new) - emitted[-1], seq.num_tokens - 1)
-                self._blocks.release_old(seq)
-            seq.num_computed_tokens = min(computed + len(new), seq.num_tokens)
-            hidden_TD = decoded.hidden_TD[row : row + emitted[-1]]
-            self._finish_or_note(seq, output.finish_reason, emitted[-1], hidden_TD, emitted[-1] - 1)
+            hidden_TD = decoded.hidden_TD[row : row + share.query_len]
+            output = self._take_over_one(share, decoded, number, hidden_TD, now_s)
+            if output.token_ids or output.finish_reason:
+                outputs.append((share.sequence.request_id, output))
             row += share.query_len
         self._count_step(row, len(decoded.emitted[0]))
         return outputs
+
+    def _take_over_one(
+        self, share: Share, decoded: DecodeResult, number: int, hidden_TD: Float32, now_s: float
+    ) -> TokenOutput:
+        """Sequence `number` of the plan. hidden_TD: of its rows in the last pass."""
+        seq, chosen, computed = share.sequence, decoded.token_ids[number], share.sequence.num_computed_tokens
+        new = chosen[: seq.num_followed(chosen)]
+        seq.use_uniforms(len(new))
+        *before, last = decoded.emitted[number]
+        num_seen = sum(before)  # tokens of the passes whose rows the modules have seen, and `histories`
+        num_last = min(last, len(new) - num_seen)
+        accepted = [count - 1 for count in _of_first([*before, last], len(new))]
+        output = self._append(seq, new, share.num_drafts, accepted, (), now_s)
+        if num_last < 0:
+            seq.stop_drafting()  # the modules have seen what was thrown away
+        elif seq.num_drafts:
+            seq.history_TD = decoded.histories[number]
+        if share.num_drafts and seq.num_drafts:
+            # The sequence may end here, or have no use for further drafts: what the modules computed goes to
+            # the prefix cache before.
+            seq.num_computed_tokens = min(computed + num_seen, seq.num_tokens - 1)
+            self._blocks.release_old(seq)
+        seq.num_computed_tokens = min(computed + len(new), seq.num_tokens)
+        if num_last > 0 or output.finish_reason is not None:
+            self._finish_or_note(seq, output.finish_reason, num_last, hidden_TD[:num_last], num_last - 1)
+        return output
 
     def _advance(
         self, seq: Sequence, choices: Iterable[int], logits_JV: Float32, now_s: float
@@ -374,6 +365,15 @@ class Engine:
         self.metrics.num_batch_tokens += num_rows * num_passes
         self.metrics.num_preemptions = self._scheduler.num_preemptions
         self.metrics.num_cached_tokens = self._blocks.num_hit_tokens
+
+
+def _of_first(emitted: list[int], num_tokens: int) -> list[int]:
+    """Of passes that brought so many tokens each, what the first `num_tokens` came from: passes, and of the
+    last of them a part."""
+    starts = accumulate(emitted, initial=0)
+    return [
+        min(n, num_tokens - start) for n, start in zip(emitted, starts, strict=False) if start < num_tokens
+    ]
 
 
 def _up_to_end(num_accepted: list[int], num_tokens: int) -> list[int]:

@@ -1,7 +1,7 @@
 """Holds an answer to a grammar: which tokens may come next, token by token.
 
 Grammars are Lark in llguidance's dialect (`Request.grammar`). Compiling is done once per text and
-kept; a sequence works on a copy. A mask allows exactly the tokens with which the text can still
+kept; a sequence works on a copy. Exactly those tokens are allowed with which the text can still
 become one of the grammar, and the end-of-turn ids where it may end; an answer that `max_tokens`
 cuts short ends with "length" in the middle of its grammar. Shape letter: V valid ids.
 """
@@ -9,12 +9,12 @@ cuts short ends with "length" in the middle of its grammar. Shape letter: V vali
 import logging
 import threading
 from collections import OrderedDict
-from typing import ClassVar
 
 import llguidance
 import numpy as np
 
 from flashstep.engine.batch import Float32
+from flashstep.engine.constraint import FreeRun
 from flashstep.engine.grammar_vocabulary import GrammarVocabulary
 from flashstep.errors import InvalidRequest
 
@@ -56,14 +56,14 @@ class CompiledGrammars:
         """Compile `grammar` and keep it. InvalidRequest with the compiler's reason when it cannot be."""
         self._matcher(grammar)
 
-    def processor(self, grammar: str, eos_token_ids: frozenset[int]) -> "GrammarProcessor":
-        """A processor that holds from its first token on; InvalidRequest as from `check`.
+    def constraint(self, grammar: str, eos_token_ids: frozenset[int]) -> "GrammarConstraint":
+        """One that holds from its first token on; InvalidRequest as from `check`.
 
         eos_token_ids: what ends the text where the grammar may end; empty = the vocabulary's.
         """
         vocabulary = self.vocabulary
         end_ids = frozenset(i for i in eos_token_ids if i < vocabulary.size) or frozenset(vocabulary.eos_ids)
-        return GrammarProcessor(self._matcher(grammar).deep_copy(), vocabulary, end_ids)
+        return GrammarConstraint(self._matcher(grammar).deep_copy(), vocabulary, end_ids)
 
     def _matcher(self, grammar: str) -> llguidance.LLMatcher:
         with self._lock:
@@ -92,12 +92,17 @@ class CompiledGrammars:
             self.num_cached_chars -= len(self._cache.popitem(last=False)[0])
 
 
-class GrammarProcessor:
-    """A `LogitsProcessor` of one sequence, from the first token of its grammar on."""
+class GrammarConstraint:
+    """The `Constraint` of one sequence, from the first token of its grammar on.
 
-    __slots__ = ("_bits_W", "_bits_address", "_end_ids", "_is_over", "_matcher", "_vocabulary", "failure")
+    As many tokens as were right in a row so far are expected to be right next, so tokens that are thrown away
+    never outnumber those that are kept, and a model that knows what is asked of it is soon left alone.
+    """
 
-    free_run: ClassVar[None] = None
+    __slots__ = (
+        "_bits_W", "_bits_address", "_end_ids", "_is_over", "_matcher", "_num_right", "_vocabulary",
+        "failure",
+    )  # fmt: skip
 
     def __init__(
         self, matcher: llguidance.LLMatcher, vocabulary: GrammarVocabulary, end_ids: frozenset[int]
@@ -109,9 +114,27 @@ class GrammarProcessor:
         self._bits_W = np.zeros(-(-vocabulary.size // 32), np.int32)
         self._bits_address = self._bits_W.ctypes.data  # asking for it takes as long as a small mask
         self._is_over = False
+        self._num_right = 0  # tokens since the last one that was refused
         self.failure: str | None = None
 
-    def apply(self, logits_V: Float32) -> Float32:
+    @property
+    def free_run(self) -> FreeRun | None:
+        """As many as were right without a break; to the end of the turn."""
+        return FreeRun(self._num_right, tuple(self._end_ids)) if self._num_right > 1 else None
+
+    def allows(self, token_id: int) -> bool:
+        """Whether the text can still become one of the grammar, or, at an end of the turn, is one."""
+        if self._is_over or token_id in self._end_ids:
+            return token_id in self._end_ids and (self._is_over or self._matcher.is_accepting())
+        if token_id in self._vocabulary.eos_ids:
+            return False
+        return self._matcher.validate_tokens([token_id]) == 1
+
+    def refuse(self, token_id: int) -> None:
+        """Expect no more of the next token than of the first one."""
+        self._num_right = -1
+
+    def narrow(self, logits_V: Float32) -> Float32:
         """The row with everything forbidden at minus infinity, as a new array."""
         if not self._is_over:
             self._matcher.unsafe_compute_mask_ptr(self._bits_address, self._bits_W.nbytes)
@@ -132,6 +155,7 @@ class GrammarProcessor:
 
     def accept(self, token_id: int) -> None:
         """Follow the text; behind the end of a turn only further ends may come."""
+        self._num_right += 1
         if self._is_over:
             return
         if token_id in self._end_ids:

@@ -3,8 +3,8 @@
 What the engine does between two passes takes as long as a fraction of a small model's pass, most of it
 because the weights that pass by leave nothing of the interpreter in the caches. While all sequences decode
 and want plain tokens, the runner goes on by itself, for so short a time that nobody who arrives waits long.
-Reasoning is plain, too, where a budget or a grammar waits for its end, unless drafts are made. What comes out
-is the same.
+A sequence that a grammar or a thinking budget constrains goes along as far as its choices were allowed of
+late; what may not come after all is thrown away. What comes out is the same.
 """
 
 import time
@@ -15,9 +15,9 @@ import numpy as np
 from flashstep.engine.batch import Continuation
 from flashstep.engine.batch_builder import Share
 from flashstep.engine.block_manager import BlockManager
+from flashstep.engine.constraint import FreeRun
 from flashstep.engine.draft_policy import DraftPolicy
 from flashstep.engine.sequence import Sequence
-from flashstep.engine.think_end import FreeRun
 from flashstep.kernels.limits import MAX_STOP_IDS, MAX_TOKENS, TAIL
 
 # A step of several passes takes about so long at most, with one stream and with more: who arrives waits for
@@ -63,15 +63,12 @@ class MultiStep:
     def continuation(self, plan: list[Share], num_passes: int) -> Continuation:
         """What the runner must know of the sequences."""
         sequences = [share.sequence for share in plan]
-        runs = [_run(seq) for seq in sequences]
-        stop_ids = [_stop_ids(seq, run) for seq, run in zip(sequences, runs, strict=True)]
         most_tokens = num_passes * plan[0].query_len
         return Continuation(
             num_passes=num_passes,
             num_valid_tokens=self._num_valid_tokens,
             wishes_S4=np.array([seq.wishes for seq in sequences], np.float64),
-            stop_ids_SM=np.array([self._filled(ids) for ids in stop_ids], np.int32),
-            held_ids_SM=np.array([self._filled(run.held_ids) for run in runs], np.int32),
+            stop_ids_SM=np.array([self._filled(_stop_ids(seq)) for seq in sequences], np.int32),
             uniforms_SN=np.array([seq.next_uniforms(most_tokens) for seq in sequences], np.float64),
             tails_SN=np.array([_tail(seq) for seq in sequences], np.int32),
             histories=[seq.history_TD for seq in sequences],
@@ -94,11 +91,12 @@ class MultiStep:
         return ids + [-1] * (MAX_STOP_IDS - len(ids))
 
     def _most_passes(self, share: Share) -> int:
-        """Passes until a sequence may end, or stop drafting, or its processors have something to say."""
+        """Passes until a sequence may end, or stop drafting, or its constraint may refuse a token."""
         seq = share.sequence
-        most = (seq.max_total_tokens - seq.num_tokens) // share.query_len
+        num_tokens = seq.max_total_tokens - seq.num_tokens
         if (num_free := _run(seq).num_tokens) is not None:
-            most = min(most, num_free)
+            num_tokens = min(num_tokens, num_free)
+        most = num_tokens // share.query_len
         if seq.num_drafts and self._draft_policy is not None:
             return int(min(most, self._draft_policy.most_steps(seq)))
         return most
@@ -110,12 +108,9 @@ class MultiStep:
 
 
 def _is_plain(seq: Sequence) -> bool:
-    """Whether a runner can choose the tokens of a sequence: nothing steers them, nobody asks how likely they
-    were."""
-    run = seq.free_run
-    if seq.params.logprobs is not None or run is None:
-        return False
-    return max(len(_stop_ids(seq, run)), len(run.held_ids)) <= MAX_STOP_IDS
+    """Whether a runner can choose the tokens of a sequence: nothing changes its logits, nobody asks how
+    likely they were."""
+    return seq.params.logprobs is None and seq.free_run is not None and len(_stop_ids(seq)) <= MAX_STOP_IDS
 
 
 def _run(seq: Sequence) -> FreeRun:
@@ -124,9 +119,9 @@ def _run(seq: Sequence) -> FreeRun:
     return run
 
 
-def _stop_ids(seq: Sequence, run: FreeRun) -> frozenset[int]:
-    """What ends a job of several passes, ids that are held apart."""
-    return seq.stop_token_ids.union(run.end_ids).difference(run.held_ids)
+def _stop_ids(seq: Sequence) -> frozenset[int]:
+    """What ends a job of several passes."""
+    return seq.stop_token_ids.union(_run(seq).end_ids)
 
 
 def _tail(seq: Sequence) -> list[int]:

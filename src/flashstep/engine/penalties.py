@@ -6,7 +6,6 @@ then `frequency * count + presence * (count > 0)` is subtracted.
 """
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 import numpy as np
 
@@ -18,8 +17,6 @@ class Penalties:
     """The counts of one sequence and the penalties drawn from them."""
 
     __slots__ = ("_counts_V", "_frequency", "_presence", "_repetition", "_seen_V")
-    failure: ClassVar[None] = None
-    free_run: ClassVar[None] = None
 
     def __init__(self, params: SamplingParams, prompt_token_ids: Sequence[int], num_tokens: int) -> None:
         self._presence = np.float32(params.presence_penalty)

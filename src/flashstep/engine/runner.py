@@ -138,7 +138,6 @@ class Runner:
         self._stage_trunk(inputs, batch)
         decoding.counts[:NEXT] = going_on.num_passes, going_on.num_valid_tokens, self._num_stale_rows, 0, 0, 0
         decoding.stop_ids[:count] = going_on.stop_ids_SM
-        decoding.held_ids[:count] = going_on.held_ids_SM
         decoding.wishes[:count] = going_on.wishes_S4
         decoding.uniforms[:count, : going_on.uniforms_SN.shape[1]] = going_on.uniforms_SN
         decoding.tokens[:count, :TAIL] = going_on.tails_SN

@@ -1,6 +1,7 @@
 """Chooses the next token of one sequence from logits.
 
 Order: the sequence's processors (processors.py), temperature, top-k, top-p, min-p (kernels/sampling.py).
+Where its constraint refuses what was chosen, all but the processors comes again, for the row that is left.
 The choice is the inverse of the cumulative distribution at one uniform number, taken in the order of the
 ids. Every row is worked on alone, so a result never depends on the batch. Ids from `num_valid_tokens` on are
 padding and never chosen.
@@ -13,6 +14,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from flashstep.engine.batch import Float32
+from flashstep.engine.batch_builder import Share
 from flashstep.engine.sequence import Sequence
 from flashstep.kernels.sampling import sample_rows
 from flashstep.types import TokenLogprob
@@ -25,6 +27,30 @@ class Sampler:
         self.num_valid_tokens = num_valid_tokens
         self._weights_V, self._candidates_V = (np.empty(num_valid_tokens, np.float32) for _ in range(2))
 
+    def plain_choices(self, plan: list[Share], logits_RV: Float32) -> dict[int, list[int]]:
+        """By first row of logits, free choices that need no memory, all at once: those of all rows of greedy
+        sequences without processors, and those of sampling ones without drafts."""
+        chosen: dict[int, list[int]] = {}
+        sampling: list[Sequence] = []
+        rows: list[int] = []
+        greedy_R: list[int] = []
+        row = 0
+        for share in plan:
+            row += len(share.scored_positions)
+            if not share.wants_logits:
+                continue
+            if share.sequence.is_plain_greedy:
+                greedy_R = greedy_R or self.greedy(logits_RV)
+                chosen[row] = greedy_R[row : row + 1 + share.num_drafts]
+            elif share.sequence.is_plain_sampled and share.num_drafts == 0:
+                sampling.append(share.sequence)
+                rows.append(row)
+            row += 1 + share.num_drafts
+        if rows:
+            token_ids = self.sampled(sampling, rows, logits_RV)
+            chosen.update((row, [token_id]) for row, token_id in zip(rows, token_ids, strict=True))
+        return chosen
+
     def greedy(self, logits_RV: Float32) -> list[int]:
         """The likeliest token of each row: what sequences that are plain greedy choose, all at once."""
         valid_RV = logits_RV[:, : self.num_valid_tokens]
@@ -35,7 +61,7 @@ class Sampler:
         return token_ids
 
     def sampled(self, sequences: list[Sequence], rows: list[int], logits_RV: Float32) -> list[int]:
-        """The next token of sequences that sample and have no processors, each from one row, all at once."""
+        """The free choice of sequences that sample and have no processors, each from one row, all at once."""
         token_ids = self._sample(sequences, rows, logits_RV)
         for row, token_id in zip(rows, token_ids, strict=True):
             if token_id < 0:
@@ -64,28 +90,40 @@ class Sampler:
         token_ids: list[int] = chosen.tolist()
         return token_ids
 
-    def choices(self, seq: Sequence, logits_JV: Float32) -> Iterator[int]:
-        """The target's choice at each row, given that all earlier choices were the drafts fed in.
+    def choices(self, seq: Sequence, logits_JV: Float32, plain: list[int] | None = None) -> Iterator[int]:
+        """The target's choice at each row, given that all earlier choices were the drafts fed in. plain: the
+        free choices, if `plain_choices` made them.
 
         Lazy, since choices have a memory: the consumer takes the next one only when the last was
         equal to its draft, so random numbers and processors advance once per emitted token.
         """
-        processors, rng = seq.processors, seq.rng
-        for logits_V in logits_JV[:, : self.num_valid_tokens]:
-            # Before the processors, so that only the model is held to it and never what a request asks for.
-            _require_finite(logits_V.max())
-            for processor in processors:
-                logits_V = processor.apply(logits_V)
-            if rng is None:
-                token_id = int(logits_V.argmax())
-                _check_choosable(logits_V[token_id])
-            else:
-                [token_id] = self._sample([seq], [0], np.ascontiguousarray(logits_V[None]))
-                if token_id < 0:
-                    _check_choosable(logits_V.max())
+        processors, constraint = seq.steering
+        for row, logits_V in enumerate(logits_JV[:, : self.num_valid_tokens]):
+            if plain is None:
+                # Before the processors: only the model is held to it, never what a request asks for.
+                _require_finite(logits_V.max())
+                for processor in processors:
+                    logits_V = processor.apply(logits_V)
+            token_id = self._choice(seq, logits_V) if plain is None else plain[row]
+            if constraint is not None:
+                if not constraint.allows(token_id):
+                    constraint.refuse(token_id)
+                    token_id = self._choice(seq, constraint.narrow(logits_V))
+                constraint.accept(token_id)
             for processor in processors:
                 processor.accept(token_id)
             yield token_id
+
+    def _choice(self, seq: Sequence, logits_V: Float32) -> int:
+        """The token of one row that processors or a constraint have seen."""
+        if seq.rng is None:
+            token_id = int(logits_V.argmax())
+            _check_choosable(logits_V[token_id])
+        else:
+            [token_id] = self._sample([seq], [0], np.ascontiguousarray(logits_V[None]))
+            if token_id < 0:
+                _check_choosable(logits_V.max())
+        return token_id
 
     def logprob(self, logits_V: Float32, token_id: int, num_top: int) -> TokenLogprob:
         """Log-probabilities under the model itself: before processors, temperature and filters."""
@@ -105,5 +143,5 @@ def _require_finite(best_logit: np.float32) -> None:
 
 
 def _check_choosable(best_logit: np.float32) -> None:
-    """What processors owe (`LogitsProcessor.apply`), whatever the request asks for."""
-    assert math.isfinite(best_logit), f"processors left {best_logit} as the best logit; one must be finite"
+    """What processors and constraints owe, whatever the request asks for."""
+    assert math.isfinite(best_logit), f"steering left {best_logit} as the best logit; one must be finite"

@@ -11,11 +11,11 @@ import numpy as np
 
 from flashstep.engine.batch import Float32
 from flashstep.engine.block_table import BlockTable
-from flashstep.engine.processors import LogitsProcessor
-from flashstep.engine.think_end import FreeRun
+from flashstep.engine.constraint import FreeRun, num_followed
+from flashstep.engine.processors import Steering
 from flashstep.types import Request, SamplingParams, Timings, TokenLogprob
 
-FREE = FreeRun()
+FREE, UNSTEERED = FreeRun(), Steering()
 # Colder than this float32 logits cannot tell from greedy, and the division stays finite.
 MIN_TEMPERATURE = 1e-6
 
@@ -33,7 +33,7 @@ class Sequence:
 
     max_total_tokens: prompt and answer together end here at the latest.
     num_drafts: most drafts a step may propose for it; 0 = never drafts.
-    processors: steer the choice of its tokens, in this order. wishes: see `wishes_of`.
+    steering: of the choice of its tokens. wishes: see `wishes_of`.
     num_cached_tokens: prompt tokens whose K/V an earlier request had computed.
     prompt_logprobs: of the prompt's tokens but the first, as far as they were asked for and computed.
     draft_gain: plain steps that drafting has saved it so far, negative = cost it.
@@ -45,13 +45,13 @@ class Sequence:
         "draft_token_ids", "full_table", "has_unknown_prefix", "history_TD", "is_guarded",
         "is_plain_greedy", "is_plain_sampled", "max_total_tokens", "num_accepted", "num_cached_tokens",
         "num_computed_tokens", "num_drafted", "num_drafts", "num_prompt_tokens", "params",
-        "processors", "prompt_logprobs", "request", "request_id", "rng", "sliding_table", "status",
+        "prompt_logprobs", "request", "request_id", "rng", "sliding_table", "status", "steering",
         "stop_token_ids", "token_ids", "wishes",
     )  # fmt: skip
 
     def __init__(
         self, request: Request, *, max_total_tokens: int, num_drafts: int, arrived_s: float,
-        processors: tuple[LogitsProcessor, ...] = (),
+        steering: Steering = UNSTEERED,
     ) -> None:  # fmt: skip
         params = request.params
         self.request = request
@@ -73,14 +73,14 @@ class Sequence:
         self.draft_token_ids: list[int] = []
         self.draft_gain = 0.0
         self.history_TD: Float32 | None = None
-        self.processors = processors
+        self.steering = steering
         self.prompt_logprobs: list[TokenLogprob] = []
         self.rng = None if params.is_greedy else generator(params.seed)
         self._uniforms: list[float] = []  # drawn and not used yet
         self.wishes = wishes_of(params)
         self.is_guarded = params.repetition_guard and not params.ignore_eos
-        self.is_plain_greedy = params.is_greedy and not processors
-        self.is_plain_sampled = not params.is_greedy and not processors
+        self.is_plain_greedy = params.is_greedy and not steering.processors
+        self.is_plain_sampled = not params.is_greedy and not steering.processors
         self.arrived_s = arrived_s
         self._admitted_s: float | None = None
         self._first_token_s: float | None = None
@@ -150,26 +150,24 @@ class Sequence:
 
     @property
     def free_run(self) -> FreeRun | None:
-        """What a runner may choose of its next tokens without its processors; None = nothing. Drafts behind
-        the end of a run would have to be taken back, so it has none where processors and drafts meet."""
-        if not self.processors:
-            return FREE
-        return self.processors[0].free_run if len(self.processors) == 1 and not self.num_drafts else None
+        """What a runner may choose of its next tokens by itself; None = one at most."""
+        processors, constraint = self.steering
+        if processors:
+            return None
+        return FREE if constraint is None else constraint.free_run
 
-    def follow(self, new: list[int]) -> list[int]:
-        """Tell the processors what a runner chose in a free run; returns it without a held id at its end."""
-        run = self.free_run
-        for token_id in new if self.processors else ():
-            self.processors[0].accept(token_id)
-        return new[:-1] if run and new[-1] in run.held_ids else new
+    def num_followed(self, chosen: list[int]) -> int:
+        """How many of the tokens that a runner chose may come."""
+        constraint = self.steering.constraint
+        return len(chosen) if constraint is None else num_followed(constraint, chosen)
 
     @property
     def failure(self) -> str | None:
         """Why its answer cannot become what was asked for; None = it can."""
-        return next((p.failure for p in self.processors if p.failure), None)
+        return self.steering.constraint.failure if self.steering.constraint else None
 
     def reset(self) -> None:
-        """Forget everything computed (preemption); tokens, random state and processors stay."""
+        """Forget everything computed (preemption); tokens, random state and steering stay."""
         self.num_computed_tokens = 0
         self.draft_token_ids = []
         self.history_TD = None
@@ -213,6 +211,7 @@ def wishes_of(params: SamplingParams) -> tuple[float, int, float, float]:
 
 
 def generator(seed: int | None) -> np.random.Generator:
-    """A request's own random numbers: one is drawn per emitted token, whatever the batch looks
-    like, so a seed gives the same answer alone, in company, and with or without drafting."""
+    """A request's own random numbers: one is drawn per emitted token, and one for each that was refused,
+    whatever the batch looks like, so a seed gives the same answer alone, in company, and with or without
+    drafting."""
     return np.random.Generator(np.random.Philox(None if seed is None else seed % (1 << 64)))

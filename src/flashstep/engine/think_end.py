@@ -6,30 +6,15 @@ the template's own sequence of ids. Shape letter: V valid ids.
 """
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from flashstep.engine.batch import Float32
-
-if TYPE_CHECKING:
-    from flashstep.engine.processors import LogitsProcessor
-
-
-class FreeRun(NamedTuple):
-    """The next tokens as far as a runner may choose them by itself, since a processor changes nothing.
-
-    num_tokens: at most so many; None = any number. end_ids: the first of these is the last of them. held_ids
-    may not be chosen: where one is the best choice they end in front of it, and `accept` gets it for a sign.
-    """
-
-    num_tokens: int | None = None
-    end_ids: tuple[int, ...] = ()
-    held_ids: tuple[int, ...] = ()
+from flashstep.engine.constraint import Constraint, FreeRun
 
 
 class ThinkEnd:
-    """A processor of sequences whose prompt ends inside the reasoning.
+    """A constraint of sequences whose prompt ends inside the reasoning.
 
     closing_ids: close the reasoning as the template does; `marker_id` is one of them.
     budget: after so many tokens without a marker the closing ids follow; None = never. Those of
@@ -46,52 +31,63 @@ class ThinkEnd:
 
     def __init__(
         self, closing_ids: tuple[int, ...], marker_id: int, budget: int | None,
-        behind: "LogitsProcessor | None" = None, held_ids: Iterable[int] = (),
+        behind: Constraint | None = None, held_ids: Iterable[int] = (),
     ) -> None:  # fmt: skip
         assert marker_id in closing_ids, f"marker {marker_id} is none of the closing ids {closing_ids}"
         self._closing_ids = closing_ids
         self._marker_id = marker_id
         self._num_left = budget
         self._behind = behind
-        self._held_ids = sorted(held_ids)
+        self._held_ids = tuple(sorted(held_ids))
         self._tail: tuple[int, ...] = ()
         self._pending = closing_ids if budget == 0 else ()
         self._is_closed = False
 
     @property
     def failure(self) -> str | None:
-        """That of the processor behind."""
+        """That of the constraint behind."""
         return self._behind.failure if self._behind else None
 
     @property
     def free_run(self) -> FreeRun | None:
-        """Everything up to the marker or the end of the budget; behind it what the processor there leaves."""
+        """Everything up to the marker or the end of the budget; then what the constraint behind expects."""
         if self._pending:
             return None
         if self._is_closed:
             return self._behind.free_run if self._behind else FreeRun()
-        return FreeRun(self._num_left, (self._marker_id,), tuple(self._held_ids))
+        return FreeRun(self._num_left, (self._marker_id, *self._held_ids))
 
-    def apply(self, logits_V: Float32) -> Float32:
-        """The row with only the forced id left, or what the processor behind makes of it."""
+    def allows(self, token_id: int) -> bool:
+        """Whether it is the forced id, or none that is held, or what the constraint behind says."""
         if self._pending:
-            return _only(logits_V, self._pending[0])
+            return token_id == self._pending[0]
+        if self._is_closed:
+            return self._behind is None or self._behind.allows(token_id)
+        return token_id not in self._held_ids
+
+    def refuse(self, token_id: int) -> None:
+        """A model that wants to end its turn closes the reasoning instead."""
         if self._is_closed and self._behind is not None:
-            return self._behind.apply(logits_V)
-        if self._held_ids and not self._is_closed:
-            return self._hold(logits_V)
-        return logits_V
+            self._behind.refuse(token_id)
+        elif not self._pending:
+            self._close()
+
+    def narrow(self, logits_V: Float32) -> Float32:
+        """The row with only the forced id left, or what the constraint behind leaves of it."""
+        if self._is_closed and self._behind is not None:
+            return self._behind.narrow(logits_V)
+        only_V = np.full_like(logits_V, -np.inf)
+        only_V[self._pending[0]] = logits_V[self._pending[0]]
+        return only_V
 
     def accept(self, token_id: int) -> None:
-        """Follow the text. A held id is none of it: a free run met it, and the closing begins instead."""
+        """Follow the text."""
         if self._is_closed:
             if self._behind is not None:
                 self._behind.accept(token_id)
         elif self._pending:
             self._pending = self._pending[1:]
             self._is_closed = not self._pending
-        elif token_id in self._held_ids:
-            self._close()
         elif token_id == self._marker_id:
             self._pending = () if self._behind is None else self._after_marker
             self._is_closed = not self._pending
@@ -101,15 +97,6 @@ class ThinkEnd:
     @property
     def _after_marker(self) -> tuple[int, ...]:
         return self._closing_ids[self._closing_ids.index(self._marker_id) + 1 :]
-
-    def _hold(self, logits_V: Float32) -> Float32:
-        """The row without the ends of the turn; where one of them is the best choice, the closing begins."""
-        if int(logits_V.argmax()) in self._held_ids:
-            self._close()
-            return _only(logits_V, self._pending[0])
-        kept_V = logits_V.copy()
-        kept_V[self._held_ids] = -np.inf
-        return kept_V
 
     def _think(self, token_id: int) -> None:
         """One more token of reasoning; begins the closing with the last one of the budget."""
@@ -127,10 +114,3 @@ class ThinkEnd:
         before = self._closing_ids[: self._closing_ids.index(self._marker_id)]
         lengths = range(min(len(before), len(self._tail)), 0, -1)
         return next((n for n in lengths if self._tail[-n:] == before[:n]), 0)
-
-
-def _only(logits_V: Float32, token_id: int) -> Float32:
-    """The row as a new array in which nothing else can be chosen."""
-    only_V = np.full_like(logits_V, -np.inf)
-    only_V[token_id] = logits_V[token_id]
-    return only_V

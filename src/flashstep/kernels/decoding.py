@@ -30,8 +30,8 @@ class Decoding(NamedTuple):
     """What a job of several passes needs beside `Inputs`, and what it brings. S sequences, V vocabulary.
 
     counts: [passes wanted, 0 = a single one without choices; valid token ids; rows that modules may compute
-    again; passes made; met a stop id; found a row without finite best logit; what comes next]. stop_ids and
-    held_ids [S, MAX_STOP_IDS], -1 behind the last; see `Continuation`. wishes [S, 4]: 1 / temperature (0 =
+    again; passes made; met a stop id; found a row without finite best logit; what comes next]. stop_ids
+    [S, MAX_STOP_IDS], -1 behind the last. wishes [S, 4]: 1 / temperature (0 =
     greedy), top-k, top-p, min-p. uniforms [S, MAX_TOKENS]: a number for each token. history [S, stale rows,
     D]: hidden states of the last final rows, of which `history_rows` [S] are there. tokens [S, TAIL +
     MAX_TOKENS]: the known ones, then the chosen ones, `totals` [S] of them. emitted [passes, S]: tokens by
@@ -40,7 +40,6 @@ class Decoding(NamedTuple):
 
     counts: Int64
     stop_ids: Int32
-    held_ids: Int32
     wishes: Float64
     uniforms: Float64
     history: Float32
@@ -61,7 +60,6 @@ def new_decoding(
 
     return Decoding(
         counts=np.zeros(NEXT + 1, np.int64), stop_ids=ints(max_sequences, MAX_STOP_IDS),
-        held_ids=ints(max_sequences, MAX_STOP_IDS),
         wishes=np.zeros((max_sequences, 4)), uniforms=np.zeros((max_sequences, MAX_TOKENS)),
         history=np.zeros((max_sequences, max(1, num_stale_rows), d_model), np.float32),
         history_rows=ints(max_sequences), tokens=ints(max_sequences, _SPAN), totals=ints(max_sequences),
@@ -100,7 +98,7 @@ def _choose(step: Step, decoding: Decoding, s: int) -> None:
         decoding.tokens[s * _SPAN + TAIL + total + taken] = token
         taken += 1
         for i in range(s * MAX_STOP_IDS, (s + 1) * MAX_STOP_IDS):
-            if decoding.stop_ids[i] == token or decoding.held_ids[i] == token:
+            if decoding.stop_ids[i] == token:
                 counts[HAS_ENDED] = 1
         if row + 1 < end and inputs.token_ids[row + 1] != token:
             break
@@ -113,19 +111,8 @@ def _choice(step: Step, decoding: Decoding, s: int, row: int, number: int) -> in
     """The token that logits `row` gives as token `number` of the job; -1 without a finite best logit."""
     count, wish, stride = decoding.counts[VALID_TOKENS], s * 4, step.strides.logits
     logits, scale = advance(step.work.logits, row * stride), np.float32(decoding.wishes[wish])
-    best_id = np.int64(-1)
-    if decoding.held_ids[s * MAX_STOP_IDS] >= 0:
-        best_id = np.int64(lowest_largest(logits, count))
-        if best_id < 0:
-            return best_id
-        for i in range(s * MAX_STOP_IDS, (s + 1) * MAX_STOP_IDS):
-            held = np.int64(decoding.held_ids[i])
-            if held == best_id:
-                return best_id
-            if held >= 0:
-                step.work.logits[row * stride + held] = np.float32(-np.inf)
     if scale == np.float32(0.0):
-        return best_id if best_id >= 0 else np.int64(lowest_largest(logits, count))
+        return np.int64(lowest_largest(logits, count))
     weights = advance(decoding.scratch, step.team.thread * 2 * stride)
     best = fill_weights(
         logits, count, scale, np.int64(decoding.wishes[wish + 1]), decoding.wishes[wish + 2],

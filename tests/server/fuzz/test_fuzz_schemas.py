@@ -35,7 +35,7 @@ def enforced(schema, *, as_tool):
         grammar = grammar_for(rule, (Tool("f", "", schema, wire),) if as_tool else ())
         grammars = CompiledGrammars(VOCABULARY)
         grammars.check(grammar)
-        grammars.processor(grammar, frozenset())
+        grammars.constraint(grammar, frozenset())
     except InvalidRequest as error:
         reason = error.message
     assert reason is None or reason.strip()
