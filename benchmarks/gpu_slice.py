@@ -12,7 +12,7 @@ context) over the bandwidth that this device reaches in a large copy. Both suppo
 whole model. Sampling and scheduling are not in it.
 
 usage: python benchmarks/gpu_slice.py [--preset step35_flash] [--device cuda] [--batch 1 8 32]
-           [--context 4096] [--rounds 20] [--weight-format bf16] [--memory-gib N] [--out FILE]
+           [--context 4096] [--rounds 20] [--weight-format bf16|int4|fp8] [--memory-gib N] [--out FILE]
 """
 
 import argparse
@@ -23,16 +23,18 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from provenance import provenance
 
-from flashstep.bench.work import head_weights, weights_read
+from flashstep.bench.work import BYTES_PER_WEIGHT, head_weights, weights_read
 from flashstep.engine.batch import Batch, Int32
+from flashstep.engine.config import TORCH_WEIGHT_FORMATS, WeightFormat
 from flashstep.engine.runner_torch import TorchRunner
 from flashstep.engine.torch_device import DTYPES, captures_graphs, find_device
+from flashstep.engine.torch_experts import BLOCKS, QuantisedExperts, Stack, quantise_experts
 from flashstep.errors import ConfigError
 from flashstep.model import presets
 from flashstep.model.config import LayerSpec, ModelConfig, MoESpec
@@ -51,10 +53,20 @@ class Setting:
 
     config: ModelConfig
     device: torch.device
-    dtype: torch.dtype
+    weight_format: WeightFormat
     context: int
     rounds: int
     memory_bytes: int
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of everything but experts of 4 or 8 bits."""
+        return DTYPES[self.weight_format]
+
+    @property
+    def expert_bytes(self) -> float:
+        """Bytes of one weight of an expert."""
+        return BYTES_PER_WEIGHT[self.weight_format]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,26 +91,31 @@ def kinds(config: ModelConfig) -> dict[str, list[LayerSpec]]:
     return found
 
 
-def weight_bytes(config: ModelConfig, dtype: torch.dtype) -> int:
-    """Bytes of all tensors of a model."""
-    return sum(int(np.prod(spec.shape)) for spec in checkpoint_tensors(config)) * dtype.itemsize
+def weight_bytes(setting: Setting, config: ModelConfig) -> int:
+    """Bytes of all tensors of a model in the setting's format."""
+    specs = [(np.prod(spec.shape), ".experts." in spec.path) for spec in checkpoint_tensors(config)]
+    return int(sum(n * (setting.expert_bytes if routed else setting.dtype.itemsize) for n, routed in specs))
 
 
 def read_bytes(setting: Setting, layer: LayerSpec, num_sequences: int, num_experts: float) -> float:
     """Bytes that one layer must read in one decode step: matrices once, K/V of each sequence."""
-    d = setting.config.d_model
-    weights = weights_read(layer, d)
+    d, routed = setting.config.d_model, 0.0
+    others = float(weights_read(layer, d))
     if isinstance(layer.mlp, MoESpec):
-        weights += 3 * (num_experts - layer.mlp.top_k) * layer.mlp.expert_dim * d
+        routed = 3 * num_experts * layer.mlp.expert_dim * d
+        others -= 3 * layer.mlp.top_k * layer.mlp.expert_dim * d
     positions = min(setting.context, layer.window_tokens or setting.context)
     cached = 2 * num_sequences * positions * layer.num_kv_heads * layer.head_dim
-    return (weights + cached) * setting.dtype.itemsize
+    return (others + cached) * setting.dtype.itemsize + routed * setting.expert_bytes
 
 
 def build(setting: Setting, layers: Sequence[LayerSpec]) -> Transformer:
     """A model of these layers with random weights of the scale of a fresh one; no MTP modules."""
     with torch.device("meta"):
         model = Transformer(replace(setting.config, layers=tuple(layers), mtp=()))
+    stacks = {name: p.shape for name, p in model.named_parameters() if ".experts." in name}
+    if setting.weight_format in BLOCKS:
+        quantise_experts(model, setting.weight_format)
     model = model.to(setting.dtype).to_empty(device=setting.device).eval()
     torch.manual_seed(0)
     with torch.no_grad():
@@ -107,7 +124,25 @@ def build(setting: Setting, layers: Sequence[LayerSpec]) -> Transformer:
                 parameter.normal_(0.0, parameter.shape[-1] ** -0.5)
             else:
                 parameter.zero_()
+    for name, shape in stacks.items() if setting.weight_format in BLOCKS else ():
+        owner, _, matrix = name.rpartition(".")
+        experts = cast(QuantisedExperts, model.get_submodule(owner))
+        experts.take_stack(matrix, random_stack(shape, setting.weight_format, setting.device))
     return model
+
+
+def random_stack(shape: torch.Size, weight_format: WeightFormat, device: torch.device) -> Stack:
+    """Codes and one scale for all, of the scale of fresh weights; rounding real ones would take minutes."""
+    experts, outputs, inputs = shape
+    channels, group = BLOCKS[weight_format]
+    sizes = (experts, -(-outputs // channels), -(-inputs // group))
+    width = inputs // 2 if weight_format == "int4" else inputs
+    codes = torch.randint(0, 256, (experts, outputs, width), dtype=torch.uint8, device=device)
+    if weight_format == "int4":
+        return Stack(codes, torch.full(sizes, inputs**-0.5 / 4, dtype=torch.bfloat16, device=device))
+    # Without the highest exponent no code is infinite or no number; sign, exponent and mantissa are random.
+    codes &= 0b1011_1111
+    return Stack(codes.view(torch.float8_e4m3fn), torch.full(sizes, inputs**-0.5, device=device))
 
 
 def measure(setting: Setting, layers: Sequence[LayerSpec], num_sequences: int) -> Sample:
@@ -167,10 +202,10 @@ def how_many_fit(setting: Setting, layer: LayerSpec, most: int, num_sequences: i
     """Layers of one kind beside embedding and head; ConfigError when not even one fits."""
     empty = replace(setting.config, layers=(), mtp=())
     one = replace(setting.config, layers=(layer,), mtp=())
-    base_bytes = weight_bytes(empty, setting.dtype)
+    base_bytes = weight_bytes(setting, empty)
     blocks = num_sequences * -(-setting.context // BLOCK_SIZE) + 1
     cache_bytes = 2 * blocks * BLOCK_SIZE * layer.num_kv_heads * layer.head_dim * setting.dtype.itemsize
-    layer_bytes = weight_bytes(one, setting.dtype) - base_bytes + cache_bytes
+    layer_bytes = weight_bytes(setting, one) - base_bytes + cache_bytes
     fitting = (setting.memory_bytes - base_bytes) // layer_bytes
     if fitting < 1:
         raise ConfigError(
@@ -254,7 +289,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--batch", type=int, nargs="+", default=[1, 8, 32])
     parser.add_argument("--context", type=int, default=4096)
     parser.add_argument("--rounds", type=int, default=20)
-    parser.add_argument("--weight-format", choices=DTYPES, default="bf16")
+    parser.add_argument("--weight-format", choices=TORCH_WEIGHT_FORMATS, default="bf16")
     parser.add_argument("--memory-gib", type=float)
     parser.add_argument("--out", type=Path)
     return parser.parse_args()
@@ -263,15 +298,17 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Measure, print, write."""
     args = parse()
-    device, dtype = find_device(args.device), DTYPES[args.weight_format]
+    device = find_device(args.device)
     memory_bytes = int(args.memory_gib * 2**30) if args.memory_gib else usable_memory(device)
     config = ModelConfig.from_hf(getattr(presets, args.preset)())
-    setting = Setting(config, device, dtype, args.context, args.rounds, memory_bytes)
+    setting = Setting(config, device, args.weight_format, args.context, args.rounds, memory_bytes)
     bytes_per_s = bandwidth(device)
-    whole_bytes = weight_bytes(config, dtype)
+    whole_bytes = weight_bytes(setting, config)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
     print(f"{args.preset} on {name}: {whole_bytes / 1e9:.3f} GB of weights, MTP modules included")
-    graphs = "for the shapes that an engine has them for" if captures_graphs(device, dtype) else "none"
+    graphs = (
+        "for the shapes that an engine has them for" if captures_graphs(device, setting.dtype) else "none"
+    )
     print(f"copies run at {bytes_per_s / 1e9:.1f} GB/s; CUDA graphs: {graphs}")
     results = []
     for num_sequences in args.batch:

@@ -149,7 +149,10 @@ def test_drafting_needs_modules():
         ({"max_sequences": 0}, "max_sequences is 0; it must be at least 1"),
         ({"num_threads": 0}, "num_threads is 0"),
         ({"num_draft_tokens": -1}, "num_draft_tokens is -1"),
-        ({"weight_format": "int3"}, "weight_format is 'int3'; choose one of 'int4', 'int8', 'bf16', "),
+        (
+            {"weight_format": "int3"},
+            "weight_format is 'int3'; the runner 'cpu' holds int4, int8, bf16, float32",
+        ),
         ({"threads": 2}, "unknown engine option 'threads'; did you mean 'num_threads'"),
     ],
     ids=lambda x: str(x),
@@ -285,7 +288,11 @@ def test_the_torch_runner_keeps_twice_the_context_in_half_the_bytes():
         ({"runner": "gpu"}, "runner is 'gpu'; choose 'cpu' or 'torch'"),
         ({"device": "cuda"}, "device is 'cuda', but the runner 'cpu' has none; choose 'torch'"),
         ({"runner": "torch", "device": "tpu"}, "device is 'tpu'; choose cpu, cuda or cuda:N"),
-        ({"runner": "torch", "weight_format": "int4"}, "weight_format is 'int4'; the runner 'torch' holds"),
+        ({"runner": "torch", "weight_format": "int8"}, "weight_format is 'int8'; the runner 'torch' holds"),
+        (
+            {"weight_format": "fp8"},
+            "weight_format is 'fp8'; the runner 'cpu' holds int4, int8, bf16, float32",
+        ),
     ],
 )
 def test_a_runner_that_cannot_be_is_refused(options, message):

@@ -9,8 +9,8 @@ from typing import get_args
 from flashstep.engine.config import WeightFormat
 from flashstep.model.config import DenseSpec, LayerSpec, ModelConfig
 
-# int4: half a byte, and a 16-bit scale for each group of 32.
-BYTES_PER_WEIGHT = {"int4": 0.5625, "int8": 1.0, "bf16": 2.0, "float32": 4.0}
+# int4: half a byte, and a 16-bit scale for 32. Of the torch runner only experts have it, or fp8.
+BYTES_PER_WEIGHT = {"int4": 0.5625, "int8": 1.0, "fp8": 1.0, "bf16": 2.0, "float32": 4.0}
 assert BYTES_PER_WEIGHT.keys() >= set(get_args(WeightFormat)), "a weight format has no size"
 
 

@@ -40,10 +40,11 @@ Threads = Annotated[
     typer.Option("--threads", min=1, help="CPU threads; one per core when not given.", show_default=False),
 ]
 WeightFormat = Annotated[
-    Literal["int4", "int8", "bf16", "float32"] | None,
+    Literal["int4", "int8", "fp8", "bf16", "float32"] | None,
     typer.Option(
         help="Weights in memory: int8 is the default, int4 smaller (heads stay int8); bf16 (float32) is "
-        "exact for bfloat16 (any) weights, and slow. PyTorch as runner takes bf16, its default, and float32.",
+        "exact for bfloat16 (any) weights, and slow. PyTorch as runner takes bf16, its default, and float32; "
+        "int4 and fp8 are for its experts, beside bf16.",
         show_default=False,
     ),
 ]

@@ -19,11 +19,11 @@ from flashstep.kernels.limits import MAX_TOKENS
 from flashstep.kernels.padding import key_depth, value_stride
 from flashstep.model.config import LayerSpec, ModelConfig
 
-WeightFormat = Literal["int4", "int8", "bf16", "float32"]
-WEIGHT_FORMATS = get_args(WeightFormat)
+WeightFormat = Literal["int4", "int8", "fp8", "bf16", "float32"]
+WEIGHT_FORMATS: tuple[WeightFormat, ...] = ("int4", "int8", "bf16", "float32")  # of the runner "cpu"
+TORCH_WEIGHT_FORMATS: tuple[WeightFormat, ...] = ("int4", "fp8", "bf16", "float32")
 RunnerName = Literal["cpu", "torch"]
 RUNNER_NAMES = get_args(RunnerName)
-TORCH_WEIGHT_FORMATS = ("bf16", "float32")
 _CONTROL_GROUP = Path("/sys/fs/cgroup")
 _DEVICE = re.compile(r"cpu|cuda(:\d+)?")
 _BATCH_TOKENS = 512
@@ -43,7 +43,8 @@ class EngineConfig:
     device: of the torch runner, "cpu", "cuda" or "cuda:1"; None = "cuda". None for the runner "cpu".
     num_threads: compute threads; None = one per usable core.
     weight_format: how weights are held in memory; "int4" is the smallest, "bf16" exact for checkpoints of
-        bfloat16, "float32" exact and slow. The torch runner takes the last two, and keeps K and V alike.
+        bfloat16, "float32" exact and slow. The torch runner takes the last two, and keeps K and V alike;
+        "int4" and "fp8" are formats of its experts there, beside bf16.
     cache_weights: keep packed weights in the user's cache folder, so that the next start maps them.
     block_size: tokens per cache block, an even number beside integer weights.
     max_batch_tokens: most rows of one step; longer prompts are computed in chunks.
@@ -83,9 +84,6 @@ class EngineConfig:
             _at_least(name, getattr(self, name), 0)
         if self.num_threads is not None:
             _at_least("num_threads", self.num_threads, 1)
-        if self.weight_format not in WEIGHT_FORMATS:
-            choices = ", ".join(map(repr, WEIGHT_FORMATS))
-            raise ConfigError(f"weight_format is {self.weight_format!r}; choose one of {choices}")
         self._check_runner()
 
     def _check_runner(self) -> None:
@@ -95,9 +93,11 @@ class EngineConfig:
             raise ConfigError(f"device is {self.device!r}, but the runner 'cpu' has none; choose 'torch'")
         if self.device is not None and not _DEVICE.fullmatch(self.device):
             raise ConfigError(f"device is {self.device!r}; choose cpu, cuda or cuda:N")
-        if self.runner == "torch" and self.weight_format not in TORCH_WEIGHT_FORMATS:
+        choices = TORCH_WEIGHT_FORMATS if self.runner == "torch" else WEIGHT_FORMATS
+        if self.weight_format not in choices:
             raise ConfigError(
-                f"weight_format is {self.weight_format!r}; the runner 'torch' holds bf16 or float32"
+                f"weight_format is {self.weight_format!r}; the runner {self.runner!r} holds "
+                f"{', '.join(choices)}"
             )
 
     @classmethod
@@ -163,7 +163,7 @@ class EngineConfig:
     def bytes_per_cached_number(self) -> int:
         """Bytes of one number of K or V: 4 (float32) or 2 (bfloat16)."""
         if self.runner == "torch":  # keeps them as it computes
-            return 2 if self.weight_format == "bf16" else 4
+            return 4 if self.weight_format == "float32" else 2
         return bytes_per_cached_number(self.weight_format)
 
     def _check_budget(self, num_drafts: int, num_stale_rows: int) -> None:

@@ -1,11 +1,12 @@
 """Runs batches through the PyTorch modules of `model/`: the way onto a GPU, and a second engine on the CPU.
 
-A runner like `engine/runner.py`, with weights in bfloat16 or float32 and K/V in the same type. One device;
-the official weights need more memory than one has today, so for them this serves a checkpoint cut to fit.
-It is developed on the CPU device; nothing of it has run on a CUDA device yet. Expert weights of 8 or 4
-bits are left out. Shape letters: T rows, S sequences, R wanted logit rows, J drafts, D width, V vocabulary.
+A runner like `engine/runner.py`, with weights in bfloat16 or float32 and K/V in the same type; experts may
+have 4 or 8 bits instead (`torch_experts.py`), with which the official weights fit one large device.
+It is developed on the CPU device; nothing of it has run on a CUDA device yet.
+Shape letters: T rows, S sequences, R wanted logit rows, J drafts, D width, V vocabulary.
 """
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from flashstep.engine.config import WeightFormat, model_window
 from flashstep.engine.runner_protocol import check_fits, check_sizes
 from flashstep.engine.torch_cache import new_layer_caches
 from flashstep.engine.torch_device import DTYPES, captures_graphs, find_device
+from flashstep.engine.torch_experts import BLOCKS, quantise_experts
 from flashstep.engine.torch_static import StaticShape, StaticStep
 from flashstep.engine.torch_step import (
     Group,
@@ -74,12 +76,14 @@ class TorchRunner:
     ) -> "TorchRunner":  # fmt: skip
         """Read `config.json` and the weights of folder `path`; ConfigError says what cannot work.
 
-        weight_format: "bf16" or "float32". device: see `find_device`. num_threads: of the CPU, for this
-        whole process. sizes: the keyword arguments of the class.
+        weight_format: "bf16" or "float32", or of the experts "int4" or "fp8", beside bf16. device: see
+        `find_device`. num_threads: of the CPU, for this whole process. sizes: the keyword arguments of the
+        class.
         """
         found = find_device(device)
         torch.set_num_threads(num_threads)
-        return cls(load_model(path, DTYPES[weight_format], found), pads_decode=pads_decode, **sizes)
+        model = load_model(path, DTYPES[weight_format], found, partial(_prepare, weight_format))
+        return cls(model, pads_decode=pads_decode, **sizes)
 
     @torch.inference_mode()
     def forward(self, batch: Batch) -> ForwardResult:
@@ -165,6 +169,11 @@ class TorchRunner:
         check_fits(self, batch)
         _check_ids("token", batch.token_ids_T, 0, self.config.vocab_size)
         _check_ids("block", batch.sliding_table_SM, -1, self.num_sliding_blocks)
+
+
+def _prepare(weight_format: WeightFormat, model: Transformer) -> None:
+    if weight_format in BLOCKS:
+        quantise_experts(model, weight_format)
 
 
 def _check_ids(kind: str, ids: NDArray[np.int32], low: int, end: int) -> None:

@@ -4,7 +4,10 @@ import torch
 
 from flashstep.errors import ConfigError
 
-DTYPES = {"bf16": torch.bfloat16, "float32": torch.float32}
+# Of everything but experts of 4 or 8 bits, by the format of weights.
+DTYPES = {
+    "int4": torch.bfloat16, "fp8": torch.bfloat16, "bf16": torch.bfloat16, "float32": torch.float32,
+}  # fmt: skip
 # Where torch's grouped product for bfloat16 takes the experts' row counts from device memory.
 _GROUPED_KERNEL_MAJORS = (9, 10)
 

@@ -4,7 +4,9 @@ Every parameter is loaded and every checkpoint key consumed, or ConfigError list
 (checked by `checkpoint.py`). Files are safetensors in the official layout.
 """
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol, cast
 
 import numpy as np
 import torch
@@ -17,16 +19,27 @@ from flashstep.model.names import checkpoint_tensors
 from flashstep.model.transformer import Transformer
 
 
+class TakesWeights(Protocol):
+    """A module in the place of one that has parameters, which keeps their values in its own way."""
+
+    def take(self, name: str, weights: Tensor, device: torch.device | str) -> None:
+        """The float32 values of the parameter `name`, on the CPU."""
+        ...
+
+
 def load_model(
-    path: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu"
-) -> Transformer:
+    path: Path, dtype: torch.dtype = torch.float32, device: torch.device | str = "cpu",
+    prepare: Callable[[Transformer], None] = lambda model: None,
+) -> Transformer:  # fmt: skip
     """Build and load the checkpoint folder `path` in evaluation mode, tensor by tensor onto `device`.
 
-    FP8 matrices are dequantised. The router bias stays float32 whatever `dtype` is.
+    FP8 matrices are dequantised. The router bias stays float32 whatever `dtype` is. prepare: may put modules
+    that take weights (`TakesWeights`) into the model before it has any.
     """
     config = ModelConfig.load(path)
     with torch.device("meta"):
         model = Transformer(config)
+    prepare(model)
     model.to_empty(device="cpu")
     load_weights(model, path, dtype, device)
     return model.eval()
@@ -40,8 +53,13 @@ def load_weights(
     for spec in checkpoint_tensors(model.config):
         wanted = torch.float32 if spec.is_float32 else dtype
         # Stored float32 is a read-only view of the mapped file and is copied; all else is a copy already.
-        values = np.require(checkpoint.float32(spec), requirements="W")
-        model.get_parameter(spec.path).data = torch.from_numpy(values).to(device, wanted)
+        values = torch.from_numpy(np.require(checkpoint.float32(spec), requirements="W"))
+        owner, _, name = spec.path.rpartition(".")
+        module = model.get_submodule(owner)
+        if hasattr(module, "take"):
+            cast(TakesWeights, module).take(name, values, device)
+        else:
+            model.get_parameter(spec.path).data = values.to(device, wanted)
     for module in model.modules():  # counters that no checkpoint holds
         for buffer in module.buffers(recurse=False):
             buffer.zero_()
