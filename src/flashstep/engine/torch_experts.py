@@ -1,5 +1,5 @@
-"""Routed experts with weights of 4 or 8 bits for the torch runner: 97% of the official weights are theirs,
-and in int4 all of it takes 120 GB.
+"""Routed experts with weights of 4 or 8 bits for the torch runner: 95% of the official weights are theirs,
+and in int4 all of them take 125 GB.
 
 int4: codes and scales of `kernels/quantise.py`, a bfloat16 scale for 32 inputs of a channel, 4.5 bits in all.
 fp8: float8_e4m3fn with a float32 scale (peak / 448) for each block of 128 channels x 128 inputs, which is the
