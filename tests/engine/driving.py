@@ -4,19 +4,20 @@ from flashstep.engine.engine import Engine
 from flashstep.model.config import ModelConfig
 from flashstep.types import Request, SamplingParams
 from naive.generate import generate
+from naive.picky import Picky
 from naive.runner import FakeRunner
 
 VOCAB, WINDOW = 384, 5
 EOS = frozenset({1, 2, 7})
 
 
-def request(request_id="a", prompt=(5, 6, 7), *, eos=EOS, think_end=(), **params) -> Request:
+def request(request_id="a", prompt=(5, 6, 7), *, eos=EOS, think_end=(), grammar=None, **params) -> Request:
     """A greedy request unless `params` say otherwise. think_end: ids, the middle one is the marker."""
     wishes = SamplingParams(**{"temperature": 0.0, "max_tokens": 20, **params})
     marker = think_end[len(think_end) // 2] if think_end else None
     return Request(
         request_id, f"trace-{request_id}", tuple(prompt), wishes, eos,
-        think_end_token_ids=tuple(think_end), think_end_marker_id=marker,
+        think_end_token_ids=tuple(think_end), think_end_marker_id=marker, grammar=grammar,
     )  # fmt: skip
 
 
@@ -51,6 +52,7 @@ def make_engine(
         num_draft_tokens=num_draft_tokens,
         max_drafting_sequences=max_drafting_sequences,
         num_valid_tokens=num_valid_tokens,
+        grammars=Picky(),
         clock=lambda: 0.0,  # so that steps make as many passes as they may
     )
 

@@ -1,19 +1,24 @@
 """Tokens that are chosen freely first: what may come, what is thrown away, what comes in its place."""
 
+import asyncio
 from dataclasses import replace
 
+import llguidance
 import numpy as np
 import pytest
 from driving import prompt, request, run
 
 from flashstep.chat.answer_grammar import grammar_for
+from flashstep.engine.async_engine import AsyncEngine
 from flashstep.engine.constraint import FreeRun, num_followed
 from flashstep.engine.engine import Engine
+from flashstep.engine.grammar import CompiledGrammars
 from flashstep.engine.processors import Steering
 from flashstep.engine.sampler import Sampler
 from flashstep.engine.sequence import Sequence
 from flashstep.types import AnswerRule, Tool
-from naive.grammar_walk import EOS
+from naive.grammar_walk import EOS, vocabulary_of
+from naive.picky import Picky
 from naive.runner import FakeRunner
 
 SCHEMA = {
@@ -43,11 +48,13 @@ def test_what_is_allowed_one_by_one_is_what_a_mask_leaves(grammars, grammar, eos
     rng = np.random.default_rng(3)
     everything, zeros_V = range(grammars.vocabulary.size), np.zeros(grammars.vocabulary.size, np.float32)
     for _ in range(3):
-        constraint = grammars.constraint(grammar, eos)
+        masked, asked = (grammars.constraint(grammar, eos) for _ in range(2))
         for _ in range(50):
-            left = np.flatnonzero(np.isfinite(constraint.narrow(zeros_V))).tolist()
-            assert [i for i in everything if constraint.allows(i)] == left
-            constraint.accept(int(rng.choice(left)))
+            allowed = [i for i in everything if asked.allows(i)]
+            assert np.flatnonzero(np.isfinite(masked.narrow(zeros_V))).tolist() == allowed
+            token_id = int(rng.choice(allowed))
+            masked.accept(token_id)
+            asked.accept(token_id)
 
 
 def test_as_many_tokens_are_expected_as_were_right_without_a_break(grammars):
@@ -95,33 +102,6 @@ def chi_square_limit(freedom: int) -> float:
     return freedom * (1 - 2 / (9 * freedom) + 4.265 * (2 / (9 * freedom)) ** 0.5) ** 3
 
 
-class Picky:
-    """Refuses every eleventh token or so, which one depends on the place; expects nothing to be refused."""
-
-    failure = None
-
-    def __init__(self):
-        self.place, self.free_run = 0, FreeRun()
-
-    def check(self, grammar):
-        """Any will do."""
-
-    def constraint(self, grammar, eos_token_ids):
-        return Picky()
-
-    def allows(self, token_id):
-        return (7 * token_id + 3 * self.place) % 11 > 0
-
-    def refuse(self, token_id):
-        self.free_run = None
-
-    def narrow(self, logits_V):
-        return np.where([self.allows(i) for i in range(len(logits_V))], logits_V, np.float32(-np.inf))
-
-    def accept(self, token_id):
-        self.place, self.free_run = self.place + 1, FreeRun()
-
-
 @pytest.mark.parametrize("params", [{}, {"temperature": 1.0}], ids=["greedy", "sampled"])
 @pytest.mark.parametrize(("num_draft_tokens", "acceptance"), [(0, 1.0), (3, 0.0), (3, 0.7), (3, 1.0)])
 def test_what_several_passes_chose_in_vain_changes_no_answer(
@@ -156,3 +136,41 @@ def test_what_several_passes_chose_in_vain_changes_no_answer(
         assert answer == {wish.request_id: alone[wish.request_id]}
     assert {n == most for n, most in kept} == {True, False}
     assert 0 in {n for n, _ in kept}
+
+
+def test_a_request_that_gets_nothing_from_a_step_is_answered_all_the_same(toy_config):
+    async def answers(max_passes):
+        runner = FakeRunner(toy_config, max_passes=max_passes)
+        made = Engine(runner, num_draft_tokens=3, grammars=Picky(), clock=lambda: 0.0)
+        engine = AsyncEngine(made, max_live=9)
+        wishes = [constrained(f"r{i}", "any", seed=i, max_tokens=40, temperature=1.0) for i in range(4)]
+        found = await asyncio.gather(*(one(engine.submit(wish)) for wish in wishes))
+        engine.close()
+        return found
+
+    async def one(stream):
+        return [token_id async for output in stream for token_id in output.token_ids]
+
+    assert asyncio.run(answers(8)) == asyncio.run(answers(1))
+
+
+@pytest.mark.parametrize("masks", ["behind every 64", "none"])
+def test_means_of_a_grammar_are_given_anew_before_they_are_used_up(tokenizer, monkeypatch, masks):
+    """Each letter of a counted pattern takes a new state of the lexer."""
+    limits = llguidance.LLParserLimits(initial_lexer_fuel=1000, step_lexer_fuel=1000, verbose_errors=False)
+    monkeypatch.setattr("flashstep.engine.grammar._PARSER_LIMITS", limits)
+    if masks == "none":
+        monkeypatch.setattr("flashstep.engine.grammar._TOKENS_PER_MASK", 1 << 30)
+    grammars = CompiledGrammars(vocabulary_of(tokenizer))
+    grammar = "start: /[a-z]{3000}/\n"
+    constraint = grammars.constraint(grammar, EOS)
+    letter = next(
+        i for i in range(12, grammars.vocabulary.size) if grammars.vocabulary.token_bytes(i) == b"a"
+    )
+    for _ in range(2999):
+        if constraint.failure is None and constraint.allows(letter):
+            constraint.accept(letter)
+    constraint.narrow(np.zeros(grammars.vocabulary.size, np.float32))
+    assert (constraint.failure is None) == (masks != "none")
+    assert grammars.num_cached == (masks != "none"), "what has failed is compiled anew"
+    assert grammars.constraint(grammar, EOS).allows(letter)

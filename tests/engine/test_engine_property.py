@@ -24,6 +24,7 @@ requests_st = st.builds(
     thinking_token_budget=st.sampled_from([None, None, 0, 1, 4]),
     think_end=st.sampled_from([(), (20, 21, 20), (20, 33, 22), (33,)]),
     prompt_logprobs=st.sampled_from([None, None, 0]),
+    is_held=st.booleans(),
 )
 operations_st = st.lists(
     st.one_of(
@@ -59,6 +60,8 @@ class Life:
     def add(self, wishes):
         number = len(self.requests)
         length = wishes.pop("length")
+        if wishes.pop("is_held") and not wishes["think_end"]:
+            wishes["grammar"] = "picky"
         # Few different texts, so that prompts often begin alike.
         self.requests.append(request(f"r{number}", prompt(length, number % 3), seed=number, **wishes))
         self.engine.add(self.requests[-1])

@@ -214,17 +214,24 @@ WEATHER = Tool("weather", "", CALL, {"type": "function", "function": {"name": "w
 ASKED = ("What is the weather in Paris?", "How many r are in strawberry?", "Thank you!")
 
 
+@pytest.mark.parametrize("num_drafts", [0, 3])
 @pytest.mark.parametrize("budget", [None, 11])
 @pytest.mark.parametrize("temperature", [0.0, 1.0])
-def test_reasoning_that_a_grammar_waits_for_is_the_same_in_one_pass_and_in_several(
-    monkeypatch, temperature, budget
-):
+def test_required_calls_are_the_same_in_one_pass_and_in_several(monkeypatch, temperature, budget, num_drafts):
     monkeypatch.setattr("flashstep.engine.multi_step._ALONE_S", 100.0)
     monkeypatch.setattr("flashstep.engine.multi_step._LONGEST_S", 100.0)
     passes, decode_them = [], Runner.decode
     monkeypatch.setattr(
         Runner, "decode", lambda self, *args: passes.append(args[1].num_passes) or decode_them(self, *args)
     )
+    followed, follow = [], Sequence.num_followed
+
+    def num_followed(self, chosen):
+        is_held = self.steering.constraint._is_closed
+        followed.append((follow(self, chosen), len(chosen), is_held))
+        return followed[-1][0]
+
+    monkeypatch.setattr(Sequence, "num_followed", num_followed)
 
     async def answer(model, seed, question):
         params = SamplingParams(
@@ -238,18 +245,24 @@ def test_reasoning_that_a_grammar_waits_for_is_the_same_in_one_pass_and_in_sever
         return made.reasoning, made.content, [(call.name, call.arguments) for call in made.tool_calls]
 
     async def all_of(model):
-        return await asyncio.gather(*(answer(model, i, question) for i, question in enumerate(ASKED)))
+        together = await asyncio.gather(*(answer(model, i, question) for i, question in enumerate(ASKED)))
+        return together + [await answer(model, i, question) for i, question in enumerate(ASKED)]
 
     found = []
     for max_passes in (1, 8):
         monkeypatch.setattr(Runner, "max_passes", max_passes)
-        model = ChatModel.load(resolve_model_path(None), EngineConfig(num_draft_tokens=0, num_threads=2))
+        config = EngineConfig(
+            num_draft_tokens=num_drafts, num_threads=2, adaptive_drafting=False, max_drafting_sequences=8
+        )
+        model = ChatModel.load(resolve_model_path(None), config)
         found.append(asyncio.run(all_of(model)))
         model.close()
     assert found[0] == found[1]
     assert all(reasoning for reasoning, _, _ in found[0])
     assert any(calls for _, _, calls in found[0])
-    assert max(passes) > 4
+    assert max(passes) > (4 if num_drafts == 0 else 1)
+    assert max(kept for kept, _, is_held in followed if is_held) > 1, "of the answer itself"
+    assert num_drafts or any(kept < chosen for kept, chosen, _ in followed)
 
 
 def decoding(prompt_length=5, num_drafts=0, **params) -> Share:

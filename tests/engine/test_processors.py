@@ -42,7 +42,9 @@ def forced_ids(constraint, wanted, size=64):
     for token_id in wanted:
         if not constraint.allows(token_id):
             constraint.refuse(token_id)
-            [only] = np.flatnonzero(np.isfinite(constraint.narrow(np.zeros(size, np.float32)))).tolist()
+            row = np.zeros(size, np.float32)
+            row[token_id] = 1
+            [only] = np.flatnonzero(np.isfinite(constraint.narrow(row))).tolist()
             forced.append(only)
             text.append(only)
         else:
@@ -109,10 +111,17 @@ def test_a_model_that_ends_its_turn_in_the_reasoning_closes_it_where_a_grammar_w
         constraint.accept(token_id)
     assert [token_id for token_id in range(64) if not constraint.allows(token_id)] == [3, 7]
     constraint.refuse(3)
+    assert constraint.free_run is None
+    row = np.zeros(64, np.float32)
+    row[[3, 9]] = 1, 2
+    kept = constraint.narrow(row)  # drawn, but not wanted most
+    assert np.flatnonzero(~np.isfinite(kept)).tolist() == [3, 7]
+    assert kept[9] == 2
+    row[3] = 5
     for forced in closing:
-        assert [token_id for token_id in range(64) if constraint.allows(token_id)] == [forced]
         constraint.refuse(3)  # the same choice again, as a job of several passes and then a pass hear it
-        assert np.flatnonzero(np.isfinite(constraint.narrow(np.ones(64, np.float32)))).tolist() == [forced]
+        assert np.flatnonzero(np.isfinite(constraint.narrow(row))).tolist() == [forced]
+        assert [token_id for token_id in range(64) if constraint.allows(token_id)] == [forced]
         constraint.accept(forced)
     assert constraint.allows(3)
     assert behind.accepted == []

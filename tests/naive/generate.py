@@ -1,6 +1,10 @@
-"""Generation without an engine: the whole context again for every token, one request at a time."""
+"""Generation without an engine: the whole context again for every token, one request at a time. A grammar is
+that of `naive.picky`, in requests without reasoning."""
+
+import math
 
 from flashstep.types import Request
+from naive.picky import may_come
 from naive.runner import context_of, draft_of, logits_of
 from naive.sample import biased, choose, forced, penalised, uniforms
 
@@ -18,6 +22,9 @@ def generate(request: Request, *, vocab_size: int, window: int, context_length: 
         logits = logits_of(context_of(prompt + generated, window).hash, vocab_size)
         logits = biased(penalised(logits, params, prompt, generated), params)
         chosen, demanded = choose(logits, params, next(numbers, 0.0)), forced(request, generated)
+        if request.grammar and not may_come(chosen, len(generated)):
+            left = [x if may_come(i, len(generated)) else -math.inf for i, x in enumerate(logits)]
+            chosen = choose(left, params, next(numbers, 0.0))
         if demanded not in (None, chosen):
             chosen = demanded
             next(numbers, 0.0)  # of the second choice, which has nothing to choose

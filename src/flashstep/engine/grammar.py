@@ -9,6 +9,7 @@ cuts short ends with "length" in the middle of its grammar. Shape letter: V vali
 import logging
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 
 import llguidance
 import numpy as np
@@ -24,11 +25,15 @@ logger = logging.getLogger(__name__)
 # megabytes, and more where its text does.
 MAX_CACHED = 64
 MAX_CACHED_CHARS = 4 << 20
-# An object with thousands of optional members needs so many items; one mask takes a tenth of a second then.
+# Bounds of a mask: an object with thousands of optional members needs so many items, and a mask takes a tenth
+# of a second then. Asking about one token has none; it reads a handful of bytes.
 # Errors in full would have the answer and the schema in them, which logs must not.
 _PARSER_LIMITS = llguidance.LLParserLimits(
     max_items_in_row=50_000, step_max_items=500_000, verbose_errors=False
 )
+# llguidance gives a grammar new means (lexer states and steps) only with a mask, and all copies share them;
+# so one is made at the beginning and behind so many tokens, whether it is wanted or not.
+_TOKENS_PER_MASK = 64
 _MAX_REASON = 200  # characters
 # For every byte of a mask what its eight logits may at most be, lowest bit first.
 _LIMITS = np.where(
@@ -63,7 +68,14 @@ class CompiledGrammars:
         """
         vocabulary = self.vocabulary
         end_ids = frozenset(i for i in eos_token_ids if i < vocabulary.size) or frozenset(vocabulary.eos_ids)
-        return GrammarConstraint(self._matcher(grammar).deep_copy(), vocabulary, end_ids)
+        matcher = self._matcher(grammar).deep_copy()
+        return GrammarConstraint(matcher, vocabulary, end_ids, lambda: self._forget(grammar))
+
+    def _forget(self, grammar: str) -> None:
+        """An error is shared by all copies: whoever comes next compiles the grammar anew."""
+        with self._lock:
+            if self._cache.pop(grammar, None) is not None:
+                self.num_cached_chars -= len(grammar)
 
     def _matcher(self, grammar: str) -> llguidance.LLMatcher:
         with self._lock:
@@ -100,22 +112,26 @@ class GrammarConstraint:
     """
 
     __slots__ = (
-        "_bits_W", "_bits_address", "_end_ids", "_is_over", "_matcher", "_num_right", "_vocabulary",
-        "failure",
+        "_bits_W", "_bits_address", "_end_ids", "_forget", "_is_over", "_matcher", "_num_right",
+        "_num_until_mask", "_vocabulary", "failure",
     )  # fmt: skip
 
     def __init__(
-        self, matcher: llguidance.LLMatcher, vocabulary: GrammarVocabulary, end_ids: frozenset[int]
-    ) -> None:
-        """`matcher` at its beginning, for this sequence alone. `end_ids` end the text."""
-        self._matcher = matcher
+        self, matcher: llguidance.LLMatcher, vocabulary: GrammarVocabulary, end_ids: frozenset[int],
+        forget: Callable[[], None],
+    ) -> None:  # fmt: skip
+        """`matcher` at its beginning, for this sequence alone. `end_ids` end the text. forget: called when
+        the matcher fails."""
+        self._matcher, self._forget = matcher, forget
         self._vocabulary = vocabulary
         self._end_ids = sorted(end_ids)
         self._bits_W = np.zeros(-(-vocabulary.size // 32), np.int32)
         self._bits_address = self._bits_W.ctypes.data  # asking for it takes as long as a small mask
         self._is_over = False
         self._num_right = 0  # tokens since the last one that was refused
+        self._num_until_mask = _TOKENS_PER_MASK
         self.failure: str | None = None
+        self._fill_mask()
 
     @property
     def free_run(self) -> FreeRun | None:
@@ -137,9 +153,7 @@ class GrammarConstraint:
     def narrow(self, logits_V: Float32) -> Float32:
         """The row with everything forbidden at minus infinity, as a new array."""
         if not self._is_over:
-            self._matcher.unsafe_compute_mask_ptr(self._bits_address, self._bits_W.nbytes)
-            if self._matcher.is_error() or not self._bits_W.any():
-                self._give_up()
+            self._fill_mask()
         if self._is_over:
             ended_V = np.full_like(logits_V, -np.inf)
             ended_V[self._end_ids] = logits_V[self._end_ids]
@@ -162,6 +176,16 @@ class GrammarConstraint:
             self._is_over = True
         elif not self._matcher.consume_token(token_id):
             self._give_up()
+        else:
+            self._num_until_mask -= 1
+            if self._num_until_mask == 0:
+                self._fill_mask()
+
+    def _fill_mask(self) -> None:
+        self._num_until_mask = _TOKENS_PER_MASK
+        self._matcher.unsafe_compute_mask_ptr(self._bits_address, self._bits_W.nbytes)
+        if self._matcher.is_error() or not self._bits_W.any():
+            self._give_up()
 
     def _give_up(self) -> None:
         """The matcher hit one of its limits, or the vocabulary lacks a byte: only the end is left."""
@@ -169,6 +193,8 @@ class GrammarConstraint:
         self.failure = f"the answer's grammar could not be followed to its end: {reason}"
         logger.error("%s", self.failure)
         self._is_over = True
+        if self._matcher.is_error():
+            self._forget()
 
 
 def _first_line(error: str) -> str:

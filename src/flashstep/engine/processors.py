@@ -4,8 +4,8 @@ Processors change each row of logits before a token is chosen: penalties, logit 
 tokens may come (thinking budget, grammar): a token is chosen as if there were none, and only where that one
 may not come is there a second choice, among those that may. So most tokens need no mask, several can be
 chosen in a row before anybody looks at them, and without filters (top-k, top-p, min-p) the distribution is
-that of a choice among the allowed ones from the start. Rows are chosen lazily and every chosen token becomes
-output, so nothing here ever moves back, with drafting neither.
+that of a choice among the allowed ones from the start. What was accepted becomes output, so nothing here ever
+moves back, with drafting neither.
 Shape letter: V valid ids.
 """
 

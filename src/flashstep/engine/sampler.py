@@ -95,7 +95,8 @@ class Sampler:
         free choices, if `plain_choices` made them.
 
         Lazy, since choices have a memory: the consumer takes the next one only when the last was
-        equal to its draft, so random numbers and processors advance once per emitted token.
+        equal to its draft, so whatever steers advances once per emitted token, and random numbers once more
+        for each choice that was refused.
         """
         processors, constraint = seq.steering
         for row, logits_V in enumerate(logits_JV[:, : self.num_valid_tokens]):
@@ -115,7 +116,7 @@ class Sampler:
             yield token_id
 
     def _choice(self, seq: Sequence, logits_V: Float32) -> int:
-        """The token of one row that processors or a constraint have seen."""
+        """The token of one row."""
         if seq.rng is None:
             token_id = int(logits_V.argmax())
             _check_choosable(logits_V[token_id])

@@ -26,7 +26,8 @@ class ThinkEnd:
     """
 
     __slots__ = (
-        "_behind", "_closing_ids", "_held_ids", "_is_closed", "_marker_id", "_num_left", "_pending", "_tail",
+        "_behind", "_closing_ids", "_held_ids", "_is_closed", "_is_refused", "_marker_id", "_num_left",
+        "_pending", "_tail",
     )  # fmt: skip
 
     def __init__(
@@ -41,7 +42,7 @@ class ThinkEnd:
         self._held_ids = tuple(sorted(held_ids))
         self._tail: tuple[int, ...] = ()
         self._pending = closing_ids if budget == 0 else ()
-        self._is_closed = False
+        self._is_closed = self._is_refused = False
 
     @property
     def failure(self) -> str | None:
@@ -51,7 +52,7 @@ class ThinkEnd:
     @property
     def free_run(self) -> FreeRun | None:
         """Everything up to the marker or the end of the budget; then what the constraint behind expects."""
-        if self._pending:
+        if self._pending or self._is_refused:
             return None
         if self._is_closed:
             return self._behind.free_run if self._behind else FreeRun()
@@ -66,22 +67,30 @@ class ThinkEnd:
         return token_id not in self._held_ids
 
     def refuse(self, token_id: int) -> None:
-        """A model that wants to end its turn closes the reasoning instead."""
+        """Tell the constraint behind; here the next choice comes alone, for `narrow` to see its row."""
         if self._is_closed and self._behind is not None:
             self._behind.refuse(token_id)
-        elif not self._pending:
-            self._close()
+        else:
+            self._is_refused = True
 
     def narrow(self, logits_V: Float32) -> Float32:
-        """The row with only the forced id left, or what the constraint behind leaves of it."""
+        """The row with only the forced id left, or what the constraint behind leaves of it. Where an end of
+        the turn is not only drawn but the best choice, the model wants it: the closing begins instead."""
         if self._is_closed and self._behind is not None:
             return self._behind.narrow(logits_V)
+        if not self._pending and int(logits_V.argmax()) not in self._held_ids:
+            kept_V = logits_V.copy()
+            kept_V[list(self._held_ids)] = -np.inf
+            return kept_V
+        if not self._pending:
+            self._close()
         only_V = np.full_like(logits_V, -np.inf)
         only_V[self._pending[0]] = logits_V[self._pending[0]]
         return only_V
 
     def accept(self, token_id: int) -> None:
         """Follow the text."""
+        self._is_refused = False
         if self._is_closed:
             if self._behind is not None:
                 self._behind.accept(token_id)
