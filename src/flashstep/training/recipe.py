@@ -188,7 +188,7 @@ def nano_world() -> Recipe:
         name="nano-world",
         preset="nano",
         row_tokens=(128, 256, 640, 896, 1152, 1664, 2560, 4096, 6144, 8704),
-        seed=158,
+        seed=160,
         checkpoint_steps=50,
         phases=(
             Phase(

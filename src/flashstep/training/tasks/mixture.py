@@ -30,7 +30,7 @@ _WORLD = {
     "letters": 4.2, "spelling": 3.1, "backwards": 3.8, "comparison": 1.2, "sums": 2.8, "identity": 1.3,
     "outside": 5.0, "repeat": 2.3, "nth_letter": 3.3, "letter_positions": 3.0, "vowels": 2.3, "word_length": 2.1,
     "edits": 4.2, "talk_follow_up": 4.0, "talk_form": 2.2, "talk_correction": 1.1, "talk_persona": 1.6,
-    "talk_memory": 2.4, "talk_manners": 1.0, "applications": 9.0, "tools": 5.0, "everyday_tools": 4.0,
+    "talk_memory": 2.4, "talk_manners": 1.0, "applications": 9.0, "tools": 5.0, "everyday_tools": 12.0,
     "long_texts": 1.0, "gym": 3.4, **_FURTHER,
 }  # fmt: skip
 

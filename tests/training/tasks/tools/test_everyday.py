@@ -21,6 +21,7 @@ from flashstep.training.tasks.tools.everyday_tool import (
     in_both_splits,
 )
 from flashstep.training.tasks.tools.judge import NO_TOOL
+from flashstep.training.tasks.tools.marks import content_words
 from flashstep.training.tasks.tools.natural_values import natural_value
 from flashstep.training.tasks.tools.parameters import SIMPLE_KINDS
 from flashstep.training.tasks.tools.summary import inside_a_sentence, plain_words
@@ -105,7 +106,7 @@ def test_calls_are_valid_and_their_words_are_the_users(split):
         fixed = [value for wish in entry.requests for value in wish.fixed.values()]
         for value in request.arguments.values():
             assert str(value) in text or value in fixed
-        assert request.task.lower() in text.lower()
+        assert all(word in text.lower() for word in request.task.lower().split())
         assert all(words in text for words in request.said.values())
 
 
@@ -135,6 +136,29 @@ def test_quotes_begin_behind_the_task_and_go_on_where_the_last_value_ended():
     assert list(request.said.values()) == [f"{singer}'s", song, f"at `{town}"]
     _, request = asked("[route] {0} -> {1}", "place", "place")
     assert list(request.said.values()) == list(request.arguments.values())
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("could you book me a flight to Rome at 9?", "book flight Rome"),
+        ("What's the weather like in Dubai?", "weather Dubai"),
+        ("Post to https://lab.net/x: 'see you there', (twice)", "Post twice"),
+        ("rename final.docx in /home/anna to notes, and the notes too", "rename notes"),
+        ("Ship the order with my orders", "Ship order"),
+        ('set "the kitchen lamp" to 40', "set"),
+        ("how much is it?", ""),
+    ],
+)
+def test_the_words_of_a_request_that_say_anything(text, words):
+    assert content_words(text) == words
+
+
+def test_what_is_asked_for_is_told_by_a_rule_and_not_by_the_writers_mark():
+    text, request = asked("Hi, [convert the money] in my wallet: {0} {1}", "number", "code")
+    assert request.task == content_words(text)
+    assert "convert money wallet" in request.task
+    assert asked("[how much] is {0}?", "number")[1].task == "how much"
 
 
 def test_training_types_other_quotation_marks_but_none_that_the_value_has():

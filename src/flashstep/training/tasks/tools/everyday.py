@@ -20,7 +20,7 @@ WORDINGS = (
 )  # fmt: skip
 _MISSING_SHARE, _PLAIN_SHARE, _ANSWER_SHARE = 0.2, 0.1, 0.4
 # Of what training draws; the evaluation asks for the common tools in a row of their own.
-_COMMON_SHARE, _SEVERAL_SHARE = 0.4, 0.12
+_COMMON_SHARE, _SEVERAL_SHARE = 0.7, 0.12
 # How many tools are declared besides the wanted one, with weights. Agents of real life declare more than an
 # evaluation has time to read.
 _NUM_OTHERS: dict[Split, dict[int, float]] = {

@@ -9,6 +9,7 @@ from typing import Any
 from flashstep.training.tasks.base import Split
 from flashstep.training.tasks.tools.declaration import Declared
 from flashstep.training.tasks.tools.everyday_tool import EverydayTool, Wish
+from flashstep.training.tasks.tools.marks import content_words
 from flashstep.training.tasks.tools.natural_values import natural_value
 from flashstep.training.tasks.tools.parameters import Parameter, simple_value
 from flashstep.training.tasks.tools.request import Request, listing
@@ -43,8 +44,8 @@ def make_request(
         for i in sorted(named, key=named.__getitem__)
     }
     quotes = {declared.parameters[i].name: words.format(*values) for i, words in said.items()}
-    request = Request(declared, arguments, inside_a_sentence(wish.task), quotes)
-    return wrap(rng, split, text.format(*values)), request
+    asked = text.format(*values)
+    return wrap(rng, split, asked), Request(declared, arguments, _task(asked, wish), quotes)
 
 
 def make_several(
@@ -58,14 +59,25 @@ def make_several(
         return None
     wish, number = rng.choice(suited)
     many = [_value(rng, split, entry.parameters[number]) for _ in range(rng.choice((2, 2, 3, 3, 4)))]
-    values = [value for value in dict.fromkeys(many) if ", " not in value and " and " not in value]
+    values = [value for value in dict.fromkeys(many) if _is_listed(value)]
     if len(values) < 2:
         return None
     name, filled = declared.parameters[number].name, [listing(values, rng)] * len(entry.parameters)
     said = {name: _said(wish.plain, wish.task, entry)[number].format(*filled)}
-    first = Request(declared, {name: values[0]}, inside_a_sentence(wish.task), said, {name: values})
-    requests = [first, *(replace(first, arguments={name: value}) for value in values[1:])]
-    return wish.plain.format(*filled), requests
+    asked = wish.plain.format(*filled)
+    first = Request(declared, {name: values[0]}, _task(asked, wish), said, {name: values})
+    return asked, [first, *(replace(first, arguments={name: value}) for value in values[1:])]
+
+
+def _is_listed(value: str) -> bool:
+    """Whether a value is a name that a list may have; a longer text is one value, whatever it lists."""
+    return len(value.split()) <= 2 and ", " not in value and " and " not in value
+
+
+def _task(asked: str, wish: Wish) -> str:
+    """What a request is about: all its words that say anything, by a rule, since nobody could tell which of them
+    the writer of a request marked. What he marked where there are none."""
+    return content_words(asked) or inside_a_sentence(wish.task)
 
 
 def _only_value(wish: Wish, entry: EverydayTool) -> int | None:

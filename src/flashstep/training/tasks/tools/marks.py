@@ -12,6 +12,8 @@ from functools import cache
 Marks = Mapping[str, str]
 
 _WORD = re.compile(r"(?<![\w'-])[A-Za-z]{2,}(?![\w'-])")
+_PUNCTUATION = ".,;:!?()[]"
+_IN_QUOTES = re.compile(r"(?<!\w)([\"'])[^\"']*\1(?!\w)|“[^”]*”|‘[^’]*’")
 # Words that any request has, whatever it is about.
 _COMMON = (
     "a about again all already am an and any anyone anything are as at away back be been by can could did "
@@ -44,6 +46,18 @@ def marked(text: str, marks: Marks) -> str:
 def has_words(text: str, words: str) -> bool:
     """True when `text` has the words next to each other."""
     return _whole(words).search(text) is not None
+
+
+def content_words(text: str) -> str:
+    """The words of a request that say anything, in their order, each once: "could you book me a flight to Rome
+    at 9?" has "book flight Rome". What stands in quotation marks is none of it, nor are numbers, addresses, files."""
+    common, kept = _words_of(_COMMON), list[str]()
+    words = (word.strip(_PUNCTUATION) for word in _IN_QUOTES.sub(" ", text).split())
+    for word in filter(_WORD.fullmatch, words):
+        is_new = not any(_whole(other).fullmatch(word) or _whole(word).fullmatch(other) for other in kept)
+        if word.lower() not in common and is_new:
+            kept.append(word)
+    return " ".join(kept)
 
 
 def marks_of_words(task: str) -> dict[str, str]:

@@ -36,9 +36,11 @@ def check_trace(dialogue: Dialogue, turn: int, message: Message) -> bool:
         return True
     reasoning = message.reasoning or ""
     given = "\n".join(m.content for m in dialogue.messages[:turn])
-    if any(error not in given for error in _errors(reasoning)) or not _asks_what_is_given(reasoning, given):
+    by_meaning = dialogue.family == _BY_MEANING
+    is_asked = _asks_what_is_given(reasoning, given, by_meaning=by_meaning)
+    if any(error not in given for error in _errors(reasoning)) or not is_asked:
         return False
-    verdicts = _verdicts(reasoning, dialogue.tools, by_meaning=dialogue.family == _BY_MEANING)
+    verdicts = _verdicts(reasoning, dialogue.tools, by_meaning=by_meaning)
     if message.tool_calls:
         return _is_well_chosen(reasoning, verdicts) and _explains_calls(
             reasoning, given, message.tool_calls, dialogue.tools
@@ -84,10 +86,12 @@ def _is_option(schema: dict[str, Any], value: Any) -> bool:
     return value in schema.get("enum", ())
 
 
-def _asks_what_is_given(reasoning: str, given: str) -> bool:
-    """What the trace says is asked for, and the values that it numbers, stand in the text."""
+def _asks_what_is_given(reasoning: str, given: str, *, by_meaning: bool) -> bool:
+    """What the trace says is asked for, and the values that it numbers, stand in the text; by meaning the words
+    one by one."""
     lines, text = reasoning.split("\n"), given.lower()
-    asked = [found[1] for line in lines if (found := _ASKED.fullmatch(line))]
+    phrases = [found[1] for line in lines if (found := _ASKED.fullmatch(line))]
+    asked = [word for phrase in phrases for word in (phrase.split() if by_meaning else [phrase])]
     numbered = [_read(value) for line in lines for value in re.findall(f"#\\d+ {_VALUE}", line)]
     return all(_MARK.sub("", words).lower() in text for words in asked) and all(
         str(value) in given for value in numbered
