@@ -140,7 +140,7 @@ def random_stack(shape: torch.Size, weight_format: WeightFormat, device: torch.d
     codes = torch.randint(0, 256, (experts, outputs, width), dtype=torch.uint8, device=device)
     if weight_format == "int4":
         return Stack(codes, torch.full(sizes, inputs**-0.5 / 4, dtype=torch.bfloat16, device=device))
-    # Without the highest exponent no code is infinite or no number; sign, exponent and mantissa are random.
+    # Without the exponent's highest bit no code is infinite or no number; all other bits are random.
     codes &= 0b1011_1111
     return Stack(codes.view(torch.float8_e4m3fn), torch.full(sizes, inputs**-0.5, device=device))
 

@@ -44,8 +44,8 @@ MAY_IMPORT = {
 }
 # The torch runner; only `load_engine` imports it, when it is asked for.
 TORCH_ENGINE_FILES = (
-    "runner_torch", "torch_attention", "torch_cache", "torch_device", "torch_static",
-    "torch_step",
+    "runner_torch", "torch_attention", "torch_cache", "torch_device", "torch_experts", "torch_grouped",
+    "torch_static", "torch_step",
 )  # fmt: skip
 # Third-party packages that only some files may import; a path names a file or a folder.
 ONLY_IN = {
@@ -57,6 +57,7 @@ ONLY_IN = {
     "uvicorn": ("server",),
     "typer": ("cli",),
     "rich": ("cli", "training"),
+    "triton": ("engine/torch_grouped.py",),
     "matplotlib": ("training",),
     "gguf": ("export/gguf.py",),
     "opentelemetry": ("server/traces/otlp.py",),

@@ -138,12 +138,12 @@ def test_what_several_passes_chose_in_vain_changes_no_answer(
     assert 0 in {n for n, _ in kept}
 
 
-def test_a_request_that_gets_nothing_from_a_step_is_answered_all_the_same(toy_config):
+def test_a_request_that_gets_nothing_from_a_step_is_answered_all_the_same(toy_config, monkeypatch):
     async def answers(max_passes):
         runner = FakeRunner(toy_config, max_passes=max_passes)
-        made = Engine(runner, num_draft_tokens=3, grammars=Picky(), clock=lambda: 0.0)
+        made = Engine(runner, grammars=Picky(), clock=lambda: 0.0)
         engine = AsyncEngine(made, max_live=9)
-        wishes = [constrained(f"r{i}", "any", seed=i, max_tokens=40, temperature=1.0) for i in range(4)]
+        wishes = [constrained(f"r{i}", "any", seed=i, max_tokens=60, temperature=1.0) for i in range(6)]
         found = await asyncio.gather(*(one(engine.submit(wish)) for wish in wishes))
         engine.close()
         return found
@@ -151,7 +151,12 @@ def test_a_request_that_gets_nothing_from_a_step_is_answered_all_the_same(toy_co
     async def one(stream):
         return [token_id async for output in stream for token_id in output.token_ids]
 
+    kept, follow = [], Sequence.num_followed
+    monkeypatch.setattr(
+        Sequence, "num_followed", lambda self, chosen: kept.append(follow(self, chosen)) or kept[-1]
+    )
     assert asyncio.run(answers(8)) == asyncio.run(answers(1))
+    assert 0 in kept
 
 
 @pytest.mark.parametrize("masks", ["behind every 64", "none"])
@@ -167,10 +172,13 @@ def test_means_of_a_grammar_are_given_anew_before_they_are_used_up(tokenizer, mo
     letter = next(
         i for i in range(12, grammars.vocabulary.size) if grammars.vocabulary.token_bytes(i) == b"a"
     )
-    for _ in range(2999):
-        if constraint.failure is None and constraint.allows(letter):
-            constraint.accept(letter)
+    num_accepted = 0
+    while num_accepted < 3000 and constraint.allows(letter):
+        constraint.accept(letter)
+        num_accepted += 1
+    assert (num_accepted == 3000) == (masks != "none")
     constraint.narrow(np.zeros(grammars.vocabulary.size, np.float32))
+    assert any(map(constraint.allows, EOS))
     assert (constraint.failure is None) == (masks != "none")
     assert grammars.num_cached == (masks != "none"), "what has failed is compiled anew"
     assert grammars.constraint(grammar, EOS).allows(letter)

@@ -1,6 +1,10 @@
 """Experts of 4 and 8 bits: rounding, the product on the CPU, the CUDA kernel in Triton's interpreter."""
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,7 +16,6 @@ from flashstep.engine.runner_torch import TorchRunner
 from flashstep.engine.torch_experts import (
     QuantisedExperts,
     dequantise,
-    grouped_linear,
     quantise,
     quantise_experts,
 )
@@ -80,26 +83,15 @@ def test_quantised_experts_are_experts_with_rounded_matrices(expert_format):
     assert quantised(rows[:0], torch.zeros_like(counts_E)).shape == (0, 64)
 
 
-@pytest.mark.parametrize(
-    "dtype", [torch.float32, torch.float16]
-)  # the interpreter's products know no bfloat16
-@pytest.mark.parametrize("expert_format", FORMATS)
-@pytest.mark.parametrize(
-    ("counts", "outputs", "inputs"),
-    [([1, 0, 0, 2], 64, 32), ([0, 0, 0, 1], 200, 160), ([17, 0, 40, 16], 128, 256), ([0, 90, 0, 0], 70, 96)],
-)
-def test_the_kernel_equals_expert_after_expert(monkeypatch, dtype, expert_format, counts, outputs, inputs):
-    monkeypatch.setenv("TRITON_INTERPRET", "1")  # read when the module is imported, only here
+def test_the_kernel_equals_expert_after_expert():
+    """In a process of its own: what is imported while the variable is set is interpreted for good."""
     pytest.importorskip("triton", reason="CUDA builds of torch bring it; pip install triton to run this")
-    from flashstep.engine.torch_grouped import grouped_product
-
-    stack = quantise(some(len(counts), outputs, inputs), expert_format)
-    rows, counts_E = some(sum(counts), inputs, seed=1).to(dtype), torch.tensor(counts, dtype=torch.int32)
-    found, expected = grouped_product(rows, stack, counts_E), grouped_linear(rows, stack, counts_E)
-    assert found.dtype == dtype
-    # The slow twin rounds the scaled weights to the rows' type, the kernel rounds nothing but the sum.
-    bound = 1e-4 if dtype == torch.float32 else 0.02
-    torch.testing.assert_close(found, expected, rtol=bound, atol=bound * inputs**0.5)
+    code = "from interpreted_kernel import compare_all; compare_all()"
+    folders = os.pathsep.join([str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+    variables = os.environ | {"TRITON_INTERPRET": "1", "PYTHONPATH": folders}
+    made = subprocess.run([sys.executable, "-c", code], env=variables, capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    assert "16 cases agree" in made.stdout
 
 
 def test_every_mixture_gets_quantised_experts_and_nothing_else_changes(toy_checkpoint):

@@ -72,12 +72,17 @@ class Offline:
         figure.details.update(drafts)
         return [figure]
 
+    @property
+    def _has_ceiling(self) -> bool:
+        """Whether what is computed can be set beside what this CPU can do with weights of one format."""
+        return self._settings.engine.is_on_cpu and not self._settings.engine.is_mixed
+
     def prefill(self) -> list[Figure]:
         """A long prompt up to its only output token: prompt tokens per second. Where drafts are made, also
         one whose answer goes on, so that the MTP modules see the prompt, too, but for its last chunk."""
         load, ceilings = self._settings.load, self._ceilings
         figure = self._prefill_figure(f"prefill, {load.long_prompt} tokens", num_output=1)
-        if self._settings.engine.is_on_cpu:
+        if self._has_ceiling:
             macs = prefill_macs(self._settings.model, load.long_prompt)
             name_of_peak, peak = ceilings.peak_of(self._settings.engine.weight_format)
             figure.of_ceiling[name_of_peak] = macs * figure.median / load.long_prompt / peak
@@ -128,7 +133,7 @@ class Offline:
             name="decode, 1 stream", unit="tokens/s", samples=rates, drafting=is_drafting, details=details
         )
         # With drafts a step yields several tokens; the ceilings are the CPU's.
-        if not is_drafting and self._settings.engine.is_on_cpu:
+        if not is_drafting and self._has_ceiling:
             num_bytes = decode_bytes(self._settings.model, self._settings.engine.weight_format)
             read_per_s = num_bytes * figure.median
             figure.of_ceiling["memory bandwidth"] = read_per_s / self._ceilings.memory_bytes_per_s

@@ -160,6 +160,11 @@ class EngineConfig:
         return self.runner == "cpu" or self.device == "cpu"
 
     @property
+    def is_mixed(self) -> bool:
+        """Whether only the experts have the format that the weights are named for."""
+        return self.runner == "torch" and self.weight_format in ("int4", "fp8")
+
+    @property
     def bytes_per_cached_number(self) -> int:
         """Bytes of one number of K or V: 4 (float32) or 2 (bfloat16)."""
         if self.runner == "torch":  # keeps them as it computes

@@ -68,13 +68,16 @@ class CompiledGrammars:
         """
         vocabulary = self.vocabulary
         end_ids = frozenset(i for i in eos_token_ids if i < vocabulary.size) or frozenset(vocabulary.eos_ids)
-        matcher = self._matcher(grammar).deep_copy()
-        return GrammarConstraint(matcher, vocabulary, end_ids, lambda: self._forget(grammar))
+        matcher = self._matcher(grammar)
+        return GrammarConstraint(
+            matcher.deep_copy(), vocabulary, end_ids, lambda: self._forget(grammar, matcher)
+        )
 
-    def _forget(self, grammar: str) -> None:
-        """An error is shared by all copies: whoever comes next compiles the grammar anew."""
+    def _forget(self, grammar: str, matcher: llguidance.LLMatcher) -> None:
+        """An error is shared by all copies of a matcher: whoever comes next compiles the grammar anew."""
         with self._lock:
-            if self._cache.pop(grammar, None) is not None:
+            if self._cache.get(grammar) is matcher:
+                del self._cache[grammar]
                 self.num_cached_chars -= len(grammar)
 
     def _matcher(self, grammar: str) -> llguidance.LLMatcher:

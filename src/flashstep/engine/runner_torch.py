@@ -18,7 +18,7 @@ from flashstep.engine.batch import Batch, DraftBatch, ForwardResult
 from flashstep.engine.config import WeightFormat, model_window
 from flashstep.engine.runner_protocol import check_fits, check_sizes
 from flashstep.engine.torch_cache import new_layer_caches
-from flashstep.engine.torch_device import DTYPES, captures_graphs, find_device
+from flashstep.engine.torch_device import DTYPES, captures_graphs, check_format, find_device
 from flashstep.engine.torch_experts import BLOCKS, quantise_experts
 from flashstep.engine.torch_static import StaticShape, StaticStep
 from flashstep.engine.torch_step import (
@@ -81,6 +81,7 @@ class TorchRunner:
         class.
         """
         found = find_device(device)
+        check_format(found, weight_format)
         torch.set_num_threads(num_threads)
         model = load_model(path, DTYPES[weight_format], found, partial(_prepare, weight_format))
         return cls(model, pads_decode=pads_decode, **sizes)

@@ -38,8 +38,26 @@ def _parse(name: str) -> torch.device:
     return device
 
 
+def check_format(device: torch.device, weight_format: str) -> None:
+    """ConfigError, before anything is loaded, where a CUDA device cannot compute with experts of few bits."""
+    if device.type != "cuda" or weight_format not in ("int4", "fp8"):
+        return
+    try:
+        import flashstep.engine.torch_grouped  # noqa: F401
+    except ImportError as error:
+        raise ConfigError(
+            f"weight_format {weight_format!r} needs triton on a GPU ({error}); install it or choose bf16"
+        ) from None
+    if weight_format == "fp8" and torch.cuda.get_device_capability(device) < (8, 9):
+        name = torch.cuda.get_device_name(device)
+        raise ConfigError(
+            f"weight_format 'fp8' needs a device of capability 8.9, and {name} has less; choose int4"
+        )
+
+
 def captures_graphs(device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether a whole decode step can be a CUDA graph: nothing in it may wait for the device."""
+    """Whether a whole decode step can be a CUDA graph: nothing in it may wait for the device. (Experts of few
+    bits never do, but have been run on no device that lacks torch's kernel.)"""
     if device.type != "cuda" or dtype != torch.bfloat16:
         return False
     return torch.cuda.get_device_capability(device)[0] in _GROUPED_KERNEL_MAJORS

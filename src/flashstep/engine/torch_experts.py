@@ -2,10 +2,10 @@
 and in int4 all of them take 125 GB.
 
 int4: codes and scales of `kernels/quantise.py`, a bfloat16 scale for 32 inputs of a channel, 4.5 bits in all.
-fp8: float8_e4m3fn with a float32 scale (peak / 448) for each block of 128 channels x 128 inputs, which is the
-official FP8 checkpoint's own layout, so that its codes come back as they were. Everything else of the
-model stays bfloat16 or float32. On a CUDA device a kernel takes codes apart in registers
-(`torch_grouped.py`); elsewhere the matrices of the experts that have rows are made whole again.
+fp8: float8_e4m3fn with a float32 scale (peak / 448) for each block of 128 channels x 128 inputs, as in the
+official FP8 checkpoint, whose codes come back as they were where it chose its scales so, too.
+Everything else of the model stays bfloat16 or float32. On a CUDA device a kernel takes codes apart in
+registers (`torch_grouped.py`); elsewhere the matrices of the experts that have rows are made whole again.
 Shape letters: R rows sorted by expert, E experts, N outputs, K inputs, F expert width, D width.
 """
 
@@ -114,14 +114,17 @@ def _int4(weights: Tensor) -> Stack:
 
 
 def _fp8(weights: Tensor) -> Stack:
+    """Matrix after matrix: the official stacks are 6 GB each in float32."""
     channels, inputs = BLOCKS["fp8"]
-    num_channels, num_inputs = weights.shape[1:]
-    padding = (0, -num_inputs % inputs, 0, -num_channels % channels)
-    blocks = nn.functional.pad(weights, padding).unflatten(2, (-1, inputs)).unflatten(1, (-1, channels))
-    peaks = blocks.abs().amax(dim=(2, 4))
-    scales = torch.where(peaks > 0, peaks / _FP8_PEAK, torch.ones_like(peaks))
-    codes = torch.stack([w / _spread(s, w.shape) for w, s in zip(weights, scales, strict=True)])
-    return Stack(codes.to(torch.float8_e4m3fn), scales)
+    padding = (0, -weights.shape[2] % inputs, 0, -weights.shape[1] % channels)
+    codes, all_scales = torch.empty(weights.shape, dtype=torch.float8_e4m3fn), []
+    for own_codes, matrix in zip(codes, weights, strict=True):
+        blocks = nn.functional.pad(matrix, padding).unflatten(1, (-1, inputs)).unflatten(0, (-1, channels))
+        peaks = blocks.abs().amax(dim=(1, 3))
+        scales = torch.where(peaks > 0, peaks / _FP8_PEAK, torch.ones_like(peaks))
+        own_codes.copy_(matrix / _spread(scales, matrix.shape))
+        all_scales.append(scales)
+    return Stack(codes, torch.stack(all_scales))
 
 
 def _spread(scales: Tensor, shape: torch.Size) -> Tensor:

@@ -27,11 +27,13 @@ def grouped_product(rows_RK: Tensor, stack: Stack, counts_E: Tensor) -> Tensor:
     size = _FEW_ROWS if num_rows <= _FEW_ROWS * len(counts_E) else _MANY_ROWS
     expert_T, first_T, end_T = _tiles(counts_E, num_rows, size)
     channels, inputs = BLOCKS[stack.expert_format]
-    _multiply[(len(expert_T), triton.cdiv(num_outputs, _OUTPUTS))](
-        rows_RK, stack.codes, stack.scales, out_RN, expert_T, first_T, end_T, num_outputs, stack.num_inputs,
-        *stack.codes.stride()[:2], *stack.scales.stride()[:2],
-        IS_INT4=stack.expert_format == "int4", CHANNELS=channels, INPUTS=inputs, ROWS=size, OUTPUTS=_OUTPUTS,
-    )  # fmt: skip
+    with torch.cuda.device_of(rows_RK):  # a launch goes to the thread's current device
+        _multiply[(len(expert_T), triton.cdiv(num_outputs, _OUTPUTS))](
+            rows_RK, stack.codes, stack.scales, out_RN, expert_T, first_T, end_T, num_outputs,
+            stack.num_inputs, *stack.codes.stride()[:2], *stack.scales.stride()[:2],
+            IS_INT4=stack.expert_format == "int4", CHANNELS=channels, INPUTS=inputs, ROWS=size,
+            OUTPUTS=_OUTPUTS,
+        )  # fmt: skip
     return out_RN
 
 

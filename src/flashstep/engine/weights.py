@@ -57,6 +57,10 @@ class StorageFormats(NamedTuple):
             "float32": (FLOAT_PANELS, FLOAT_PANELS), "bf16": (BFLOAT_PANELS, BFLOAT_PANELS),
             "int8": (INT8_PANELS, INT8_PANELS), "int4": (INT4_PANELS, INT8_PANELS),
         }  # fmt: skip
+        if weight_format not in both:
+            raise ValueError(
+                f"the compiled kernels have no weights in {weight_format}; choose {', '.join(both)}"
+            )
         return cls(*both[weight_format])
 
 

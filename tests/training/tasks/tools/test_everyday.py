@@ -148,6 +148,8 @@ def test_quotes_begin_behind_the_task_and_go_on_where_the_last_value_ended():
         ("Ship the order with my orders", "Ship order"),
         ('set "the kitchen lamp" to 40', "set"),
         ("how much is it?", ""),
+        ('send "Don\'t forget the keys" to Ann', "send Ann"),
+        ("write 'it's raining' to notes.txt, what's next", "write next"),
     ],
 )
 def test_the_words_of_a_request_that_say_anything(text, words):

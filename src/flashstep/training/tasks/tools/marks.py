@@ -13,7 +13,10 @@ Marks = Mapping[str, str]
 
 _WORD = re.compile(r"(?<![\w'-])[A-Za-z]{2,}(?![\w'-])")
 _PUNCTUATION = ".,;:!?()[]"
-_IN_QUOTES = re.compile(r"(?<!\w)([\"'])[^\"']*\1(?!\w)|“[^”]*”|‘[^’]*’")
+# An apostrophe between letters ends nothing.
+_IN_QUOTES = re.compile(
+    r"(?<!\w)(?:\"[^\"]*\"|'(?:[^']|(?<=\w)'(?=\w))*')(?!\w)|“[^”]*”|‘(?:[^’]|(?<=\w)’(?=\w))*’"
+)
 # Words that any request has, whatever it is about.
 _COMMON = (
     "a about again all already am an and any anyone anything are as at away back be been by can could did "

@@ -16,7 +16,8 @@ A tool's line says in plain words, one spelling for all, what its name and its d
 done and with what are marked where they are asked for and wherever they come again: whether a word was marked
 when it was last seen is all that has to be looked up. A made-up tool fits whose line has both marks (or "#", for a
 noun without a verb: "Asked: the table#."); of everyday tools also one that says the same in other words. Of an
-everyday request all words that say anything are there, each with a mark: "Asked: weather# Tokyo# celsius#.".
+everyday request all words that say anything are there, each with a mark ("Asked: weather# Tokyo# celsius#."); what
+comes around it, manners and a question about the result, has none.
 
 Then everything that the tool takes, as it is declared: what the words of the request can be given to. The
 arguments come in the order of the request, each behind the words that give it (">"): these are copied from

@@ -91,11 +91,18 @@ def _asks_what_is_given(reasoning: str, given: str, *, by_meaning: bool) -> bool
     one by one."""
     lines, text = reasoning.split("\n"), given.lower()
     phrases = [found[1] for line in lines if (found := _ASKED.fullmatch(line))]
-    asked = [word for phrase in phrases for word in (phrase.split() if by_meaning else [phrase])]
+    if by_meaning and not all(_is_said(_MARK.sub("", phrase), given) for phrase in phrases):
+        return False
+    asked = [] if by_meaning else phrases
     numbered = [_read(value) for line in lines for value in re.findall(f"#\\d+ {_VALUE}", line)]
     return all(_MARK.sub("", words).lower() in text for words in asked) and all(
         str(value) in given for value in numbered
     )
+
+
+def _is_said(phrase: str, given: str) -> bool:
+    """True when there are words, each of which stands in the text by itself."""
+    return bool(phrase.strip()) and all(has_words(given, word) for word in phrase.split())
 
 
 def _lists_parameters(reasoning: str, tools: Sequence[Tool]) -> bool:
