@@ -41,8 +41,8 @@ def draw(report: Report, path: Path, asked: str = "held-out questions") -> None:
     points.scatter([result.mean_reasoning_tokens for result in results.values()], accuracies, s=14)
     points.set_ylim(-3, 103)
     points.set_xlabel(
-        "length of the reasoning, tokens (points: means of families;\n"
-        "lines: thirds of each, from the shortest to the longest)"
+        "length of the reasoning, tokens\n(points: means of families; lines: thirds\n"
+        "of each, from the shortest to the longest)"
     )
     points.set_ylabel("right answers, %")
     points.grid(alpha=0.3)
