@@ -113,8 +113,9 @@ def build(setting: Setting, layers: Sequence[LayerSpec]) -> Transformer:
     """A model of these layers with random weights of the scale of a fresh one; no MTP modules."""
     with torch.device("meta"):
         model = Transformer(replace(setting.config, layers=tuple(layers), mtp=()))
-    stacks = {name: p.shape for name, p in model.named_parameters() if ".experts." in name}
+    stacks: dict[str, torch.Size] = {}
     if setting.weight_format in BLOCKS:
+        stacks = {name: p.shape for name, p in model.named_parameters() if ".experts." in name}
         quantise_experts(model, setting.weight_format)
     model = model.to(setting.dtype).to_empty(device=setting.device).eval()
     torch.manual_seed(0)
@@ -124,7 +125,7 @@ def build(setting: Setting, layers: Sequence[LayerSpec]) -> Transformer:
                 parameter.normal_(0.0, parameter.shape[-1] ** -0.5)
             else:
                 parameter.zero_()
-    for name, shape in stacks.items() if setting.weight_format in BLOCKS else ():
+    for name, shape in stacks.items():
         owner, _, matrix = name.rpartition(".")
         experts = cast(QuantisedExperts, model.get_submodule(owner))
         experts.take_stack(matrix, random_stack(shape, setting.weight_format, setting.device))

@@ -43,9 +43,8 @@ def convert(
         from flashstep.engine.weight_cache import convert as convert_weights
         from flashstep.model.config import ModelConfig
 
-        format_ = (
-            EngineConfig(weight_format=weight_format) if weight_format else EngineConfig()
-        ).weight_format
+        wishes = {"weight_format": weight_format} if weight_format else {}
+        format_ = EngineConfig.from_options(wishes).weight_format
         report(f"packing {folder.name} as {format_}")
         try:
             path = convert_weights(folder, ModelConfig.load(folder), format_, out)

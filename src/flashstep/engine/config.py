@@ -21,7 +21,8 @@ from flashstep.model.config import LayerSpec, ModelConfig
 
 WeightFormat = Literal["int4", "int8", "fp8", "bf16", "float32"]
 WEIGHT_FORMATS: tuple[WeightFormat, ...] = ("int4", "int8", "bf16", "float32")  # of the runner "cpu"
-TORCH_WEIGHT_FORMATS: tuple[WeightFormat, ...] = ("int4", "fp8", "bf16", "float32")
+EXPERT_FORMATS: tuple[WeightFormat, ...] = ("int4", "fp8")  # of the runner "torch", for its experts alone
+TORCH_WEIGHT_FORMATS: tuple[WeightFormat, ...] = (*EXPERT_FORMATS, "bf16", "float32")
 RunnerName = Literal["cpu", "torch"]
 RUNNER_NAMES = get_args(RunnerName)
 _CONTROL_GROUP = Path("/sys/fs/cgroup")
@@ -162,7 +163,7 @@ class EngineConfig:
     @property
     def is_mixed(self) -> bool:
         """Whether only the experts have the format that the weights are named for."""
-        return self.runner == "torch" and self.weight_format in ("int4", "fp8")
+        return self.runner == "torch" and self.weight_format in EXPERT_FORMATS
 
     @property
     def bytes_per_cached_number(self) -> int:

@@ -132,7 +132,6 @@ class GrammarConstraint:
         self._bits_address = self._bits_W.ctypes.data  # asking for it takes as long as a small mask
         self._is_over = False
         self._num_right = 0  # tokens since the last one that was refused
-        self._num_until_mask = _TOKENS_PER_MASK
         self.failure: str | None = None
         self._fill_mask()
 

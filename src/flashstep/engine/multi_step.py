@@ -68,7 +68,7 @@ class MultiStep:
             num_passes=num_passes,
             num_valid_tokens=self._num_valid_tokens,
             wishes_S4=np.array([seq.wishes for seq in sequences], np.float64),
-            stop_ids_SM=np.array([self._filled(_stop_ids(seq)) for seq in sequences], np.int32),
+            stop_ids_SM=np.array([self._filled(_stop_ids(seq, _run(seq))) for seq in sequences], np.int32),
             uniforms_SN=np.array([seq.next_uniforms(most_tokens) for seq in sequences], np.float64),
             tails_SN=np.array([_tail(seq) for seq in sequences], np.int32),
             histories=[seq.history_TD for seq in sequences],
@@ -110,7 +110,9 @@ class MultiStep:
 def _is_plain(seq: Sequence) -> bool:
     """Whether a runner can choose the tokens of a sequence: nothing changes its logits, nobody asks how
     likely they were."""
-    return seq.params.logprobs is None and seq.free_run is not None and len(_stop_ids(seq)) <= MAX_STOP_IDS
+    if seq.params.logprobs is not None or (run := seq.free_run) is None:
+        return False
+    return len(_stop_ids(seq, run)) <= MAX_STOP_IDS
 
 
 def _run(seq: Sequence) -> FreeRun:
@@ -119,9 +121,9 @@ def _run(seq: Sequence) -> FreeRun:
     return run
 
 
-def _stop_ids(seq: Sequence) -> frozenset[int]:
+def _stop_ids(seq: Sequence, run: FreeRun) -> frozenset[int]:
     """What ends a job of several passes."""
-    return seq.stop_token_ids.union(_run(seq).end_ids)
+    return seq.stop_token_ids.union(run.end_ids)
 
 
 def _tail(seq: Sequence) -> list[int]:

@@ -78,11 +78,11 @@ class ThinkEnd:
         the turn is not only drawn but the best choice, the model wants it: the closing begins instead."""
         if self._is_closed and self._behind is not None:
             return self._behind.narrow(logits_V)
-        if not self._pending and int(logits_V.argmax()) not in self._held_ids:
-            kept_V = logits_V.copy()
-            kept_V[list(self._held_ids)] = -np.inf
-            return kept_V
         if not self._pending:
+            if int(logits_V.argmax()) not in self._held_ids:
+                kept_V = logits_V.copy()
+                kept_V[list(self._held_ids)] = -np.inf
+                return kept_V
             self._close()
         only_V = np.full_like(logits_V, -np.inf)
         only_V[self._pending[0]] = logits_V[self._pending[0]]

@@ -2,6 +2,7 @@
 
 import torch
 
+from flashstep.engine.config import EXPERT_FORMATS
 from flashstep.errors import ConfigError
 
 # Of everything but experts of 4 or 8 bits, by the format of weights.
@@ -40,7 +41,7 @@ def _parse(name: str) -> torch.device:
 
 def check_format(device: torch.device, weight_format: str) -> None:
     """ConfigError, before anything is loaded, where a CUDA device cannot compute with experts of few bits."""
-    if device.type != "cuda" or weight_format not in ("int4", "fp8"):
+    if device.type != "cuda" or weight_format not in EXPERT_FORMATS:
         return
     try:
         import flashstep.engine.torch_grouped  # noqa: F401

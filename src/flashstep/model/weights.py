@@ -6,7 +6,7 @@ Every parameter is loaded and every checkpoint key consumed, or ConfigError list
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from flashstep.model.names import checkpoint_tensors
 from flashstep.model.transformer import Transformer
 
 
+@runtime_checkable
 class TakesWeights(Protocol):
     """A module in the place of one that has parameters, which keeps their values in its own way."""
 
@@ -56,8 +57,8 @@ def load_weights(
         values = torch.from_numpy(np.require(checkpoint.float32(spec), requirements="W"))
         owner, _, name = spec.path.rpartition(".")
         module = model.get_submodule(owner)
-        if hasattr(module, "take"):
-            cast(TakesWeights, module).take(name, values, device)
+        if isinstance(module, TakesWeights):
+            module.take(name, values, device)
         else:
             model.get_parameter(spec.path).data = values.to(device, wanted)
     for module in model.modules():  # counters that no checkpoint holds
